@@ -1,0 +1,190 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+// The map of modules: ARCHITECTURE.md. Each leaf folder under Sources is a target of its own, so that the compiler
+// enforces the direction of dependency; `TidyTests` enforces the rest.
+//
+// HERD_CORE_ONLY=1 leaves out everything above floor 1 (a fast edit-test turn on the pure cores; give it its own
+// --scratch-path). HERD_TESTS=A,B builds only those test targets, so that one broken test target blocks no other.
+
+import Foundation
+import PackageDescription
+
+let environment = ProcessInfo.processInfo.environment
+let coreOnly = environment["HERD_CORE_ONLY"] == "1"
+let chosenTests = environment["HERD_TESTS"].map { Set($0.split(separator: ",").map(String.init)) }
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+// MARK: - Libraries, each with its reason in docs/decisions/0001-dependencies.md
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let corePackages: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+]
+let edgePackages: [Package.Dependency] = [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+]
+
+// MARK: - One helper a layer, so that a dependency pointing up shows here
+
+func module(_ name: String, at path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings)
+}
+func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    module(name, at: "Components/Core/\(name)", dependencies)
+}
+func edge(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    module(name, at: "Components/Edge/\(name)", dependencies)
+}
+func service(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    module(
+        "\(name)Service", at: "Components/Services/\(name)",
+        dependencies + [
+            "Primitives", "Content", "Files", "Telemetry", "ClusterConfiguration", "HTTPKit", "ClusterClients", hummingbird, httpTypes,
+            nioCore, nioPosix, logging, serviceLifecycle,
+        ])
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)",
+        swiftSettings: settings)
+}
+
+let coreTargets: [Target] = [
+    core("Primitives"),
+    core("Content", ["Primitives", crypto]),
+    core("SwarmCore", ["Primitives", "Content", deque, orderedCollections]),
+    core("TrackerCore", ["Primitives", "Content", deque, orderedCollections]),
+    core("Placement", ["Primitives", "Content"]),
+    .target(
+        name: "TestSupport", dependencies: ["Primitives", "Content"], path: "Tests/Support", swiftSettings: settings),
+    tests("Primitives", ["Primitives"]),
+    tests("Content", ["Content", "Primitives"]),
+    tests("SwarmCore", ["SwarmCore", "Content", "Primitives"]),
+    tests("TrackerCore", ["TrackerCore", "Content", "Primitives"]),
+    tests("Placement", ["Placement", "Content", "Primitives"]),
+]
+
+let edgeTargets: [Target] = [
+    .target(name: "CChecksum", path: "Sources/Components/Edge/CChecksum"),
+    edge("Files", ["Primitives", nioCore, nioPosix]),
+    edge("Telemetry", ["Primitives", "Content", deque, logging, metrics, coreMetrics]),
+    // Not "ClusterConfiguration": a package that Hummingbird brings has a target of that name.
+    module("ClusterConfiguration", at: "Components/Edge/Configuration", ["Primitives", "Content", yams]),
+    edge(
+        "HTTPKit",
+        [
+            "Primitives", "Content", "Files", "Telemetry", hummingbird, asyncHTTPClient, httpTypes, nioCore, nioPosix, nioHTTP1,
+            nioHTTPTypes, nioHTTPTypesHTTP1, logging, serviceLifecycle,
+        ]),
+    edge("BlobStorage", ["Primitives", "Content", "Files", "CChecksum", "Telemetry", crypto, nioCore, nioPosix, logging]),
+    edge(
+        "SwarmIO",
+        ["Primitives", "Content", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Telemetry", nioCore, nioPosix, logging]),
+    edge("ClusterClients", ["Primitives", "Content", "Placement", "Telemetry", "HTTPKit", httpTypes, nioCore, logging]),
+    edge("Backends", ["Primitives", "Content", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration", httpTypes, nioCore, nioPosix, logging]),
+    edge(
+        "RegistryAPI",
+        ["Primitives", "Content", "Files", "HTTPKit", "Telemetry", hummingbird, httpTypes, nioCore, logging]),
+    tests("Files", ["Files", "Primitives", nioCore, nioPosix]),
+    tests("CChecksum", ["CChecksum"]),
+    tests("Telemetry", ["Telemetry", "Content", "Primitives"]),
+    tests("ClusterConfiguration", ["ClusterConfiguration", "Primitives"]),
+    tests(
+        "HTTPKit",
+        ["HTTPKit", "Files", "Telemetry", "Primitives", "Content", hummingbird, asyncHTTPClient, httpTypes, nioCore, nioPosix, nioHTTP1, logging]),
+    tests("BlobStorage", ["BlobStorage", "Files", "CChecksum", "Telemetry", "Content", "Primitives", logging, crypto, nioCore, nioPosix]),
+    tests(
+        "SwarmIO",
+        ["SwarmIO", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Content", "Primitives", "Telemetry", nioCore, nioPosix, nioEmbedded, logging]),
+    tests("ClusterClients", ["ClusterClients", "HTTPKit", "Files", "Telemetry", "Placement", "Content", "Primitives", hummingbird, httpTypes, nioCore, logging]),
+    tests("Backends", ["Backends", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration", "Content", "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging]),
+    tests(
+        "RegistryAPI",
+        ["RegistryAPI", "HTTPKit", "Files", "Telemetry", "Content", "Primitives", hummingbird, hummingbirdTesting, httpTypes, nioCore, logging]),
+]
+
+let serviceTargets: [Target] = [
+    service("Tracker", ["TrackerCore", "Placement"]),
+    service("Origin", ["SwarmCore", "SwarmIO", "BlobStorage", "Backends", "Placement"]),
+    service("BuildIndex", ["Backends", "BlobStorage"]),
+    service("Proxy", ["RegistryAPI", "BlobStorage", crypto]),
+    service("Agent", ["RegistryAPI", "SwarmCore", "SwarmIO", "BlobStorage", "Placement"]),
+    service("Testfs", []),
+    tests(
+        "Services",
+        [
+            "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService", "TestfsService",
+            "SwarmCore", "SwarmIO", "BlobStorage", "Backends", "RegistryAPI", "Placement", "TrackerCore",
+            "ClusterClients", "HTTPKit", "Files", "Telemetry", "ClusterConfiguration", "Content", "Primitives", hummingbird, httpTypes,
+            nioCore, nioPosix, logging, serviceLifecycle, crypto,
+        ]),
+]
+
+let herdTargets: [Target] = [
+    .target(name: "CNcurses", path: "Sources/TUI/CNcurses", linkerSettings: [.linkedLibrary("ncursesw"), .linkedLibrary("tinfo")]),
+    .executableTarget(
+        name: "Herd",
+        dependencies: [
+            "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService", "TestfsService",
+            "CNcurses", "ClusterClients", "HTTPKit", "Telemetry", "ClusterConfiguration", "Content", "Primitives", "SwarmCore",
+            "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix, httpTypes, serviceLifecycle, unixSignals, crypto,
+        ],
+        path: "Sources/Herd",
+        swiftSettings: settings),
+    tests("Herd", ["Herd", "ClusterConfiguration", "Telemetry", "Content", "Primitives"]),
+    tests("Tidy", []),
+    tests("Integration", ["Content", "Primitives", "Telemetry", crypto, nioCore, nioPosix]),
+]
+
+let allTargets = coreTargets + (coreOnly ? [] : edgeTargets + serviceTargets + herdTargets)
+
+let package = Package(
+    name: "herd",
+    platforms: [.macOS(.v15)],
+    products: coreOnly ? [] : [.executable(name: "herd", targets: ["Herd"])],
+    dependencies: corePackages + (coreOnly ? [] : edgePackages),
+    targets: allTargets.filter { target in
+        guard target.type == .test, let chosenTests else { return true }
+        return chosenTests.contains(target.name)
+    }
+)

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Every bound in the system, in one table; ``validated()`` is where they must agree with one another.
+///
+/// Each comment says what happens at the limit. Durations and policies are configuration, not limits.
+package struct Limits: Sendable, Hashable {
+    // Peer protocol and swarm.
+    /// Open and pending connections of one swarm; further ones are refused.
+    package var connectionsPerSwarmMax = 10
+    /// Pieces asked of one agent at a time; further ones wait for an answer.
+    package var requestsPerAgentMax = 3
+    /// Pieces asked of one origin at a time; further ones wait for an answer.
+    package var requestsPerOriginMax = 5
+    /// Pieces a peer may have asked of us that are not yet sent; a peer that asks for more is disconnected.
+    package var requestsFromPeerMax = 64
+    /// Bytes of one piece; meta info with longer pieces is refused.
+    package var pieceBytesMax = 64 << 20
+    /// Pieces of one blob; meta info with more is refused.
+    package var piecesPerBlobMax = 245_760
+    /// Bytes of one protobuf message; the sender of a longer one is disconnected (Kraken's limit).
+    package var frameBytesMax = 32 << 10
+    /// Connections that have not finished their handshake; further ones are closed at once.
+    package var handshakesPendingMax = 256
+    /// Connections on one peer port over all swarms; further ones are closed at once.
+    package var peerConnectionsMax = 4096
+    /// Swarms in memory on one host; the longest idle seeding one is dropped, else the newcomer is refused.
+    package var swarmsMax = 4096
+    /// Peers remembered as banned by one swarm; the ban that ends first makes room.
+    package var bansPerSwarmMax = 1024
+    /// Peers taken from one handout; the rest is ignored.
+    package var handoutPeersMax = 256
+    /// Announces on their way at one time; further ones wait in the announce queue.
+    package var announcesInFlightMax = 64
+    /// Bytes written to one peer's socket and not yet taken by the kernel before sending pauses.
+    package var peerWriteBufferBytesMax = 8 << 20
+
+    // HTTP.
+    /// Bytes of one request head; a longer one gets 431.
+    package var requestHeadBytesMax = 16 << 10
+    /// Bytes of one manifest; a longer one gets 413 `MANIFEST_INVALID`.
+    package var manifestBytesMax = 4 << 20
+    /// Bytes of one JSON request body; a longer one gets 413.
+    package var jsonBodyBytesMax = 1 << 20
+    /// Bytes of one meta info document; a longer one is refused.
+    package var metaInfoBytesMax = 16 << 20
+    /// Levels of nesting in a JSON document; a deeper one is malformed.
+    package var jsonDepthMax = 64
+    /// Open HTTP connections of one server; further ones wait in the kernel's backlog.
+    package var httpConnectionsMax = 8192
+    /// Requests of one server in work at a time; further ones get 503 with Retry-After.
+    package var httpRequestsMax = 4096
+    /// Connections waiting to be accepted by one listener; the kernel drops further ones.
+    package var listenBacklog = 1024
+    /// Unfinished uploads of one proxy or origin; a further one gets 429 with Retry-After.
+    package var uploadSessionsMax = 1024
+    /// Bytes read into memory at a time while a body streams.
+    package var streamChunkBytes = 256 << 10
+
+    // Storage.
+    /// Background downloads from backends at a time; further ones wait, then get 503 with Retry-After.
+    package var backendDownloadsMax = 64
+    /// Write-back tasks waiting in memory; a further one makes its upload wait.
+    package var writeBackTasksMax = 4096
+
+    // Tracker.
+    /// Swarms a tracker remembers; the one longest without an announce is forgotten.
+    package var trackedSwarmsMax = 100_000
+    /// Peers a tracker remembers for one swarm; the one longest without an announce is forgotten.
+    package var trackedPeersPerSwarmMax = 20_000
+    /// Meta info documents a tracker caches; the oldest is dropped.
+    package var metaInfoCacheMax = 1024
+
+    // Observation.
+    /// Events kept by one component; the oldest is dropped and counted.
+    package var eventsMax = 4096
+    /// Readers of one component's event stream; a further one gets 503.
+    package var eventReadersMax = 64
+
+    /// The defaults.
+    package init() {}
+
+    /// The table itself, once its entries agree with one another.
+    /// - Throws: ``LimitsError`` naming the entries that do not.
+    package func validated() throws(LimitsError) -> Limits {
+        // A handshake carries our bitfield (one word per 64 pieces, a word for the length) and 64 B a neighbour.
+        let handshakeBytes = 8 + (piecesPerBlobMax + 63) / 64 * 8 + 256 + connectionsPerSwarmMax * 64
+        try require(frameBytesMax, atLeast: handshakeBytes, "frameBytesMax against piecesPerBlobMax")
+        try require(requestsFromPeerMax, atLeast: requestsPerOriginMax, "requestsFromPeerMax")
+        try require(peerConnectionsMax, atLeast: connectionsPerSwarmMax, "peerConnectionsMax")
+        try require(handoutPeersMax, atLeast: connectionsPerSwarmMax, "handoutPeersMax")
+        try require(jsonBodyBytesMax, atLeast: 4096, "jsonBodyBytesMax")
+        return self
+    }
+
+    private func require(_ value: Int, atLeast minimum: Int, _ name: String) throws(LimitsError) {
+        guard value >= minimum else { throw LimitsError(name: name, value: value, minimum: minimum) }
+    }
+}
+
+/// Two limits that contradict each other.
+package struct LimitsError: Error, Hashable, CustomStringConvertible {
+    /// The limit that is too small, or the pair that disagrees.
+    package let name: String
+    /// What it is.
+    package let value: Int
+    /// What it has to be at least.
+    package let minimum: Int
+
+    package var description: String { "limit \(name) is \(value), but must be at least \(minimum)" }
+}
