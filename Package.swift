@@ -27,7 +27,10 @@ let settings: [SwiftSetting] = [
 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
-let orderedCollections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let orderedCollections = Target.Dependency.product(
+    name: "OrderedCollections",
+    package: "swift-collections"
+)
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
@@ -37,14 +40,29 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
-let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+let nioHTTPTypesHTTP1 = Target.Dependency.product(
+    name: "NIOHTTPTypesHTTP1",
+    package: "swift-nio-extras"
+)
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
-let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
-let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let hummingbirdTesting = Target.Dependency.product(
+    name: "HummingbirdTesting",
+    package: "hummingbird"
+)
+let asyncHTTPClient = Target.Dependency.product(
+    name: "AsyncHTTPClient",
+    package: "async-http-client"
+)
+let serviceLifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle",
+    package: "swift-service-lifecycle"
+)
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
-let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let argumentParser = Target.Dependency.product(
+    name: "ArgumentParser",
+    package: "swift-argument-parser"
+)
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let corePackages: [Package.Dependency] = [
@@ -67,7 +85,12 @@ let edgePackages: [Package.Dependency] = [
 // MARK: - One helper a layer, so that a dependency pointing up shows here
 
 func module(_ name: String, at path: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings)
+    .target(
+        name: name,
+        dependencies: dependencies,
+        path: "Sources/\(path)",
+        swiftSettings: settings
+    )
 }
 func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     module(name, at: "Components/Core/\(name)", dependencies)
@@ -77,16 +100,22 @@ func edge(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 }
 func service(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     module(
-        "\(name)Service", at: "Components/Services/\(name)",
+        "\(name)Service",
+        at: "Components/Services/\(name)",
         dependencies + [
-            "Primitives", "Content", "Files", "Telemetry", "ClusterConfiguration", "HTTPKit", "ClusterClients", hummingbird, httpTypes,
+            "Primitives", "Content", "Files", "Telemetry", "ClusterConfiguration", "HTTPKit",
+            "ClusterClients", hummingbird, httpTypes,
             nioCore, nioPosix, logging, serviceLifecycle,
-        ])
+        ]
+    )
 }
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: dependencies + ["TestSupport"], path: "Tests/\(name)",
-        swiftSettings: settings)
+        name: "\(name)Tests",
+        dependencies: dependencies + ["TestSupport"],
+        path: "Tests/\(name)",
+        swiftSettings: settings
+    )
 }
 
 let coreTargets: [Target] = [
@@ -96,7 +125,11 @@ let coreTargets: [Target] = [
     core("TrackerCore", ["Primitives", "Content", deque, orderedCollections]),
     core("Placement", ["Primitives", "Content"]),
     .target(
-        name: "TestSupport", dependencies: ["Primitives", "Content"], path: "Tests/Support", swiftSettings: settings),
+        name: "TestSupport",
+        dependencies: ["Primitives", "Content"],
+        path: "Tests/Support",
+        swiftSettings: settings
+    ),
     tests("Primitives", ["Primitives"]),
     tests("Content", ["Content", "Primitives"]),
     tests("SwarmCore", ["SwarmCore", "Content", "Primitives"]),
@@ -109,38 +142,97 @@ let edgeTargets: [Target] = [
     edge("Files", ["Primitives", nioCore, nioPosix]),
     edge("Telemetry", ["Primitives", "Content", deque, logging, metrics, coreMetrics]),
     // Not "ClusterConfiguration": a package that Hummingbird brings has a target of that name.
-    module("ClusterConfiguration", at: "Components/Edge/Configuration", ["Primitives", "Content", yams]),
+    module(
+        "ClusterConfiguration",
+        at: "Components/Edge/Configuration",
+        ["Primitives", "Content", yams]
+    ),
     edge(
         "HTTPKit",
         [
-            "Primitives", "Content", "Files", "Telemetry", hummingbird, asyncHTTPClient, httpTypes, nioCore, nioPosix, nioHTTP1,
+            "Primitives", "Content", "Files", "Telemetry", hummingbird, asyncHTTPClient, httpTypes,
+            nioCore, nioPosix, nioHTTP1,
             nioHTTPTypes, nioHTTPTypesHTTP1, logging, serviceLifecycle,
-        ]),
-    edge("BlobStorage", ["Primitives", "Content", "Files", "CChecksum", "Telemetry", crypto, nioCore, nioPosix, logging]),
+        ]
+    ),
+    edge(
+        "BlobStorage",
+        [
+            "Primitives", "Content", "Files", "CChecksum", "Telemetry", crypto, nioCore, nioPosix,
+            logging,
+        ]
+    ),
     edge(
         "SwarmIO",
-        ["Primitives", "Content", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Telemetry", nioCore, nioPosix, logging]),
-    edge("ClusterClients", ["Primitives", "Content", "Placement", "Telemetry", "HTTPKit", httpTypes, nioCore, logging]),
-    edge("Backends", ["Primitives", "Content", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration", httpTypes, nioCore, nioPosix, logging]),
+        [
+            "Primitives", "Content", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Telemetry",
+            nioCore, nioPosix, logging,
+        ]
+    ),
+    edge(
+        "ClusterClients",
+        ["Primitives", "Content", "Placement", "Telemetry", "HTTPKit", httpTypes, nioCore, logging]
+    ),
+    edge(
+        "Backends",
+        [
+            "Primitives", "Content", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
+            httpTypes, nioCore, nioPosix, logging,
+        ]
+    ),
     edge(
         "RegistryAPI",
-        ["Primitives", "Content", "Files", "HTTPKit", "Telemetry", hummingbird, httpTypes, nioCore, logging]),
+        [
+            "Primitives", "Content", "Files", "HTTPKit", "Telemetry", hummingbird, httpTypes,
+            nioCore, logging,
+        ]
+    ),
     tests("Files", ["Files", "Primitives", nioCore, nioPosix]),
     tests("CChecksum", ["CChecksum"]),
     tests("Telemetry", ["Telemetry", "Content", "Primitives"]),
     tests("ClusterConfiguration", ["ClusterConfiguration", "Primitives"]),
     tests(
         "HTTPKit",
-        ["HTTPKit", "Files", "Telemetry", "Primitives", "Content", hummingbird, asyncHTTPClient, httpTypes, nioCore, nioPosix, nioHTTP1, logging]),
-    tests("BlobStorage", ["BlobStorage", "Files", "CChecksum", "Telemetry", "Content", "Primitives", logging, crypto, nioCore, nioPosix]),
+        [
+            "HTTPKit", "Files", "Telemetry", "Primitives", "Content", hummingbird, asyncHTTPClient,
+            httpTypes, nioCore, nioPosix, nioHTTP1, logging,
+        ]
+    ),
+    tests(
+        "BlobStorage",
+        [
+            "BlobStorage", "Files", "CChecksum", "Telemetry", "Content", "Primitives", logging,
+            crypto, nioCore, nioPosix,
+        ]
+    ),
     tests(
         "SwarmIO",
-        ["SwarmIO", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Content", "Primitives", "Telemetry", nioCore, nioPosix, nioEmbedded, logging]),
-    tests("ClusterClients", ["ClusterClients", "HTTPKit", "Files", "Telemetry", "Placement", "Content", "Primitives", hummingbird, httpTypes, nioCore, logging]),
-    tests("Backends", ["Backends", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration", "Content", "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging]),
+        [
+            "SwarmIO", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Content", "Primitives",
+            "Telemetry", nioCore, nioPosix, nioEmbedded, logging,
+        ]
+    ),
+    tests(
+        "ClusterClients",
+        [
+            "ClusterClients", "HTTPKit", "Files", "Telemetry", "Placement", "Content", "Primitives",
+            hummingbird, httpTypes, nioCore, logging,
+        ]
+    ),
+    tests(
+        "Backends",
+        [
+            "Backends", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration", "Content",
+            "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging,
+        ]
+    ),
     tests(
         "RegistryAPI",
-        ["RegistryAPI", "HTTPKit", "Files", "Telemetry", "Content", "Primitives", hummingbird, hummingbirdTesting, httpTypes, nioCore, logging]),
+        [
+            "RegistryAPI", "HTTPKit", "Files", "Telemetry", "Content", "Primitives", hummingbird,
+            hummingbirdTesting, httpTypes, nioCore, logging,
+        ]
+    ),
 ]
 
 let serviceTargets: [Target] = [
@@ -153,24 +245,36 @@ let serviceTargets: [Target] = [
     tests(
         "Services",
         [
-            "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService", "TestfsService",
-            "SwarmCore", "SwarmIO", "BlobStorage", "Backends", "RegistryAPI", "Placement", "TrackerCore",
-            "ClusterClients", "HTTPKit", "Files", "Telemetry", "ClusterConfiguration", "Content", "Primitives", hummingbird, httpTypes,
+            "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
+            "TestfsService",
+            "SwarmCore", "SwarmIO", "BlobStorage", "Backends", "RegistryAPI", "Placement",
+            "TrackerCore",
+            "ClusterClients", "HTTPKit", "Files", "Telemetry", "ClusterConfiguration", "Content",
+            "Primitives", hummingbird, httpTypes,
             nioCore, nioPosix, logging, serviceLifecycle, crypto,
-        ]),
+        ]
+    ),
 ]
 
 let herdTargets: [Target] = [
-    .target(name: "CNcurses", path: "Sources/TUI/CNcurses", linkerSettings: [.linkedLibrary("ncursesw"), .linkedLibrary("tinfo")]),
+    .target(
+        name: "CNcurses",
+        path: "Sources/TUI/CNcurses",
+        linkerSettings: [.linkedLibrary("ncursesw"), .linkedLibrary("tinfo")]
+    ),
     .executableTarget(
         name: "Herd",
         dependencies: [
-            "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService", "TestfsService",
-            "CNcurses", "ClusterClients", "HTTPKit", "Telemetry", "ClusterConfiguration", "Content", "Primitives", "SwarmCore",
-            "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix, httpTypes, serviceLifecycle, unixSignals, crypto,
+            "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
+            "TestfsService",
+            "CNcurses", "ClusterClients", "HTTPKit", "Telemetry", "ClusterConfiguration", "Content",
+            "Primitives", "SwarmCore",
+            "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix,
+            httpTypes, serviceLifecycle, unixSignals, crypto,
         ],
         path: "Sources/Herd",
-        swiftSettings: settings),
+        swiftSettings: settings
+    ),
     tests("Herd", ["Herd", "ClusterConfiguration", "Telemetry", "Content", "Primitives"]),
     tests("Tidy", []),
     tests("Integration", ["Content", "Primitives", "Telemetry", crypto, nioCore, nioPosix]),

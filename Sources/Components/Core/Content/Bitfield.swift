@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-
 /// Which pieces of a blob a peer holds: one bit a piece, with a running count.
 package struct Bitfield: Hashable, Sendable, CustomStringConvertible {
     /// The bits, piece i in word i / 64 at bit i mod 64 from the least significant; bits past ``pieceCount`` are zero.
@@ -53,7 +52,9 @@ package struct Bitfield: Hashable, Sendable, CustomStringConvertible {
     /// Notes that every piece is held.
     package mutating func fill() {
         for index in words.indices { words[index] = .max }
-        if pieceCount % 64 != 0, let last = words.indices.last { words[last] = 1 << UInt64(pieceCount % 64) - 1 }
+        if pieceCount % 64 != 0, let last = words.indices.last {
+            words[last] = 1 << UInt64(pieceCount % 64) - 1
+        }
         heldCount = pieceCount
     }
 
@@ -87,7 +88,9 @@ extension Bitfield {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(8 * (words.count + 1))
         for word in [UInt64(pieceCount)] + words {
-            for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
+            for shift in stride(from: 56, through: 0, by: -8) {
+                bytes.append(UInt8(truncatingIfNeeded: word >> shift))
+            }
         }
         return bytes
     }
@@ -100,16 +103,27 @@ extension Bitfield {
     package init(wireBytes: some Collection<UInt8>, expectedPieceCount: Int) throws(ContentError) {
         var declared: UInt64 = 0
         guard wireBytes.count >= 8 else {
-            throw ContentError(.invalidBitfield, what: "read bitfield", why: "shorter than its length field")
+            throw ContentError(
+                .invalidBitfield,
+                what: "read bitfield",
+                why: "shorter than its length field"
+            )
         }
         for byte in wireBytes.prefix(8) { declared = declared << 8 | UInt64(byte) }
         guard declared == UInt64(expectedPieceCount) else {
             throw ContentError(
-                .invalidBitfield, what: "read bitfield", why: "\(declared) pieces, expected \(expectedPieceCount)")
+                .invalidBitfield,
+                what: "read bitfield",
+                why: "\(declared) pieces, expected \(expectedPieceCount)"
+            )
         }
         self.init(pieceCount: expectedPieceCount)
         guard wireBytes.count >= 8 * (words.count + 1) else {
-            throw ContentError(.invalidBitfield, what: "read bitfield", why: "ends before its last word")
+            throw ContentError(
+                .invalidBitfield,
+                what: "read bitfield",
+                why: "ends before its last word"
+            )
         }
         var position = wireBytes.index(wireBytes.startIndex, offsetBy: 8)
         for index in words.indices {
@@ -120,7 +134,9 @@ extension Bitfield {
             }
             words[index] = word
         }
-        if pieceCount % 64 != 0, let last = words.indices.last { words[last] &= 1 << UInt64(pieceCount % 64) - 1 }
+        if pieceCount % 64 != 0, let last = words.indices.last {
+            words[last] &= 1 << UInt64(pieceCount % 64) - 1
+        }
         heldCount = words.reduce(0) { $0 + $1.nonzeroBitCount }
     }
 }

@@ -4,7 +4,8 @@
 package struct ContentError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kind of defect, for callers that switch on it.
     package enum Code: Hashable, Sendable {
-        case invalidDigest, invalidIdentifier, invalidName, invalidBitfield, invalidMetaInfo, invalidJSON
+        case invalidDigest, invalidIdentifier, invalidName, invalidBitfield, invalidMetaInfo,
+            invalidJSON
         case invalidManifest, tooLarge
     }
 
@@ -16,7 +17,9 @@ package struct ContentError: Error, Hashable, Sendable, CustomStringConvertible 
     package let why: String
 
     /// An error of kind `code`: `what` could not be read because of `why`.
-    package init(_ code: Code, what: String, why: String) { (self.code, self.what, self.why) = (code, what, why) }
+    package init(_ code: Code, what: String, why: String) {
+        (self.code, self.what, self.why) = (code, what, why)
+    }
 
     package var description: String { "\(what): \(why)" }
 }

@@ -15,7 +15,9 @@ package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
     package init?(bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
         var words = SIMD4<UInt64>()
-        for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+        for (index, byte) in bytes.enumerated() {
+            words[index / 8] = words[index / 8] << 8 | UInt64(byte)
+        }
         self.words = words
     }
 
@@ -29,17 +31,27 @@ package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// - Throws: `.invalidDigest` with what is wrong.
     package init(parsing text: some StringProtocol) throws(ContentError) {
         guard text.hasPrefix(Self.prefix) else {
-            throw ContentError(.invalidDigest, what: "parse digest", why: "expected sha256:<64 hex digits>")
+            throw ContentError(
+                .invalidDigest,
+                what: "parse digest",
+                why: "expected sha256:<64 hex digits>"
+            )
         }
         guard let digest = Digest(hex: text.dropFirst(Self.prefix.count)) else {
-            throw ContentError(.invalidDigest, what: "parse digest", why: "expected 64 hex digits after sha256:")
+            throw ContentError(
+                .invalidDigest,
+                what: "parse digest",
+                why: "expected 64 hex digits after sha256:"
+            )
         }
         self = digest
     }
 
     /// The 32 bytes of the hash.
     package var bytes: [UInt8] {
-        (0..<Self.byteCount).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64(56 - $0 % 8 * 8)) }
+        (0..<Self.byteCount).map {
+            UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64(56 - $0 % 8 * 8))
+        }
     }
 
     /// The hash as 64 lower-case hexadecimal digits.

@@ -74,7 +74,10 @@ package struct PeerID: TwentyByteIdentifier {
     /// 20 random bytes from `generator`: Kraken's `random` factory.
     package init(randomFrom generator: inout some RandomNumberGenerator) {
         words = TwentyByteWords(
-            first: generator.next(), second: generator.next(), third: UInt32(truncatingIfNeeded: generator.next()))
+            first: generator.next(),
+            second: generator.next(),
+            third: UInt32(truncatingIfNeeded: generator.next())
+        )
     }
 
     /// The SHA-1 of `ip:port`: Kraken's `addr_hash` factory, the same at each start of the same host.

@@ -140,7 +140,9 @@ private struct JSONParser {
     }
 
     private mutating func skipSpace() {
-        while position < bytes.count, [0x20, 0x0a, 0x0d, 0x09].contains(bytes[position]) { position += 1 }
+        while position < bytes.count, [0x20, 0x0a, 0x0d, 0x09].contains(bytes[position]) {
+            position += 1
+        }
     }
 
     private mutating func take(_ character: Character) -> Bool {
@@ -153,8 +155,10 @@ private struct JSONParser {
         skipSpace()
         guard position < bytes.count else { throw defect("the text ends here") }
         switch bytes[position] {
-        case UInt8(ascii: "{"): return try nested { (parser) throws(ContentError) in try parser.parseObject() }
-        case UInt8(ascii: "["): return try nested { (parser) throws(ContentError) in try parser.parseArray() }
+        case UInt8(ascii: "{"):
+            return try nested { (parser) throws(ContentError) in try parser.parseObject() }
+        case UInt8(ascii: "["):
+            return try nested { (parser) throws(ContentError) in try parser.parseArray() }
         case UInt8(ascii: "\""): return .string(try parseString())
         case UInt8(ascii: "t"): return try parseWord("true", .bool(true))
         case UInt8(ascii: "f"): return try parseWord("false", .bool(false))
@@ -174,7 +178,10 @@ private struct JSONParser {
         return value
     }
 
-    private mutating func parseWord(_ word: StaticString, _ value: JSON) throws(ContentError) -> JSON {
+    private mutating func parseWord(
+        _ word: StaticString,
+        _ value: JSON
+    ) throws(ContentError) -> JSON {
         let matches = word.withUTF8Buffer { bytes[position...].starts(with: $0) }
         guard matches else { throw defect("unknown word") }
         position += word.utf8CodeUnitCount
@@ -199,7 +206,9 @@ private struct JSONParser {
         if take("}") { return .object([]) }
         repeat {
             skipSpace()
-            guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw defect("expected a key") }
+            guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else {
+                throw defect("expected a key")
+            }
             let key = try parseString()
             skipSpace()
             guard take(":") else { throw defect("expected :") }
@@ -218,7 +227,9 @@ private struct JSONParser {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let string = String(validating: text, as: UTF8.self) else { throw defect("invalid UTF-8") }
+                guard let string = String(validating: text, as: UTF8.self) else {
+                    throw defect("invalid UTF-8")
+                }
                 return string
             case UInt8(ascii: "\\"): try parseEscape(into: &text)
             case 0..<0x20: throw defect("a control character in a string")
@@ -266,7 +277,9 @@ private struct JSONParser {
 
     private mutating func parseNumber() throws(ContentError) -> JSON {
         let start = position
-        while position < bytes.count, "+-.eE0123456789".utf8.contains(bytes[position]) { position += 1 }
+        while position < bytes.count, "+-.eE0123456789".utf8.contains(bytes[position]) {
+            position += 1
+        }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if let integer = Int(text), !text.hasPrefix("+") { return .integer(integer) }
         guard let first = text.utf8.first, first != UInt8(ascii: "+"), first != UInt8(ascii: "."),

@@ -22,7 +22,9 @@ package struct MetaInfo: Hashable, Sendable {
             throw ContentError(.invalidMetaInfo, what: "meta info of \(digest)", why: why)
         }
         (self.digest, self.layout, self.pieceSums) = (digest, layout, pieceSums)
-        infoHash = InfoHash(hashing: Self.bencode(digest: digest, layout: layout, pieceSums: pieceSums))
+        infoHash = InfoHash(
+            hashing: Self.bencode(digest: digest, layout: layout, pieceSums: pieceSums)
+        )
     }
 
     /// The checksum that the piece at `index` must have.
@@ -30,9 +32,12 @@ package struct MetaInfo: Hashable, Sendable {
     package func sum(of index: PieceIndex) -> PieceSum { PieceSum(pieceSums[index.value]) }
 
     /// The bytes that the info hash is taken over.
-    package var bencoded: [UInt8] { Self.bencode(digest: digest, layout: layout, pieceSums: pieceSums) }
+    package var bencoded: [UInt8] {
+        Self.bencode(digest: digest, layout: layout, pieceSums: pieceSums)
+    }
 
-    private static func bencode(digest: Digest, layout: PieceLayout, pieceSums: [UInt32]) -> [UInt8] {
+    private static func bencode(digest: Digest, layout: PieceLayout, pieceSums: [UInt32]) -> [UInt8]
+    {
         var bytes = Array("d6:Lengthi\(layout.blobBytes)e4:Name64:\(digest.hex)".utf8)
         bytes += "11:PieceLengthi\(layout.pieceBytes)e9:PieceSumsl".utf8
         bytes.reserveCapacity(bytes.count + pieceSums.count * 12 + 2)
@@ -66,8 +71,13 @@ extension MetaInfo {
 
     /// Reads the document that ``json`` writes; unknown keys are skipped, the info hash is computed.
     /// - Throws: `.invalidJSON`, `.invalidMetaInfo`, or `.tooLarge` when it exceeds `limits`.
-    package init(parsing bytes: some Collection<UInt8>, limits: Limits = Limits()) throws(ContentError) {
-        func defect(_ why: String) -> ContentError { ContentError(.invalidMetaInfo, what: "read meta info", why: why) }
+    package init(
+        parsing bytes: some Collection<UInt8>,
+        limits: Limits = Limits()
+    ) throws(ContentError) {
+        func defect(_ why: String) -> ContentError {
+            ContentError(.invalidMetaInfo, what: "read meta info", why: why)
+        }
         guard bytes.count <= limits.metaInfoBytesMax else {
             throw ContentError(.tooLarge, what: "read meta info", why: "\(bytes.count) bytes")
         }
@@ -79,9 +89,14 @@ extension MetaInfo {
         guard let length = info["Length"]?.integer, let pieceLength = info["PieceLength"]?.integer,
             let layout = PieceLayout(blobBytes: length, pieceBytes: pieceLength)
         else { throw defect("Length and PieceLength do not describe a blob") }
-        guard layout.pieceCount <= limits.piecesPerBlobMax, layout.pieceBytes <= limits.pieceBytesMax else {
+        guard layout.pieceCount <= limits.piecesPerBlobMax,
+            layout.pieceBytes <= limits.pieceBytesMax
+        else {
             throw ContentError(
-                .tooLarge, what: "read meta info", why: "\(layout.pieceCount) pieces of \(layout.pieceBytes) bytes")
+                .tooLarge,
+                what: "read meta info",
+                why: "\(layout.pieceCount) pieces of \(layout.pieceBytes) bytes"
+            )
         }
         var sums: [UInt32] = []
         for element in info["PieceSums"]?.array ?? [] {

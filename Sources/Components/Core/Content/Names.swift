@@ -10,8 +10,15 @@ package struct Namespace: Hashable, Sendable, CustomStringConvertible {
     /// The namespace `name`.
     /// - Throws: `.invalidName` when it is empty, too long or holds control characters.
     package init(_ name: String) throws(ContentError) {
-        guard !name.isEmpty, name.utf8.count <= Self.bytesMax, !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f })
-        else { throw ContentError(.invalidName, what: "namespace", why: "empty, over 512 bytes or with control characters") }
+        guard !name.isEmpty, name.utf8.count <= Self.bytesMax,
+            !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f })
+        else {
+            throw ContentError(
+                .invalidName,
+                what: "namespace",
+                why: "empty, over 512 bytes or with control characters"
+            )
+        }
         self.name = name
     }
 
@@ -40,8 +47,16 @@ package struct RepositoryName: Hashable, Comparable, Sendable, CustomStringConve
     package init(_ name: String) throws(ContentError) {
         let isValid =
             !name.isEmpty && name.utf8.count <= Self.bytesMax
-            && name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy(Self.isComponent)
-        guard isValid else { throw ContentError(.invalidName, what: "repository name", why: "not of the form a-z0-9/…") }
+            && name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy(
+                Self.isComponent
+            )
+        guard isValid else {
+            throw ContentError(
+                .invalidName,
+                what: "repository name",
+                why: "not of the form a-z0-9/…"
+            )
+        }
         self.name = name
     }
 
@@ -51,7 +66,8 @@ package struct RepositoryName: Hashable, Comparable, Sendable, CustomStringConve
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
                 || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
         }
-        guard let first = component.utf8.first, let last = component.utf8.last, isAlphanumeric(first),
+        guard let first = component.utf8.first, let last = component.utf8.last,
+            isAlphanumeric(first),
             isAlphanumeric(last)
         else { return false }
         let separators = component.utf8.split(whereSeparator: isAlphanumeric)
@@ -62,7 +78,9 @@ package struct RepositoryName: Hashable, Comparable, Sendable, CustomStringConve
     }
 
     package var description: String { name }
-    package static func < (left: RepositoryName, right: RepositoryName) -> Bool { left.name < right.name }
+    package static func < (left: RepositoryName, right: RepositoryName) -> Bool {
+        left.name < right.name
+    }
 }
 
 /// The name of a tag within a repository: `v1.2`.
@@ -79,8 +97,16 @@ package struct Tag: Hashable, Comparable, Sendable, CustomStringConvertible {
                 || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
         }
         guard let first = name.utf8.first, isWord(first), name.utf8.count <= 128,
-            name.utf8.allSatisfy({ isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") })
-        else { throw ContentError(.invalidName, what: "tag", why: "not of the form [A-Za-z0-9_][A-Za-z0-9._-]{0,127}") }
+            name.utf8.allSatisfy({
+                isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-")
+            })
+        else {
+            throw ContentError(
+                .invalidName,
+                what: "tag",
+                why: "not of the form [A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+            )
+        }
         self.name = name
     }
 
@@ -96,7 +122,9 @@ package struct QualifiedTag: Hashable, Comparable, Sendable, CustomStringConvert
     package let tag: Tag
 
     /// `tag` in `repository`.
-    package init(repository: RepositoryName, tag: Tag) { (self.repository, self.tag) = (repository, tag) }
+    package init(repository: RepositoryName, tag: Tag) {
+        (self.repository, self.tag) = (repository, tag)
+    }
 
     /// Reads `repository:tag`.
     /// - Throws: `.invalidName`.

@@ -14,7 +14,13 @@ package struct PeerInfo: Hashable, Sendable {
     package var isComplete: Bool
 
     /// A peer `peerID` listening at `ip`:`port`.
-    package init(peerID: PeerID, ip: String, port: Int, isOrigin: Bool = false, isComplete: Bool = false) {
+    package init(
+        peerID: PeerID,
+        ip: String,
+        port: Int,
+        isOrigin: Bool = false,
+        isComplete: Bool = false
+    ) {
         (self.peerID, self.ip, self.port) = (peerID, ip, port)
         (self.isOrigin, self.isComplete) = (isOrigin, isComplete)
     }
@@ -36,7 +42,14 @@ package struct PeerContext: Hashable, Sendable {
     package var isOrigin: Bool
 
     /// A component `peerID` listening at `ip`:`port`.
-    package init(ip: String, port: Int, peerID: PeerID, zone: String = "", cluster: String = "", isOrigin: Bool) {
+    package init(
+        ip: String,
+        port: Int,
+        peerID: PeerID,
+        zone: String = "",
+        cluster: String = "",
+        isOrigin: Bool
+    ) {
         (self.ip, self.port, self.peerID, self.zone) = (ip, port, peerID, zone)
         (self.cluster, self.isOrigin) = (cluster, isOrigin)
     }
@@ -50,13 +63,22 @@ extension TwentyByteIdentifier {
     /// - Throws: `.invalidIdentifier` when it is no array of byte values.
     package init(json: JSON) throws(ContentError) {
         var bytes: [UInt8] = []
-        if case .null = json {} else {
+        if case .null = json {
+        } else {
             guard let elements = json.array else {
-                throw ContentError(.invalidIdentifier, what: "read identifier", why: "expected an array of 20 integers")
+                throw ContentError(
+                    .invalidIdentifier,
+                    what: "read identifier",
+                    why: "expected an array of 20 integers"
+                )
             }
             for element in elements.prefix(20) {
                 guard let integer = element.integer, let byte = UInt8(exactly: integer) else {
-                    throw ContentError(.invalidIdentifier, what: "read identifier", why: "an element is not a byte")
+                    throw ContentError(
+                        .invalidIdentifier,
+                        what: "read identifier",
+                        why: "an element is not a byte"
+                    )
                 }
                 bytes.append(byte)
             }
@@ -88,8 +110,12 @@ extension PeerInfo {
             throw ContentError(.invalidJSON, what: "read peer", why: "port is not in 1...65535")
         }
         self.init(
-            peerID: try PeerID(json: json["peer_id"] ?? .null), ip: ip, port: port,
-            isOrigin: json["origin"]?.bool ?? false, isComplete: json["complete"]?.bool ?? false)
+            peerID: try PeerID(json: json["peer_id"] ?? .null),
+            ip: ip,
+            port: port,
+            isOrigin: json["origin"]?.bool ?? false,
+            isComplete: json["complete"]?.bool ?? false
+        )
     }
 }
 
@@ -98,7 +124,8 @@ extension PeerContext {
     package var json: JSON {
         .object([
             .init("ip", .string(ip)), .init("port", .integer(port)), .init("peer_id", peerID.json),
-            .init("zone", .string(zone)), .init("cluster", .string(cluster)), .init("origin", .bool(isOrigin)),
+            .init("zone", .string(zone)), .init("cluster", .string(cluster)),
+            .init("origin", .bool(isOrigin)),
         ])
     }
 
@@ -107,7 +134,12 @@ extension PeerContext {
     package init(json: JSON) throws(ContentError) {
         let peer = try PeerInfo(json: json)
         self.init(
-            ip: peer.ip, port: peer.port, peerID: peer.peerID, zone: json["zone"]?.string ?? "",
-            cluster: json["cluster"]?.string ?? "", isOrigin: peer.isOrigin)
+            ip: peer.ip,
+            port: peer.port,
+            peerID: peer.peerID,
+            zone: json["zone"]?.string ?? "",
+            cluster: json["cluster"]?.string ?? "",
+            isOrigin: peer.isOrigin
+        )
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-
 /// The position of a piece in its blob, from zero.
 package struct PieceIndex: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The position, from zero.
@@ -41,7 +40,9 @@ package struct PieceLayout: Hashable, Sendable {
     package var pieceCount: Int { blobBytes / pieceBytes + (blobBytes % pieceBytes == 0 ? 0 : 1) }
 
     /// Whether the blob has a piece at `index`.
-    package func contains(_ index: PieceIndex) -> Bool { index.value >= 0 && index.value < pieceCount }
+    package func contains(_ index: PieceIndex) -> Bool {
+        index.value >= 0 && index.value < pieceCount
+    }
 
     /// The bytes of the piece at `index`; zero outside the blob, as in Kraken.
     package func bytes(of index: PieceIndex) -> Int {

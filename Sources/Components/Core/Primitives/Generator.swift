@@ -28,12 +28,16 @@ package struct Generator: RandomNumberGenerator, Sendable {
     }
 
     /// True with probability `ratio`.
-    package mutating func chance(_ ratio: Ratio) -> Bool { below(ratio.denominator) < ratio.numerator }
+    package mutating func chance(_ ratio: Ratio) -> Bool {
+        below(ratio.denominator) < ratio.numerator
+    }
 
     /// Puts `elements` into a uniformly random order (Fisher–Yates).
     package mutating func shuffle<Element>(_ elements: inout [Element]) {
         guard elements.count > 1 else { return }
-        for last in stride(from: elements.count - 1, to: 0, by: -1) { elements.swapAt(last, below(last + 1)) }
+        for last in stride(from: elements.count - 1, to: 0, by: -1) {
+            elements.swapAt(last, below(last + 1))
+        }
     }
 
     /// A generator of its own for one part of a simulation, so that parts do not disturb each other's sequences.

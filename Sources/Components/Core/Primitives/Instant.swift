@@ -22,9 +22,13 @@ package struct Instant: InstantProtocol, Hashable, Sendable, CustomStringConvert
     }
 
     /// The time from here to `other`; negative when `other` is earlier.
-    package func duration(to other: Instant) -> Duration { .nanoseconds(other.nanoseconds - nanoseconds) }
+    package func duration(to other: Instant) -> Duration {
+        .nanoseconds(other.nanoseconds - nanoseconds)
+    }
 
-    package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+    package static func < (left: Instant, right: Instant) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
 
     package var description: String { "\(Double(nanoseconds) / 1e9) s" }
 }

@@ -83,8 +83,13 @@ package struct Limits: Sendable, Hashable {
     /// - Throws: ``LimitsError`` naming the entries that do not.
     package func validated() throws(LimitsError) -> Limits {
         // A handshake carries our bitfield (one word per 64 pieces, a word for the length) and 64 B a neighbour.
-        let handshakeBytes = 8 + (piecesPerBlobMax + 63) / 64 * 8 + 256 + connectionsPerSwarmMax * 64
-        try require(frameBytesMax, atLeast: handshakeBytes, "frameBytesMax against piecesPerBlobMax")
+        let handshakeBytes =
+            8 + (piecesPerBlobMax + 63) / 64 * 8 + 256 + connectionsPerSwarmMax * 64
+        try require(
+            frameBytesMax,
+            atLeast: handshakeBytes,
+            "frameBytesMax against piecesPerBlobMax"
+        )
         try require(requestsFromPeerMax, atLeast: requestsPerOriginMax, "requestsFromPeerMax")
         try require(peerConnectionsMax, atLeast: connectionsPerSwarmMax, "peerConnectionsMax")
         try require(handoutPeersMax, atLeast: connectionsPerSwarmMax, "handoutPeersMax")
@@ -93,7 +98,9 @@ package struct Limits: Sendable, Hashable {
     }
 
     private func require(_ value: Int, atLeast minimum: Int, _ name: String) throws(LimitsError) {
-        guard value >= minimum else { throw LimitsError(name: name, value: value, minimum: minimum) }
+        guard value >= minimum else {
+            throw LimitsError(name: name, value: value, minimum: minimum)
+        }
     }
 }
 
