@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    /// Starting, stopping, and what stays behind.
+    @Suite("Life cycle") struct LifecycleTests {
+        @Test(
+            "SIGTERM ends it with status 0 within ten seconds and leaves nothing",
+            .timeLimit(.minutes(3))
+        )
+        func terminates() async throws {
+            let folder = try TemporaryDirectory()
+            let herd = try await HerdProcess.start(in: folder.url, agents: 3)
+            let ports = herd.ready.components.flatMap { $0.addresses.values }
+            #expect(try await herd.stop() == 0)
+            for address in ports {
+                let (status, _) = try await Clients.curl(["http://\(address)/health"])
+                #expect(status == 0, "\(address) still answers")
+            }
+            #expect(
+                !FileManager.default.fileExists(
+                    atPath: folder.url.appending(path: "ready.json").path
+                )
+            )
+            #expect(try Leftovers.find(in: herd.dataDirectory) == [])
+        }
+
+        @Test("SIGINT does the same", .timeLimit(.minutes(3)))
+        func interrupted() async throws {
+            let folder = try TemporaryDirectory()
+            let herd = try await HerdProcess.start(in: folder.url, agents: 1)
+            herd.process.send(SIGINT)
+            let status = try await herd.process.waitForExit(within: .seconds(10))
+            #expect(status == 0 || status == 130)
+        }
+
+        @Test("a port in use is named, and nothing starts", .timeLimit(.minutes(3)))
+        func portInUse() async throws {
+            let folder = try TemporaryDirectory()
+            let first = try await HerdProcess.start(in: folder.url, agents: 1)
+            let port = try #require(first.proxyRegistry.split(separator: ":").last)
+            let result = try await Command(
+                HerdProcess.executable,
+                [
+                    "up", "--headless", "--agents", "1", "--base-port", "\(port)", "--data-dir",
+                    folder.url.appending(path: "second").path,
+                ]
+            ).run(within: .seconds(30))
+            #expect(result.status == 1)
+            #expect(
+                result.errors.contains(port) && result.errors.contains("--ephemeral-ports"),
+                "\(result.errors)"
+            )
+            #expect(try await first.stop() == 0)
+        }
+
+        @Test("a wrong option is a usage error with status 2")
+        func usage() async throws {
+            let result = try await Command(HerdProcess.executable, ["up", "--no-such-option"]).run()
+            #expect(result.status == 2)
+            #expect(result.output.isEmpty)
+        }
+    }
+}
+
+/// What a stopped herd must not leave in its data directory.
+enum Leftovers {
+    /// Unfinished uploads and temporary files below `folder`.
+    static func find(in folder: URL) throws -> [String] {
+        let paths =
+            FileManager.default.enumerator(atPath: folder.path)?.compactMap { $0 as? String } ?? []
+        return paths.filter { path in
+            let parts = path.split(separator: "/")
+            let isUpload = parts.contains("upload") && parts.last != "upload"
+            return isUpload || path.contains(".tmp") || path.hasSuffix("-tmp")
+        }
+    }
+}
