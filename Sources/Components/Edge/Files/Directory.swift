@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// Operations on directories; all of them block.
+package enum Directory {
+    /// Makes the directory at `path` and those above it that are missing; answers the topmost one that had to be made,
+    /// nil when all were there.
+    /// - Throws: ``FileError``.
+    @discardableResult package static func create(_ path: String) throws -> String? {
+        if mkdir(path, 0o775) == 0 { return path }
+        switch errno {
+        case EEXIST:
+            guard try isDirectory(path) else { throw FileError(errno: ENOTDIR, "make \(path)") }
+            return nil
+        case ENOENT:
+            guard let parent = parent(of: path) else {
+                throw FileError(errno: ENOENT, "make \(path)")
+            }
+            let topmost = try create(parent)
+            // Somebody else may have made it in the meantime, which is just as well.
+            guard mkdir(path, 0o775) == 0 || errno == EEXIST else {
+                throw FileError(errno: errno, "make \(path)")
+            }
+            return topmost ?? path
+        default: throw FileError(errno: errno, "make \(path)")
+        }
+    }
+
+    /// What lies above `path`; nil for a root and for a name without a slash.
+    package static func parent(of path: String) -> String? {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return nil }
+        return String(path[..<slash])
+    }
+
+    /// The names in the directory at `path`, in no order; nil when there is no such directory.
+    /// - Throws: ``FileError``.
+    package static func list(_ path: String) throws -> [String]? {
+        guard let stream = opendir(path) else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw FileError(errno: errno, "list \(path)")
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Removes the file or directory at `path` with everything in it; nothing there is fine. Links are not followed.
+    /// - Throws: ``FileError``.
+    package static func remove(_ path: String) throws {
+        if unlink(path) == 0 || errno == ENOENT { return }
+        guard errno == EISDIR || errno == EPERM else {
+            throw FileError(errno: errno, "remove \(path)")
+        }
+        for name in try list(path) ?? [] { try remove("\(path)/\(name)") }
+        guard rmdir(path) == 0 || errno == ENOENT else {
+            throw FileError(errno: errno, "remove \(path)")
+        }
+    }
+
+    /// Gives the file or directory at `source` the name `target`, in one step; replaces a file or an empty directory.
+    /// - Throws: ``FileError`` `.exists` when a directory with something in it is in the way.
+    package static func rename(_ source: String, to target: String) throws {
+        guard Glibc.rename(source, target) == 0 else {
+            throw FileError(errno: errno, "rename \(source) to \(target)")
+        }
+    }
+
+    /// Returns once the names in the directory at `path` are on the disk.
+    /// - Throws: ``FileError``.
+    package static func synchronize(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError(errno: errno, "open \(path)") }
+        defer { close(descriptor) }
+        while fsync(descriptor) != 0 {
+            guard errno == EINTR else { throw FileError(errno: errno, "synchronize \(path)") }
+        }
+    }
+
+    private static func isDirectory(_ path: String) throws -> Bool {
+        try FileStatus.of(path)?.isDirectory ?? false
+    }
+}
+
+/// What the file system says about a file.
+package struct FileStatus: Hashable, Sendable {
+    /// Its length in bytes.
+    package let bytes: Int
+    /// Seconds since 1970 of the last change to its bytes.
+    package let modifiedAt: Int64
+    /// Whether it is a directory.
+    package let isDirectory: Bool
+
+    /// The status of what `path` names, links followed; nil when nothing is there.
+    /// - Throws: ``FileError``.
+    package static func of(_ path: String) throws -> FileStatus? {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return nil }
+            throw FileError(errno: errno, "examine \(path)")
+        }
+        return FileStatus(
+            bytes: Int(status.st_size),
+            modifiedAt: Int64(status.st_mtim.tv_sec),
+            isDirectory: status.st_mode & S_IFMT == S_IFDIR
+        )
+    }
+}
+
+/// How full the disk under a directory is.
+package struct DiskUsage: Hashable, Sendable {
+    /// The size of the file system in bytes.
+    package let totalBytes: Int
+    /// Bytes in use, those reserved for root included.
+    package let usedBytes: Int
+
+    /// A disk of `totalBytes` of which `usedBytes` are in use.
+    package init(totalBytes: Int, usedBytes: Int) {
+        (self.totalBytes, self.usedBytes) = (totalBytes, usedBytes)
+    }
+
+    /// The usage of the file system that holds `path`.
+    /// - Throws: ``FileError``.
+    package static func of(_ path: String) throws -> DiskUsage {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else {
+            throw FileError(errno: errno, "examine the disk under \(path)")
+        }
+        let block = Int(status.f_frsize)
+        return DiskUsage(
+            totalBytes: Int(status.f_blocks) * block,
+            usedBytes: (Int(status.f_blocks) - Int(status.f_bavail)) * block
+        )
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+package import NIOCore
+import Synchronization
+
+/// An open file shared by everything that reads or writes it; closed when the last reference goes.
+///
+/// All access names its offset, so any number of threads may use it at once. Calls block: small ones are fine on an event
+/// loop as long as the bytes are in the page cache, anything else belongs on a ``BlockingPool``.
+package final class SharedFile: Sendable {
+    /// Where it was opened; it may have been renamed or unlinked since.
+    package let path: String
+    /// The file descriptor; valid as long as this object lives.
+    package let descriptor: CInt
+    /// What ``fileRegion(_:)`` has handed out and may hand out again.
+    private let handles = Mutex<[NIOFileHandle]>([])
+
+    private init(path: String, descriptor: CInt) {
+        (self.path, self.descriptor) = (path, descriptor)
+    }
+
+    deinit {
+        handles.withLock { handles in
+            for handle in handles {
+                // It throws only when a region is being written at this moment, which the contract of fileRegion excludes.
+                _ = try? handle.takeDescriptorOwnership()
+            }
+        }
+        close(descriptor)
+    }
+
+    /// Opens an existing file for reading.
+    /// - Throws: ``FileError``.
+    package static func openForReading(_ path: String) throws -> SharedFile {
+        try open(path, flags: O_RDONLY, "open \(path) for reading")
+    }
+
+    /// Opens an existing file for reading and writing.
+    /// - Throws: ``FileError``.
+    package static func openForUpdate(_ path: String) throws -> SharedFile {
+        try open(path, flags: O_RDWR, "open \(path) for writing")
+    }
+
+    /// Creates a file of `bytes` zero bytes, which must not exist yet.
+    /// - Parameter preallocate: reserves its blocks at once, so that no later write runs out of space.
+    /// - Throws: ``FileError``; nothing is left behind then.
+    package static func create(
+        _ path: String,
+        bytes: Int,
+        preallocate: Bool
+    ) throws -> SharedFile {
+        let file = try open(path, flags: O_RDWR | O_CREAT | O_EXCL, "create \(path)")
+        guard bytes > 0 else { return file }
+        do {
+            try file.extend(to: bytes, preallocate: preallocate)
+        } catch {
+            unlink(path)
+            throw error
+        }
+        return file
+    }
+
+    private static func open(_ path: String, flags: CInt, _ what: String) throws -> SharedFile {
+        while true {
+            let descriptor = Glibc.open(path, flags | O_CLOEXEC, 0o664)
+            if descriptor >= 0 { return SharedFile(path: path, descriptor: descriptor) }
+            guard errno == EINTR else { throw FileError(errno: errno, what) }
+        }
+    }
+
+    private func extend(to bytes: Int, preallocate: Bool) throws {
+        if preallocate {
+            let result = posix_fallocate(descriptor, 0, bytes)
+            if result == 0 { return }
+            // File systems that can't reserve blocks say so; there a sparse file has to do.
+            guard result == EOPNOTSUPP || result == EINVAL || result == EINTR else {
+                throw FileError(errno: result, "reserve \(bytes) bytes for \(path)")
+            }
+        }
+        try truncate(to: bytes)
+    }
+
+    /// Makes the file `bytes` long: cuts it, or adds zero bytes.
+    /// - Throws: ``FileError``.
+    package func truncate(to bytes: Int) throws {
+        guard ftruncate(descriptor, bytes) == 0 else {
+            throw FileError(errno: errno, "set the length of \(path)")
+        }
+    }
+
+    /// The file's length in bytes.
+    /// - Throws: ``FileError``.
+    package func size() throws -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            throw FileError(errno: errno, "examine \(path)")
+        }
+        return Int(status.st_size)
+    }
+
+    /// Fills `buffer` with the bytes from `offset` on; answers how many there were, less than asked for only at the end.
+    /// - Throws: ``FileError``.
+    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws -> Int {
+        var done = 0
+        while done < buffer.count, let base = buffer.baseAddress {
+            let count = pread(descriptor, base + done, buffer.count - done, offset + done)
+            if count > 0 {
+                done += count
+            } else if count == 0 {
+                break
+            } else if errno != EINTR {
+                throw FileError(errno: errno, "read \(path) at \(offset + done)")
+            }
+        }
+        return done
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    /// - Throws: ``FileError``; a part may have been written then.
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
+        var done = 0
+        while done < bytes.count, let base = bytes.baseAddress {
+            let count = pwrite(descriptor, base + done, bytes.count - done, offset + done)
+            if count >= 0 {
+                done += count
+            } else if errno != EINTR {
+                throw FileError(errno: errno, "write \(path) at \(offset + done)")
+            }
+        }
+    }
+
+    /// Returns once the bytes, and the length, are on the disk.
+    /// - Throws: ``FileError``.
+    package func synchronize() throws {
+        while fdatasync(descriptor) != 0 {
+            guard errno == EINTR else { throw FileError(errno: errno, "synchronize \(path)") }
+        }
+    }
+
+    /// `range` of the file for a channel to send without copying it (sendfile).
+    ///
+    /// Keep this object alive until the write's promise completes. NIO refuses to use one handle from two event loops at
+    /// once, so each region that is alive has a handle of its own; a handle whose region is gone serves the next one.
+    package func fileRegion(_ range: Range<Int>) -> FileRegion {
+        let handle = handles.withLock { handles in
+            for index in handles.indices where isKnownUniquelyReferenced(&handles[index]) {
+                return handles[index]
+            }
+            let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: descriptor)
+            handles.append(handle)
+            return handle
+        }
+        return FileRegion(
+            fileHandle: handle,
+            readerIndex: range.lowerBound,
+            endIndex: range.upperBound
+        )
+    }
+}
