@@ -171,7 +171,10 @@ let edgeTargets: [Target] = [
     ),
     edge(
         "ClusterClients",
-        ["Primitives", "Content", "Placement", "Telemetry", "HTTPKit", httpTypes, nioCore, logging]
+        [
+            "Primitives", "Content", "Files", "Placement", "Telemetry", "HTTPKit", httpTypes,
+            nioCore, logging,
+        ]
     ),
     edge(
         "Backends",

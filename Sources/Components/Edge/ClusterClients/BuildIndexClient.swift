@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+package import HTTPKit
+import HTTPTypes
+package import Primitives
+
+/// One build-index's HTTP API.
+/// - Source: uber/kraken build-index/tagclient/client.go: paths and time-outs are its.
+package struct BuildIndexClient: Sendable {
+    /// Its `host:port`.
+    package let address: String
+    private let host: HostConnection
+
+    /// The build-index at `address`, reached through `http`.
+    package init(address: String, http: HTTPClient) {
+        self.address = address
+        host = HostConnection(address: address, http: http)
+    }
+
+    /// Makes `tag` name `digest`; with `replicating`, in the other clusters, too.
+    /// - Throws: ``ClusterError``, here as in every call.
+    package func put(_ tag: QualifiedTag, _ digest: Digest, replicating: Bool = false) async throws
+    {
+        let query = replicating ? "?replicate=true" : ""
+        try await host.text(.put, path(tag, digest) + query, timeout: .seconds(30))
+    }
+
+    /// What `tag` names; nil when there is no such tag.
+    package func digest(of tag: QualifiedTag) async throws -> Digest? {
+        do {
+            let text = try await host.text(.get, path(tag), timeout: .seconds(10))
+            return try Digest(parsing: text)
+        } catch let error as ContentError {
+            throw ClusterError.unreadable("\(tag) at \(address)", error)
+        } catch let error as ClusterError where error.code == .notFound { return nil }
+    }
+
+    /// Whether there is such a tag.
+    package func has(_ tag: QualifiedTag) async throws -> Bool {
+        do {
+            _ = try await host.exchange(.head, path(tag), timeout: .seconds(10))
+            return true
+        } catch let error as ClusterError where error.code == .notFound { return false }
+    }
+
+    /// One page of the tags of `repository`, without the repository's name.
+    package func tags(
+        of repository: RepositoryName,
+        limit: Int? = nil,
+        offset: String? = nil
+    ) async throws -> TagPage {
+        let path = "/repositories/\(URLEncoding.pathSegment(repository.name))/tags"
+        return try await page(path, limit: limit, offset: offset)
+    }
+
+    /// One page of the names `repository:tag` that begin with `prefix`, which may be empty.
+    package func list(
+        prefix: String = "",
+        limit: Int? = nil,
+        offset: String? = nil
+    ) async throws -> TagPage {
+        let segments = prefix.split(separator: "/", omittingEmptySubsequences: false)
+        let escaped = segments.map { URLEncoding.pathSegment(String($0)) }.joined(separator: "/")
+        return try await page("/list/\(escaped)", limit: limit, offset: offset)
+    }
+
+    /// Makes `tag`, which must exist, be replicated to the other clusters.
+    package func replicate(_ tag: QualifiedTag) async throws {
+        let name = URLEncoding.pathSegment(tag.description)
+        try await host.text(.post, "/remotes/tags/\(name)", timeout: .seconds(15))
+    }
+
+    /// Where this cluster's origins are reached by other clusters: `host:port`.
+    package func origin() async throws -> String {
+        let origin = try await host.text(.get, "/origin", timeout: .seconds(5))
+        guard !origin.isEmpty else {
+            throw ClusterError.unreadable("origin of \(address)", "empty")
+        }
+        return origin
+    }
+
+    /// Hands a neighbour what was put here; it writes it back after `delay`.
+    package func duplicatePut(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        delay: Duration
+    ) async throws {
+        let body = JSON.object([.init("delay", .integer(Int(delay.nanoseconds)))])
+        let path = "/internal/duplicate" + path(tag, digest)
+        try await host.text(.put, path, json: body, timeout: .seconds(10))
+    }
+
+    /// Hands a neighbour a replication that was asked for here; it does it after `delay` unless it was done.
+    package func duplicateReplicate(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        dependencies: [Digest],
+        delay: Duration
+    ) async throws {
+        let body = JSON.object([
+            .init("dependencies", .array(dependencies.map { .string($0.description) })),
+            .init("delay", .integer(Int(delay.nanoseconds))),
+        ])
+        let path = "/internal/duplicate/remotes" + path(tag, digest)
+        try await host.text(.post, path, json: body, timeout: .seconds(10))
+    }
+
+    /// Whether it, its backends and its origins serve.
+    package func checkReadiness() async throws {
+        try await host.text(.get, "/readiness", timeout: .seconds(5))
+    }
+
+    private func path(_ tag: QualifiedTag) -> String {
+        "/tags/\(URLEncoding.pathSegment(tag.description))"
+    }
+
+    private func path(_ tag: QualifiedTag, _ digest: Digest) -> String {
+        path(tag) + "/digest/\(digest)"
+    }
+
+    private func page(_ path: String, limit: Int?, offset: String?) async throws -> TagPage {
+        var arguments: [String] = []
+        if let limit { arguments.append("limit=\(limit)") }
+        if let offset { arguments.append("offset=\(URLEncoding.queryValue(offset))") }
+        let query = arguments.isEmpty ? "" : "?" + arguments.joined(separator: "&")
+        return try await host.json(
+            .get,
+            path + query,
+            timeout: .seconds(60),
+            answerBytesMax: Limits().metaInfoBytesMax
+        ) { TagPage(json: $0) }
+    }
+}
+
+/// One page of a build-index's lists.
+package struct TagPage: Hashable, Sendable {
+    /// The names on it.
+    package var names: [String]
+    /// What the next page's `offset` is; nil on the last one.
+    package var nextOffset: String?
+
+    /// `names`, followed by the page at `nextOffset`.
+    package init(names: [String], nextOffset: String? = nil) {
+        (self.names, self.nextOffset) = (names, nextOffset)
+    }
+
+    init(json: JSON) {
+        names = (json["result"]?.array ?? []).compactMap(\.string)
+        let next = json["Links"]?["next"]?.string ?? ""
+        let query = next.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
+        let argument = query.split(separator: "&").first { $0.hasPrefix("offset=") }
+        nextOffset = argument.flatMap { PercentCoding.decode($0.dropFirst("offset=".count)) }
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Placement
+package import Primitives
+import Synchronization
+
+/// The hosts of one kind of component, `host:port`, with what callers have learnt about their health.
+///
+/// A host that gave no answer several times within a while is left out for as long, unless that would leave out all.
+/// - Source: uber/kraken lib/hostlist and lib/healthcheck/passive.go.
+package final class HostList: Sendable {
+    private let policy: HostListPolicy
+    private let resolve: (@Sendable () async throws -> [String])?
+    private let now: @Sendable () -> Instant
+    private let state: Mutex<State>
+
+    private struct State {
+        var hosts: [String]
+        var resolvedAt: Instant
+        var isResolving = false
+        var health: PassiveHealthFilter
+        var generator: Generator
+    }
+
+    /// A list of `hosts`.
+    ///
+    /// - Parameters:
+    ///   - resolve: asked for the hosts again, at a use, once what is known is older than `policy.timeToLive`; when it
+    ///     fails, the last known hosts stay.
+    ///   - seed: of the random order.
+    ///   - now: the clock.
+    package init(
+        _ hosts: [String],
+        policy: HostListPolicy = HostListPolicy(),
+        resolve: (@Sendable () async throws -> [String])? = nil,
+        seed: UInt64 = .random(in: .min ... .max),
+        now: @escaping @Sendable () -> Instant = LiveClock.now
+    ) {
+        (self.policy, self.resolve, self.now) = (policy, resolve, now)
+        state = Mutex(
+            State(
+                hosts: hosts,
+                resolvedAt: now(),
+                health: PassiveHealthFilter(
+                    failsMax: policy.failuresMax,
+                    failTimeout: policy.failureWindow
+                ),
+                generator: Generator(seed: seed)
+            )
+        )
+    }
+
+    /// All hosts as last known, in the configured order, whatever their health.
+    package var hosts: [String] { state.withLock { $0.hosts } }
+
+    /// Replaces the hosts, for owners that learn of changes themselves.
+    package func update(_ hosts: [String]) {
+        let now = now()
+        state.withLock {
+            $0.hosts = hosts
+            $0.resolvedAt = now
+            $0.health.retainMembers(Set(hosts))
+        }
+    }
+
+    /// The healthy hosts in the configured order, or all when none is; resolved again first when due.
+    package func healthyHosts() async -> [String] {
+        await refreshIfDue()
+        let now = now()
+        return state.withLock { $0.health.usable($0.hosts, at: now) }
+    }
+
+    /// ``healthyHosts()`` in random order, then the others, for the case that no healthy one answers.
+    package func shuffledHosts() async -> [String] {
+        await refreshIfDue()
+        let now = now()
+        return state.withLock { state in
+            var hosts = state.hosts
+            state.generator.shuffle(&hosts)
+            let usable = state.health.usable(hosts, at: now)
+            return usable + hosts.filter { !usable.contains($0) }
+        }
+    }
+
+    /// Whether `host` may be asked.
+    package func isHealthy(_ host: String) -> Bool {
+        let now = now()
+        return state.withLock { $0.health.isHealthy(host, at: now) }
+    }
+
+    /// Notes that `host` gave no answer.
+    package func noteFailure(of host: String) {
+        let now = now()
+        state.withLock { _ = $0.health.recordFailure(of: host, at: now) }
+    }
+
+    /// Notes that `host` answered, whatever it said.
+    package func noteAnswer(of host: String) {
+        state.withLock { $0.health.recordSuccess(of: host) }
+    }
+
+    private func refreshIfDue() async {
+        guard let resolve else { return }
+        let now = now()
+        let isDue = state.withLock { state in
+            guard !state.isResolving, state.resolvedAt.advanced(by: policy.timeToLive) <= now else {
+                return false
+            }
+            state.isResolving = true
+            return true
+        }
+        guard isDue else { return }
+        defer { state.withLock { $0.isResolving = false } }
+        do {
+            let hosts = try await resolve()
+            if !hosts.isEmpty { update(hosts) }
+        } catch {
+            // The last known hosts are better than none; the next use after the time to live asks again.
+            state.withLock { $0.resolvedAt = now }
+        }
+    }
+}
+
+/// How long a ``HostList`` trusts what it knows.
+package struct HostListPolicy: Hashable, Sendable {
+    /// Failures within ``failureWindow`` that leave a host out.
+    package var failuresMax: Int
+    /// The time that failures are remembered, and that a host is left out.
+    package var failureWindow: Duration
+    /// The age at which a resolved list is resolved again.
+    package var timeToLive: Duration
+
+    /// Kraken's defaults, but for what is given.
+    package init(
+        failuresMax: Int = 3,
+        failureWindow: Duration = .minutes(5),
+        timeToLive: Duration = .seconds(5)
+    ) {
+        (self.failuresMax, self.failureWindow) = (failuresMax, failureWindow)
+        self.timeToLive = timeToLive
+    }
+}
+
+/// The process's monotonic clock.
+package enum LiveClock {
+    private static let start = ContinuousClock.now
+
+    /// The time since this clock was first read.
+    @Sendable package static func now() -> Instant {
+        Instant.origin.advanced(by: start.duration(to: .now))
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+package import HTTPKit
+package import Primitives
+
+/// One tracker's HTTP API.
+/// - Source: uber/kraken tracker/announceclient and tracker/metainfoclient.
+package struct TrackerClient: Sendable {
+    /// Its `host:port`.
+    package let address: String
+    private let host: HostConnection
+    private let peersMax: Int
+
+    /// The tracker at `address`, reached through `http`.
+    package init(address: String, http: HTTPClient, limits: Limits = Limits()) {
+        self.address = address
+        host = HostConnection(address: address, http: http)
+        peersMax = limits.handoutPeersMax
+    }
+
+    /// Tells the tracker that `peer` has or wants a blob, and answers whom it hands out.
+    /// - Throws: ``ClusterError``, here as in every call.
+    package func announce(
+        _ infoHash: InfoHash,
+        digest: Digest,
+        peer: PeerInfo
+    ) async throws -> TrackerHandout {
+        let request = JSON.object([
+            .init("name", .string(digest.hex)),
+            .init("digest", .string(digest.description)),
+            .init("info_hash", infoHash.json),
+            .init("peer", peer.json),
+        ])
+        return try await host.json(
+            .post,
+            "/announce/\(infoHash.hex)",
+            json: request,
+            timeout: .seconds(10)
+        ) { answer in
+            TrackerHandout(
+                peers: (answer["peers"]?.array ?? []).prefix(peersMax).compactMap {
+                    // One peer that can't be read is no reason to do without the others.
+                    try? PeerInfo(json: $0)
+                },
+                interval: .nanoseconds(answer["interval"]?.integer ?? 0)
+            )
+        }
+    }
+
+    /// How `digest` is cut into pieces. `.accepted` says that the origins have begun to fetch the blob: ask again.
+    package func metaInfo(of digest: Digest, namespace: Namespace) async throws -> MetaInfo {
+        let path = "/namespace/\(URLEncoding.pathSegment(namespace.name))/blobs/\(digest)/metainfo"
+        return try await host.metaInfo(of: digest, path: path, timeout: .seconds(10))
+    }
+
+    /// Whether it and its origins serve.
+    package func checkReadiness() async throws {
+        try await host.text(.get, "/readiness", timeout: .seconds(5))
+    }
+}
+
+/// Whom a tracker hands out, and when it wants to hear again.
+package struct TrackerHandout: Hashable, Sendable {
+    /// The peers in the tracker's order: dial the first ones first.
+    package var peers: [PeerInfo]
+    /// The time until the next announce; zero when the tracker did not say.
+    package var interval: Duration
+
+    /// `peers`, to be asked for again after `interval`.
+    package init(peers: [PeerInfo], interval: Duration) {
+        (self.peers, self.interval) = (peers, interval)
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+package import HTTPKit
+package import Logging
+import Placement
+package import Primitives
+import Telemetry
+
+/// All trackers as one: a blob's announces go to the tracker that rendezvous hashing picks for it, or the next one when
+/// that gives no answer.
+/// - Source: uber/kraken lib/hashring/passive_ring.go, tracker/announceclient, tracker/metainfoclient.
+package struct TrackerRing: Sendable {
+    /// The trackers, `host:port`.
+    package let hosts: HostList
+    private let http: HTTPClient
+    private let poll: PollPolicy
+    private let replicasMax: Int
+    private let log: Logger
+
+    /// The trackers in `hosts`, reached through `http`; each blob has `replicasMax` of them.
+    package init(
+        hosts: HostList,
+        http: HTTPClient,
+        poll: PollPolicy = PollPolicy(),
+        replicasMax: Int = 3,
+        log: Logger
+    ) {
+        (self.hosts, self.http, self.poll) = (hosts, http, poll)
+        (self.replicasMax, self.log) = (replicasMax, log)
+    }
+
+    /// The trackers of `digest`, best first; empty only when none is configured.
+    package func trackers(of digest: Digest) async -> [String] {
+        let healthy = Set(await hosts.healthyHosts().filter(hosts.isHealthy))
+        let members = hosts.hosts
+        guard !members.isEmpty else { return [] }
+        var ring = Ring(members: members, replicasMax: replicasMax)
+        ring.replaceHealthy(healthy)
+        return ring.owners(of: digest)
+    }
+
+    /// Tells the blob's tracker that `peer` has or wants it, and answers whom it hands out.
+    /// - Throws: ``ClusterError``, here as in every call.
+    package func announce(
+        _ infoHash: InfoHash,
+        digest: Digest,
+        peer: PeerInfo
+    ) async throws -> TrackerHandout {
+        try await asking(digest, "announce \(digest)") {
+            try await $0.announce(infoHash, digest: digest, peer: peer)
+        }
+    }
+
+    /// How `digest` is cut into pieces; waits while the origins fetch the blob. `.notFound` when nobody has it.
+    package func metaInfo(of digest: Digest, namespace: Namespace) async throws -> MetaInfo {
+        try await poll.untilDone {
+            try await asking(digest, "meta info of \(digest)") {
+                try await $0.metaInfo(of: digest, namespace: namespace)
+            }
+        }
+    }
+
+    /// Whether the first tracker of a random digest is ready.
+    package func checkReadiness() async throws {
+        let words = (0..<Digest.byteCount).map { _ in UInt8.random(in: .min ... .max) }
+        guard let digest = Digest(bytes: words), let address = await trackers(of: digest).first
+        else {
+            throw ClusterError.noHosts("readiness of the trackers")
+        }
+        try await TrackerClient(address: address, http: http).checkReadiness()
+    }
+
+    /// What the first tracker of `digest` that gives any answer says; an HTTP error is an answer.
+    private func asking<Value>(
+        _ digest: Digest,
+        _ what: String,
+        ask: (TrackerClient) async throws -> Value
+    ) async throws -> Value {
+        var failure: ClusterError?
+        for address in await trackers(of: digest) {
+            do {
+                let value = try await ask(TrackerClient(address: address, http: http))
+                hosts.noteAnswer(of: address)
+                return value
+            } catch let error as ClusterError {
+                guard error.isNetworkFailure else {
+                    hosts.noteAnswer(of: address)
+                    throw error
+                }
+                hosts.noteFailure(of: address)
+                failure = error
+                log.debug(
+                    "a tracker gave no answer",
+                    metadata: [LogKey.address: "\(address)", LogKey.error: "\(error)"]
+                )
+            }
+        }
+        throw failure ?? ClusterError.noHosts(what)
+    }
+}

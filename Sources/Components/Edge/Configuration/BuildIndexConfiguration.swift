@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Primitives
+
+/// A build-index's settings.
+/// - Source: uber/kraken build-index/cmd/config.go; the defaults are its.
+package struct BuildIndexConfiguration: Hashable, Sendable {
+    /// The address to listen on.
+    package var host: String
+    /// The port to listen on; 0 picks a free one. 15004 as in Kraken's devcluster.
+    package var port: Int
+    /// The directory of the tag store; made when absent.
+    package var dataDirectory: String
+    /// The address other members of `cluster` know this one by, `host:port`; nil: `host:port` of the listener.
+    package var selfAddress: String?
+    /// The build-indexes of this cluster, `host:port`, with or without this one.
+    package var cluster: [String]
+    /// The origins of this cluster, `host:port`.
+    package var origins: [String]
+    /// What `GET /origin` answers; nil: one of `origins`, at random.
+    package var originName: String?
+    /// Where tags are stored for good; rows are tried in order.
+    package var backends: [BackendRule]
+    /// How the blobs behind a tag are found; rows are tried in order. A tag that matches none is refused.
+    package var tagTypes: [TagTypeRule]
+    /// Other clusters' build-indexes and the tags they shall have.
+    package var remotes: [TagRemote]
+    /// Whether a tag is written to the backend before it is acknowledged. Default off: queued, on disk.
+    package var writesThrough: Bool
+    /// By how much the write-back of each further neighbour is put off, so that usually one writes only.
+    package var duplicatePutStagger: Duration
+    /// By how much each further neighbour's replication is put off.
+    package var duplicateReplicateStagger: Duration
+    /// How long a failed write-back waits before it is tried again.
+    package var writeBackRetryInterval: Duration
+    /// How long a stop waits for running requests.
+    package var drainTimeout: Duration
+
+    /// A build-index over `dataDirectory` that stores tags in `backends`.
+    package init(
+        host: String = "127.0.0.1",
+        port: Int = 15004,
+        dataDirectory: String,
+        selfAddress: String? = nil,
+        cluster: [String] = [],
+        origins: [String],
+        originName: String? = nil,
+        backends: [BackendRule],
+        tagTypes: [TagTypeRule] = [TagTypeRule(namespacePattern: ".*", type: .docker)],
+        remotes: [TagRemote] = [],
+        writesThrough: Bool = false,
+        duplicatePutStagger: Duration = .minutes(20),
+        duplicateReplicateStagger: Duration = .minutes(20),
+        writeBackRetryInterval: Duration = .seconds(30),
+        drainTimeout: Duration = .seconds(10)
+    ) {
+        (self.host, self.port, self.dataDirectory) = (host, port, dataDirectory)
+        (self.selfAddress, self.cluster, self.origins) = (selfAddress, cluster, origins)
+        (self.originName, self.backends, self.tagTypes) = (originName, backends, tagTypes)
+        (self.remotes, self.writesThrough) = (remotes, writesThrough)
+        self.duplicatePutStagger = duplicatePutStagger
+        self.duplicateReplicateStagger = duplicateReplicateStagger
+        self.writeBackRetryInterval = writeBackRetryInterval
+        self.drainTimeout = drainTimeout
+    }
+}
+
+/// How the blobs behind a matching tag are found.
+package struct TagTypeRule: Hashable, Sendable {
+    /// A regular expression, searched for anywhere in `repository:tag` (unanchored).
+    package var namespacePattern: String
+    /// What the tag points at.
+    package var type: TagType
+
+    /// Tags that match `namespacePattern` are of `type`.
+    package init(namespacePattern: String, type: TagType) {
+        (self.namespacePattern, self.type) = (namespacePattern, type)
+    }
+}
+
+/// What a tag points at.
+package enum TagType: String, Hashable, Sendable, CaseIterable {
+    /// A manifest or index: it and what it refers to must exist.
+    case docker
+    /// A blob of any kind: it must exist.
+    case blob = "default"
+}
+
+/// Another cluster's build-index and the tags it shall have.
+package struct TagRemote: Hashable, Sendable {
+    /// Its `host:port`.
+    package var address: String
+    /// Regular expressions, searched for anywhere in `repository:tag`; one match suffices.
+    package var patterns: [String]
+
+    /// Tags that match one of `patterns` go to `address`.
+    package init(address: String, patterns: [String]) {
+        (self.address, self.patterns) = (address, patterns)
+    }
+}
