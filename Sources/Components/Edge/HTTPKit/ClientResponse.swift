@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+package import HTTPTypes
+package import NIOCore
+import NIOHTTP1
+import Primitives
+
+/// What another server answered. Its body can be read once.
+package struct ClientResponse: Sendable {
+    /// The status; one of those the request accepts.
+    package let status: HTTPResponse.Status
+    /// The headers.
+    package let headers: HTTPFields
+    /// The body, as it comes in.
+    package let body: ClientBody
+
+    init(_ response: HTTPClientResponse, deadline: ContinuousClock.Instant) {
+        status = HTTPResponse.Status(
+            code: Int(response.status.code),
+            reasonPhrase: response.status.reasonPhrase
+        )
+        var headers = HTTPFields()
+        for (name, value) in response.headers {
+            // A field whose name no HTTP client should see is no use to us either.
+            guard let name = HTTPField.Name(name) else { continue }
+            headers.append(HTTPField(name: name, value: value))
+        }
+        self.headers = headers
+        body = ClientBody(base: response.body, deadline: deadline)
+    }
+
+    /// The bytes that the body will have, where the server said so.
+    package var contentLength: Int? { headers[.contentLength].flatMap { Int($0) } }
+
+    /// The whole body.
+    /// - Throws: ``HTTPClientError``: `.bodyTooLarge` beyond `bytesMax` bytes, `.timeout`, `.network`.
+    package func collect(upTo bytesMax: Int) async throws -> ByteBuffer {
+        if let contentLength, contentLength > bytesMax {
+            throw HTTPClientError.bodyTooLarge(bytesMax: bytesMax)
+        }
+        var whole = ByteBuffer()
+        for try await var part in body {
+            guard whole.readableBytes + part.readableBytes <= bytesMax else {
+                throw HTTPClientError.bodyTooLarge(bytesMax: bytesMax)
+            }
+            if whole.readableBytes == 0 { whole = part } else { whole.writeBuffer(&part) }
+        }
+        return whole
+    }
+
+    /// The first bytes of the body as text, for an error's message; empty when they cannot be had.
+    func excerpt() async -> String {
+        var text = ""
+        do {
+            for try await part in body {
+                text += String(decoding: part.readableBytesView.prefix(512), as: UTF8.self)
+                if text.utf8.count >= 512 { break }
+            }
+        } catch {
+            // The status says enough; the rest of its explanation is lost with the connection.
+            return text
+        }
+        return String(text.prefix(512))
+    }
+}
+
+/// A response's body as it comes in; reading pauses the sender when the reader does.
+package struct ClientBody: AsyncSequence, Sendable {
+    package typealias Element = ByteBuffer
+
+    fileprivate let base: HTTPClientResponse.Body
+    fileprivate let deadline: ContinuousClock.Instant
+
+    /// Reads the body; ends in ``HTTPClientError`` when the connection breaks or the request's time is over.
+    package struct AsyncIterator: AsyncIteratorProtocol {
+        fileprivate var base: HTTPClientResponse.Body.AsyncIterator
+        fileprivate let deadline: ContinuousClock.Instant
+
+        /// The next bytes; nil at the end.
+        @concurrent package mutating func next() async throws -> ByteBuffer? {
+            guard ContinuousClock.now < deadline else {
+                throw HTTPClientError.timeout("reading the body")
+            }
+            do {
+                return try await base.next()
+            } catch {
+                throw HTTPClientError.wrapping(error, url: "body")
+            }
+        }
+    }
+
+    package func makeAsyncIterator() -> AsyncIterator {
+        AsyncIterator(base: base.makeAsyncIterator(), deadline: deadline)
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Files
+package import Logging
+package import NIOCore
+package import Telemetry
+
+/// What a component gets from the process it lives in; nothing in it tells whether it shares that process.
+package struct ComponentEnvironment: Sendable {
+    /// The component's name in the cluster: `agent-0`.
+    package let id: String
+    /// Where its sockets live.
+    package let eventLoopGroup: any EventLoopGroup
+    /// Where its blocking calls run.
+    package let pool: BlockingPool
+    /// How it asks others.
+    package let httpClient: HTTPClient
+    /// Where it reports.
+    package let log: Logger
+    /// Called once, when every listener is bound and the component serves: the keys and `host:port` of DESIGN §5.
+    package let onReady: @Sendable (_ addresses: [String: String]) -> Void
+    /// What happened in it.
+    package let events: EventLog
+    /// What it counts.
+    package let counters: Counters
+    /// The process's metrics, for `/metrics`; nil where none are collected.
+    package let metrics: PrometheusRegistry?
+
+    /// The surroundings of the component `id`.
+    package init(
+        id: String,
+        eventLoopGroup: any EventLoopGroup,
+        pool: BlockingPool,
+        httpClient: HTTPClient,
+        log: Logger,
+        events: EventLog,
+        counters: Counters,
+        metrics: PrometheusRegistry? = nil,
+        onReady: @escaping @Sendable (_ addresses: [String: String]) -> Void = { _ in }
+    ) {
+        self.id = id
+        self.eventLoopGroup = eventLoopGroup
+        self.pool = pool
+        self.httpClient = httpClient
+        self.log = log
+        self.onReady = onReady
+        self.events = events
+        self.counters = counters
+        self.metrics = metrics
+    }
+}

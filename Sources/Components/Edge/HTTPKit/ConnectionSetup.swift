@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTPTypes
+import Primitives
+
+/// Puts Hummingbird's HTTP/1.1 pipeline, with our handler in it, onto each connection.
+struct ConnectionSetup: ServerChildChannel {
+    /// A connection with both views of it.
+    struct Value: ServerChildChannelValue {
+        let parts: NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+        let connection: ServerConnection
+        var channel: any Channel { parts.channel }
+    }
+
+    private let http: HTTP1Channel
+    private let table: ConnectionTable
+
+    init(
+        options: ServerOptions,
+        table: ConnectionTable,
+        responder: @escaping HTTPChannelHandler.Responder
+    ) {
+        let timeouts = ConnectionTimeouts(options)
+        let headBytesMax = options.limits.requestHeadBytesMax
+        http = HTTP1Channel(
+            responder: responder,
+            configuration: HTTP1Channel.Configuration(
+                additionalChannelHandlers: [ConnectionHandler(timeouts: timeouts)],
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: headBytesMax,
+                    maxHeaderListSize: headBytesMax,
+                    maxHeaderFieldCount: 128
+                )
+            )
+        )
+        self.table = table
+    }
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        table.add(channel)
+        return http.setup(channel: channel, logger: logger).flatMapThrowing { parts in
+            let handler = try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self)
+            return Value(
+                parts: parts,
+                connection: ServerConnection(handler: handler, eventLoop: channel.eventLoop)
+            )
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async {
+        await ServerConnection.$current.withValue(value.connection) {
+            await http.handle(value: value.parts, logger: logger)
+        }
+    }
+}

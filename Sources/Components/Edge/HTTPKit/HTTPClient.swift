@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+package import Files
+import HTTPTypes
+import Logging
+package import NIOCore
+import NIOHTTP1
+package import Primitives
+import Synchronization
+
+/// The process's way to ask other servers: pooled keep-alive connections, time-outs, retries, typed errors.
+///
+/// One per process, shared by all its components. Long bodies come down over connections of their own, which read a
+/// MiB at a time: such a buffer belongs to its connection, so connections for small requests must not have one.
+package struct HTTPClient: Sendable {
+    private let control: AsyncHTTPClient.HTTPClient
+    private let bulk: AsyncHTTPClient.HTTPClient
+    private let pool: BlockingPool
+    private let chunkBytes: Int
+    private let draws: JitterSource
+
+    /// A client whose connections live on `eventLoopGroup` and which reads files on `pool`.
+    package init(
+        eventLoopGroup: any EventLoopGroup,
+        pool: BlockingPool,
+        limits: Limits = Limits(),
+        seed: UInt64 = .random(in: .min ... .max),
+        connectTimeout: Duration = .seconds(5),
+        bulkReadTimeout: Duration = .seconds(60)
+    ) {
+        var configuration = AsyncHTTPClient.HTTPClient.Configuration()
+        configuration.redirectConfiguration = .disallow
+        configuration.httpVersion = .http1Only
+        configuration.timeout.connect = TimeAmount(connectTimeout)
+        configuration.connectionPool.idleTimeout = .seconds(30)
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
+        // One failed attempt is reported at once: whoever asks knows further hosts, or repeats.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        control = AsyncHTTPClient.HTTPClient(
+            eventLoopGroupProvider: .shared(eventLoopGroup),
+            configuration: configuration
+        )
+        configuration.timeout.read = TimeAmount(bulkReadTimeout)
+        configuration.connectionPool.idleTimeout = .seconds(5)
+        configuration.http1_1ConnectionDebugInitializer = { channel in
+            channel.setOption(
+                .recvAllocator,
+                value: FixedSizeRecvByteBufferAllocator(capacity: 1 << 20)
+            ).flatMap { channel.setOption(.maxMessagesPerRead, value: 1) }
+        }
+        bulk = AsyncHTTPClient.HTTPClient(
+            eventLoopGroupProvider: .shared(eventLoopGroup),
+            configuration: configuration
+        )
+        self.pool = pool
+        chunkBytes = limits.streamChunkBytes
+        draws = JitterSource(seed: seed)
+    }
+
+    /// Closes every connection; requests in work fail.
+    package func shutdown() async throws {
+        try await bulk.shutdown()
+        try await control.shutdown()
+    }
+
+    /// Sends `request`, again where its policy says so, and answers with the first accepted response.
+    ///
+    /// The response's body must be read to its end or dropped; reading it is never repeated.
+    /// - Throws: ``HTTPClientError``, or `CancellationError` when the task was cancelled.
+    package func send(_ request: ClientRequest) async throws -> ClientResponse {
+        let deadline = ContinuousClock.now.advanced(by: request.timeout)
+        var attempt = 1
+        while true {
+            do {
+                return try await sendOnce(request, deadline: deadline)
+            } catch let error as HTTPClientError {
+                attempt += 1
+                guard attempt <= request.retry.attemptsMax, request.isRepeatable,
+                    request.retry.covers(error)
+                else { throw error }
+                let pause = max(
+                    request.retry.pause(before: attempt, random: draws.below(1024)),
+                    error.retryAfter ?? .zero
+                )
+                guard ContinuousClock.now.advanced(by: pause) < deadline else { throw error }
+                try await Task.sleep(for: pause)
+            }
+        }
+    }
+
+    /// Sends `request` and reads the whole body, which may have `bytesMax` bytes.
+    /// - Throws: as ``send(_:)``, and ``HTTPClientError/bodyTooLarge(bytesMax:)``.
+    package func collect(
+        _ request: ClientRequest,
+        upTo bytesMax: Int
+    ) async throws -> (
+        response: ClientResponse, body: ByteBuffer
+    ) {
+        let response = try await send(request)
+        return (response, try await response.collect(upTo: bytesMax))
+    }
+
+    private func sendOnce(
+        _ request: ClientRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws -> ClientResponse {
+        var outgoing = HTTPClientRequest(url: request.url)
+        outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
+        for field in request.headers {
+            outgoing.headers.add(name: field.name.rawName, value: field.value)
+        }
+        outgoing.body = body(of: request)
+        let remaining = deadline - ContinuousClock.now
+        let client = request.isBulk ? bulk : control
+        do {
+            let incoming = try await client.execute(outgoing, timeout: TimeAmount(remaining))
+            let response = ClientResponse(incoming, deadline: deadline)
+            guard !request.acceptedStatuses.contains(response.status.code) else { return response }
+            throw HTTPClientError.status(
+                response.status.code,
+                headers: response.headers,
+                body: await response.excerpt()
+            )
+        } catch {
+            throw HTTPClientError.wrapping(error, url: request.url)
+        }
+    }
+
+    private func body(of request: ClientRequest) -> HTTPClientRequest.Body? {
+        switch request.body {
+        case .none: nil
+        case .bytes(let buffer): .bytes(buffer)
+        case .file(let file, let range):
+            .stream(
+                FileChunks(file: file, range: range, chunkBytes: chunkBytes, pool: pool),
+                length: .known(Int64(range.count))
+            )
+        case .stream(let length, let sequence): stream(sequence, length: length)
+        }
+    }
+
+    private func stream<S: AsyncSequence & Sendable>(
+        _ sequence: S,
+        length: Int?
+    ) -> HTTPClientRequest.Body where S.Element == ByteBuffer {
+        .stream(sequence, length: length.map { .known(Int64($0)) } ?? .unknown)
+    }
+}
+
+/// Random draws for pauses between attempts.
+private final class JitterSource: Sendable {
+    private let generator: Mutex<Generator>
+
+    init(seed: UInt64) { generator = Mutex(Generator(seed: seed)) }
+
+    func below(_ bound: Int) -> Int { generator.withLock { $0.below(bound) } }
+}
+
+extension RetryPolicy {
+    /// Whether a request that failed with `error` is sent again.
+    package func covers(_ error: HTTPClientError) -> Bool {
+        switch error {
+        case .status(let code, _, _): statuses.contains(code)
+        case .network: retriesNetworkErrors
+        case .timeout, .bodyTooLarge, .invalidURL: false
+        }
+    }
+}
+
+extension HTTPClientError {
+    /// How long the server asks us to stay away; at most ten seconds are believed.
+    var retryAfter: Duration? {
+        guard case .status(_, let headers, _) = self, let text = headers[.retryAfter],
+            let seconds = Int(text), seconds >= 0
+        else { return nil }
+        return .seconds(min(seconds, 10))
+    }
+
+    /// `error`, whoever threw it, as one of ours; cancellation stays cancellation.
+    static func wrapping(_ error: any Error, url: String) -> any Error {
+        switch error {
+        case is HTTPClientError, is CancellationError: return error
+        case is NIOTooManyBytesError: return HTTPClientError.bodyTooLarge(bytesMax: 0)
+        case let error as AsyncHTTPClient.HTTPClientError:
+            switch error {
+            case .deadlineExceeded, .connectTimeout, .readTimeout, .writeTimeout,
+                .getConnectionFromPoolTimeout:
+                // A connection that cannot be made in time is the network's fault: others may be reachable.
+                return error == .connectTimeout
+                    ? HTTPClientError.network("connecting for \(url) timed out")
+                    : HTTPClientError.timeout("\(url): \(error.shortDescription)")
+            case .invalidURL, .emptyHost, .emptyScheme: return HTTPClientError.invalidURL(url)
+            case .cancelled: return CancellationError()
+            default: return HTTPClientError.network("\(url): \(error.shortDescription)")
+            }
+        default: return HTTPClientError.network("\(url): \(error)")
+        }
+    }
+}
+
+extension TimeAmount {
+    /// `duration`, at least a nanosecond.
+    init(_ duration: Duration) { self = .nanoseconds(max(1, duration.nanoseconds)) }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Files
+import NIOCore
+
+/// One client's connection, as the tasks that answer its requests see it.
+final class ServerConnection: Sendable {
+    /// The connection whose request the current task answers; nil outside of a server with file bodies.
+    @TaskLocal static var current: ServerConnection?
+
+    private let eventLoop: any EventLoop
+    private let handler: NIOLoopBound<ConnectionHandler>
+
+    /// The connection that `handler` handles; on its event loop.
+    init(handler: ConnectionHandler, eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
+    }
+
+    /// Sends `range` of `file` as the next part of the body; returns when the kernel has taken all of it.
+    func send(_ file: SharedFile, _ range: Range<Int>) async throws {
+        guard !range.isEmpty else { return }
+        try await withCheckedThrowingContinuation { continuation in
+            eventLoop.execute {
+                self.handler.value.send(file, range) { continuation.resume(with: $0) }
+            }
+        }
+    }
+
+    /// Runs `operation`, and cancels it once the client has gone away; `endsWithServer`: or once the server stops.
+    func whileClientStays(
+        endsWithServer: Bool = false,
+        _ operation: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        // Unstructured, because it is the event loop that cancels it.
+        let task = Task { try await operation() }
+        let watch = WatchID()
+        eventLoop.execute {
+            self.handler.value.watch(watch, endsWithServer: endsWithServer) { task.cancel() }
+        }
+        defer { eventLoop.execute { self.handler.value.forget(watch) } }
+        try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
+    }
+}
+
+/// Names one who wants to know that a client is gone.
+final class WatchID: Sendable {}

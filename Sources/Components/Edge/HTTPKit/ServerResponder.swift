@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTP1
+import Primitives
+import Synchronization
+import Telemetry
+
+/// Answers one request after another: admission, routing, errors as bodies, the headers that every answer has.
+final class ServerResponder: Sendable {
+    private let router: RouterResponder<ServerContext>
+    private let routes: RouteTable
+    private let log: Logger
+    private let requestsMax: Int
+    private let requestsInWork = Atomic(0)
+
+    init(router: Router<ServerContext>, options: ServerOptions) {
+        self.router = router.buildResponder()
+        routes = RouteTable(router)
+        log = options.log
+        requestsMax = options.limits.httpRequestsMax
+    }
+
+    /// Answers `request` on `channel` through `writer`; throws when the connection is not fit for another request.
+    @concurrent func respond(
+        to request: Request,
+        writer: consuming ResponseWriter,
+        channel: any Channel
+    ) async throws {
+        let id = RequestIdentity.adopting(request.headers[.requestID])
+        let inWork = requestsInWork.add(1, ordering: .relaxed).newValue
+        defer { requestsInWork.subtract(1, ordering: .relaxed) }
+
+        var response: Response
+        if inWork > requestsMax {
+            response = HTTPProblem.unavailable("too many requests in work").response
+        } else {
+            if request.headers[.expect]?.lowercased() == "100-continue", accepts(request) {
+                try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+            }
+            response = await answer(request, id: id, channel: channel)
+        }
+        if request.method == .head { response = response.createHeadResponse() }
+        response.headers[.date] = HTTPDate.now
+        response.headers[.requestID] = id
+        note(response.status, of: request, id: id)
+        do {
+            try await writer.write(response: response.head, body: response.body)
+        } catch {
+            log.debug(
+                "response not completed",
+                metadata: [LogKey.requestID: .string(id), LogKey.error: "\(error)"]
+            )
+            // The client must not take what it got for a whole body: whoever catches this closes the connection.
+            throw ResponseAborted()
+        }
+    }
+
+    private func accepts(_ request: Request) -> Bool {
+        routes.hasRoute(request.method, request.rawPath)
+    }
+
+    private func answer(_ request: Request, id: String, channel: any Channel) async -> Response {
+        var log = log
+        log[metadataKey: LogKey.requestID] = .string(id)
+        let context = ServerContext(
+            source: ApplicationRequestContextSource(channel: channel, logger: log)
+        )
+        do {
+            let response = try await router.respond(to: request, context: context)
+            guard context.endpointPath == "NotFound" else { return response }
+            return miss(request).response
+        } catch {
+            return problem(for: error, log: log).response
+        }
+    }
+
+    private func miss(_ request: Request) -> HTTPProblem {
+        switch routes.miss(request.method, request.rawPath) {
+        case .unknownPath: .notFound("no such endpoint")
+        case .wrongMethod(let allowed): .methodNotAllowed(allowed)
+        case .emptyParameter(let name): .badRequest("param \(name) is required").asText
+        }
+    }
+
+    /// What a client may know of an error that no route has dealt with.
+    private func problem(for error: any Error, log: Logger) -> HTTPProblem {
+        switch error {
+        case let error as ContentError:
+            return .badRequest(error.description)
+        case is HTTPParserError, ChannelError.inputClosed:
+            return HTTPProblem(.badRequest, "the body broke off", headers: [.connection: "close"])
+        case let error as HTTPClientError where error.isTransient:
+            log.warning("another server failed", metadata: [LogKey.error: "\(error)"])
+            return HTTPProblem(.badGateway, "another server did not answer", remedy: "try again")
+        case is CancellationError:
+            return .unavailable("the server is stopping")
+        default:
+            log.error("request failed", metadata: [LogKey.error: "\(error)"])
+            return .internalError(remedy: "the server's log tells more under this request id")
+        }
+    }
+
+    private func note(_ status: HTTPResponse.Status, of request: Request, id: String) {
+        let level: Logger.Level =
+            status.code >= 500
+            ? .notice : status.code >= 400 && status != .notFound ? .info : .trace
+        guard log.logLevel <= level else { return }
+        log.log(
+            level: level,
+            "request answered",
+            metadata: [
+                LogKey.requestID: .string(id),
+                LogKey.requestMethod: .string(request.method.rawValue),
+                LogKey.requestPath: .string(String(request.rawPath.prefix(512))),
+                LogKey.responseStatus: .stringConvertible(status.code),
+            ]
+        )
+    }
+}
+
+/// A response that ended before its end; its connection is closed.
+struct ResponseAborted: Error {}
