@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Primitives
+import Primitives
 
 /// A build-index's settings.
 /// - Source: uber/kraken build-index/cmd/config.go; the defaults are its.
