@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Primitives
+
+extension ManifestDocument {
+    /// Reads a manifest or an index.
+    ///
+    /// The kind is what `mediaType` says; without it, a document that lists manifests is an OCI index, any other an OCI
+    /// manifest. A document that is both is refused, because two clients could read two images in it (CVE-2021-41190).
+    /// - Throws: `.tooLarge` beyond `limits.manifestBytesMax`, `.invalidJSON`, `.invalidManifest`.
+    /// - Source: uber/kraken utils/dockerutil/dockerutil.go for the kinds.
+    package init(
+        parsing bytes: some Collection<UInt8>,
+        limits: Limits = Limits()
+    ) throws(ContentError) {
+        guard bytes.count <= limits.manifestBytesMax else {
+            let why = "\(bytes.count) bytes; at most \(limits.manifestBytesMax) are read"
+            throw ContentError(.tooLarge, what: "manifest", why: why)
+        }
+        let document = try JSON(parsing: bytes, depthMax: limits.jsonDepthMax)
+        guard document.members != nil else { throw .manifest("not a JSON object") }
+        guard document["schemaVersion"]?.integer == 2 else {
+            throw .manifest("schemaVersion is not 2; push the image with a newer client")
+        }
+        let mediaType = try Self.mediaType(of: document)
+        if mediaType.isIndex {
+            self = .index(try ImageIndex(document, mediaType))
+        } else {
+            self = .image(try Manifest(document, mediaType))
+        }
+    }
+
+    private static func mediaType(of document: JSON) throws(ContentError) -> ManifestMediaType {
+        let listsManifests = document.hasValue("manifests")
+        let hasImage = document.hasValue("config") || document.hasValue("layers")
+        let isOnlyIndex = document["manifests"]?.array != nil && !hasImage
+        var mediaType: ManifestMediaType = listsManifests || isOnlyIndex ? .ociIndex : .ociManifest
+        if let field = document["mediaType"], field != .null, field != .string("") {
+            guard let text = field.string, let named = ManifestMediaType(rawValue: text) else {
+                throw .manifest("its mediaType is none of those that name images and indexes")
+            }
+            mediaType = named
+        }
+        guard !(mediaType.isIndex ? hasImage : listsManifests) else {
+            throw .manifest("it is an image and an index at once")
+        }
+        return mediaType
+    }
+}
+
+extension Manifest {
+    fileprivate init(_ document: JSON, _ mediaType: ManifestMediaType) throws(ContentError) {
+        guard let config = document["config"] else { throw .manifest("no config") }
+        self.init(
+            mediaType: mediaType,
+            config: try Descriptor(config, at: "config"),
+            layers: try Descriptor.list(in: document, under: "layers"),
+            subject: try Descriptor.subject(of: document)
+        )
+    }
+}
+
+extension ImageIndex {
+    fileprivate init(_ document: JSON, _ mediaType: ManifestMediaType) throws(ContentError) {
+        self.init(
+            mediaType: mediaType,
+            manifests: try Descriptor.list(in: document, under: "manifests"),
+            subject: try Descriptor.subject(of: document)
+        )
+    }
+}
+
+extension Descriptor {
+    fileprivate init(_ document: JSON, at place: String) throws(ContentError) {
+        guard document.members != nil else { throw .manifest("\(place) is not an object") }
+        guard let text = document["digest"]?.string else {
+            throw .manifest("\(place) has no digest")
+        }
+        guard let digest = try? Digest(parsing: text) else {  // its error lacks the place, which tells more
+            throw .manifest("\(place).digest is not sha256: and 64 hex digits")
+        }
+        guard let bytes = document["size"]?.integer, bytes >= 0 else {
+            throw .manifest("\(place).size is not a number of bytes")
+        }
+        let mediaType = document["mediaType"]?.string ?? ""
+        let isRestricted = mediaType.contains(".foreign.") || mediaType.contains("nondistributable")
+        self.init(
+            mediaType: mediaType,
+            digest: digest,
+            bytes: bytes,
+            platform: document["platform"].flatMap { Platform($0) },
+            isForeign: isRestricted && document["urls"]?.array?.isEmpty == false
+        )
+    }
+
+    /// The descriptors under `key`, which must be there.
+    fileprivate static func list(
+        in document: JSON,
+        under key: String
+    ) throws(ContentError) -> [Descriptor] {
+        // Go writes an empty list that was never made as null.
+        if document[key] == .null { return [] }
+        guard let elements = document[key]?.array else { throw .manifest("no \(key)") }
+        var descriptors: [Descriptor] = []
+        descriptors.reserveCapacity(elements.count)
+        for (index, element) in elements.enumerated() {
+            descriptors.append(try Descriptor(element, at: "\(key)[\(index)]"))
+        }
+        return descriptors
+    }
+
+    fileprivate static func subject(of document: JSON) throws(ContentError) -> Descriptor? {
+        guard let subject = document["subject"], subject != .null else { return nil }
+        return try Descriptor(subject, at: "subject")
+    }
+}
+
+extension Descriptor.Platform {
+    fileprivate init?(_ document: JSON) {
+        guard document.members != nil else { return nil }
+        architecture = document["architecture"]?.string ?? ""
+        system = document["os"]?.string ?? ""
+        variant = document["variant"]?.string ?? ""
+    }
+}
+
+extension JSON {
+    /// Whether there is something other than null and the empty list under `key`.
+    fileprivate func hasValue(_ key: String) -> Bool {
+        guard let value = self[key] else { return false }
+        return value != .null && value != .array([])
+    }
+}
+
+extension ContentError {
+    fileprivate static func manifest(_ why: String) -> ContentError {
+        ContentError(.invalidManifest, what: "manifest", why: why)
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+package import NIOCore
+
+/// Where a registry puts blobs. What it has taken is durable when a call returns.
+///
+/// All calls may throw ``RegistryError``, which is answered as it is; anything else is answered with 500 and logged.
+package protocol BlobSink: Sendable {
+    /// Begins an upload to `repository`.
+    /// - Throws: ``RegistryError/tooManyRequests(_:)`` at `Limits.uploadSessionsMax`.
+    func startUpload(in repository: RepositoryName) async throws -> any BlobUpload
+
+    /// The upload `id` to `repository`; nil when there is none, it has ended, or it belongs to another repository.
+    func upload(_ id: String, in repository: RepositoryName) async throws -> (any BlobUpload)?
+
+    /// Makes the blob `digest` of the repository `source` one of `repository`, too; false when there is no such blob.
+    func mount(
+        _ digest: Digest,
+        from source: RepositoryName?,
+        in repository: RepositoryName
+    ) async throws -> Bool
+
+    /// Stores the manifest `digest`, whose bytes were checked.
+    func putManifest(
+        _ bytes: [UInt8],
+        as digest: Digest,
+        in repository: RepositoryName
+    ) async throws
+}
+
+/// A blob on its way in.
+package protocol BlobUpload: Sendable {
+    /// Its name, for the upload's URL.
+    var id: String { get }
+    /// How many bytes have been received.
+    var bytesReceived: Int { get async }
+
+    /// Appends `body`, which must begin at byte `start` unless that is nil; answers the bytes received altogether.
+    ///
+    /// What arrived before a body breaks off stays.
+    /// - Throws: ``RegistryError/rangeInvalid(bytesReceived:)`` when `start` is not where the bytes received end.
+    func append<Body: AsyncSequence & Sendable>(_ body: Body, at start: Int?) async throws -> Int
+    where Body.Element == ByteBuffer
+
+    /// Ends the upload: checks that the bytes hash to `digest` and stores the blob durably.
+    /// - Throws: ``RegistryError`` `.digestInvalid` when they do not; the upload has ended then, too.
+    func commit(as digest: Digest) async throws
+
+    /// Ends the upload and forgets its bytes.
+    func cancel() async
+}
+
+/// Where a registry puts tags.
+package protocol TagSink: Sendable {
+    /// Makes `tag` name `digest`.
+    func put(_ tag: QualifiedTag, _ digest: Digest) async throws
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+package import Files
+package import HTTPKit
+package import NIOCore
+
+/// Where a registry reads blobs: an agent's swarm, a proxy's origins.
+///
+/// Blobs are not scoped to repositories; the repository serves as the namespace that says which backend has them.
+///
+/// All calls may throw ``RegistryError``, which is answered as it is; anything else is answered with 500 and logged.
+package protocol BlobSource: Sendable {
+    /// The blob `digest`, whose bytes are not fetched yet; nil when there is none.
+    func blob(_ digest: Digest, in repository: RepositoryName) async throws -> BlobContent?
+
+    /// All bytes of the manifest `digest`, checked against it; nil when there is none.
+    /// - Throws: ``RegistryError`` when it has more than `Limits.manifestBytesMax` bytes.
+    func manifest(_ digest: Digest, in repository: RepositoryName) async throws -> [UInt8]?
+}
+
+/// A blob that can be read: how big it is and how its bytes are sent.
+package struct BlobContent: Sendable {
+    /// How the bytes come.
+    package enum Body: Sendable {
+        /// From a whole, verified file; `pin` is kept until the last byte is sent.
+        case file(SharedFile, pin: (any Sendable)?)
+        /// From parts of files that are written to the writer in order, as they are there.
+        case fileParts(@Sendable (Range<Int>, FileBodyWriter) async throws -> Void)
+        /// As buffers. Called before the answer's head is sent, so that what fails at once becomes an error answer.
+        case buffers(
+            @Sendable (Range<Int>) async throws -> any AsyncSequence<ByteBuffer, any Error>
+                & Sendable
+        )
+    }
+
+    /// The size of the blob.
+    package let bytes: Int
+    /// How the bytes come.
+    package let body: Body
+
+    /// A blob of `bytes` bytes.
+    package init(bytes: Int, body: Body) { (self.bytes, self.body) = (bytes, body) }
+}
+
+/// Where a registry reads tags.
+package protocol TagSource: Sendable {
+    /// What `tag` names; nil when there is no such tag.
+    func digest(of tag: QualifiedTag) async throws -> Digest?
+
+    /// The page of `repository`'s tags that `page` asks for, in lexical order; nil when the repository is unknown.
+    func tags(of repository: RepositoryName, page: PageRequest) async throws -> NamePage?
+
+    /// The page of all repositories that `page` asks for, in lexical order.
+    func repositories(page: PageRequest) async throws -> NamePage
+}
