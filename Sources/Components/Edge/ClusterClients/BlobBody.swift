@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import HTTPKit
+import HTTPKit
 import HTTPTypes
 package import NIOCore
 
@@ -24,7 +24,7 @@ package struct BlobBody: AsyncSequence, Sendable {
     private let skippedBytes: Int
     private var resumption: Resumption?
 
-    private struct Resumption: Sendable {
+    fileprivate struct Resumption: Sendable {
         /// Where the next byte to deliver lies in the blob.
         var offset: Int
         var attemptsLeft: Int
@@ -47,8 +47,8 @@ package struct BlobBody: AsyncSequence, Sendable {
         }
         blobBytes = contentRange.split(separator: "/").last.flatMap { Int($0) }
         skippedBytes = 0
-        let end = min(range.upperBound, blobBytes ?? range.upperBound)
-        count = max(0, end - range.lowerBound)
+        let end = Swift.min(range.upperBound, blobBytes ?? range.upperBound)
+        count = Swift.max(0, end - range.lowerBound)
     }
 
     /// The same bytes; when they break off, the rest is fetched with `fetch`, `attemptsMax` times at most.
@@ -101,7 +101,7 @@ package struct BlobBody: AsyncSequence, Sendable {
 
         /// The next bytes, never none; nil at the end.
         /// - Throws: ``ClusterError`` `.network` when the bytes break off and can't be had elsewhere.
-        package mutating func next() async throws -> ByteBuffer? {
+        @concurrent package mutating func next() async throws -> ByteBuffer? {
             while true {
                 do {
                     return try await nextOfBase()
@@ -111,18 +111,18 @@ package struct BlobBody: AsyncSequence, Sendable {
             }
         }
 
-        private mutating func nextOfBase() async throws -> ByteBuffer? {
+        @concurrent private mutating func nextOfBase() async throws -> ByteBuffer? {
             while remaining != 0 {
                 guard var part = try await rawNext() else {
                     guard let remaining else { return nil }
                     let why = "the body ends \(remaining) bytes early"
                     throw ClusterError(.network, what: what, why: why)
                 }
-                let skipped = min(skippedBytes, part.readableBytes)
+                let skipped = Swift.min(skippedBytes, part.readableBytes)
                 part.moveReaderIndex(forwardBy: skipped)
                 skippedBytes -= skipped
                 if let remaining,
-                    let taken = part.readSlice(length: min(remaining, part.readableBytes))
+                    let taken = part.readSlice(length: Swift.min(remaining, part.readableBytes))
                 {
                     part = taken
                     self.remaining = remaining - taken.readableBytes
@@ -134,13 +134,13 @@ package struct BlobBody: AsyncSequence, Sendable {
             return nil
         }
 
-        private mutating func rawNext() async throws -> ByteBuffer? {
+        @concurrent private mutating func rawNext() async throws -> ByteBuffer? {
             do { return try await base.next() } catch let error as HTTPClientError {
                 throw ClusterError(error, what: what)
             }
         }
 
-        private mutating func resume(after error: ClusterError) async throws {
+        @concurrent private mutating func resume(after error: ClusterError) async throws {
             // Without a known end there is no telling a whole body from a broken one.
             guard var resumption, resumption.attemptsLeft > 0, let remaining else { throw error }
             resumption.attemptsLeft -= 1

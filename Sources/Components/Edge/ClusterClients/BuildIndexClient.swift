@@ -3,7 +3,7 @@
 package import Content
 package import HTTPKit
 import HTTPTypes
-package import Primitives
+import Primitives
 
 /// One build-index's HTTP API.
 /// - Source: uber/kraken build-index/tagclient/client.go: paths and time-outs are its.

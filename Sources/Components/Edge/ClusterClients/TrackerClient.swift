@@ -2,6 +2,7 @@
 
 package import Content
 package import HTTPKit
+import HTTPTypes
 package import Primitives
 
 /// One tracker's HTTP API.

@@ -4,7 +4,7 @@ package import Content
 package import HTTPKit
 package import Logging
 import Placement
-package import Primitives
+import Primitives
 import Telemetry
 
 /// All trackers as one: a blob's announces go to the tracker that rendezvous hashing picks for it, or the next one when

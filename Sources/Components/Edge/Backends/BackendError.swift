@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Why a backend did not do what it was asked for.
+package struct BackendError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The kind of failure, for callers that switch on it.
+    package enum Code: Hashable, Sendable {
+        /// It has no such object.
+        case notFound
+        /// The name is none that it stores.
+        case invalidName
+        /// No row of the table matches the namespace.
+        case noBackend
+        /// A setting is wrong.
+        case invalidConfiguration
+        /// It can't be reached, or failed in a way that may pass.
+        case unavailable
+        /// It failed in a way that will not pass by itself.
+        case failed
+    }
+
+    /// The kind of failure.
+    package let code: Code
+    /// What was attempted, and where.
+    package let what: String
+    /// What went wrong.
+    package let why: String
+    /// What to do about it.
+    package let remedy: String
+
+    /// A failure of kind `code`.
+    package init(_ code: Code, what: String, why: String, remedy: String = "") {
+        (self.code, self.what, self.why, self.remedy) = (code, what, why, remedy)
+    }
+
+    package var description: String {
+        remedy.isEmpty ? "\(what): \(why)" : "\(what): \(why); \(remedy)"
+    }
+
+    /// `backend` has no object `name`.
+    package static func notFound(_ name: String, in backend: String) -> BackendError {
+        BackendError(.notFound, what: "read \(name) in \(backend)", why: "there is no such object")
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import ClusterConfiguration
+package import Content
+package import Files
+package import HTTPKit
+package import Primitives
+
+/// Which backend stores what: rows of patterns, of which the first that is found in a namespace wins.
+/// - Source: uber/kraken lib/backend/manager.go.
+package struct BackendTable: Sendable {
+    private let rows: [Row]
+
+    private struct Row: Sendable {
+        let pattern: NamespacePattern
+        let backend: any Backend
+        let mustBeReady: Bool
+    }
+
+    /// The table of `rules`; equal configurations share a backend.
+    /// - Throws: ``BackendError`` `.invalidConfiguration` when a pattern can't be read.
+    package init(
+        rules: [BackendRule],
+        http: HTTPClient,
+        pool: BlockingPool,
+        limits: Limits = Limits()
+    ) throws {
+        var made: [BackendConfiguration: any Backend] = [:]
+        rows = try rules.map { rule in
+            let backend = made[rule.backend] ?? Self.make(rule.backend, http, pool, limits)
+            made[rule.backend] = backend
+            return Row(
+                pattern: try NamespacePattern(rule.namespacePattern),
+                backend: backend,
+                mustBeReady: rule.mustBeReady
+            )
+        }
+    }
+
+    /// One backend for every namespace.
+    package init(_ backend: any Backend) throws {
+        rows = [Row(pattern: try NamespacePattern(".*"), backend: backend, mustBeReady: false)]
+    }
+
+    /// The backend of `namespace`.
+    /// - Throws: ``BackendError`` `.noBackend` when no row matches.
+    package func backend(for namespace: Namespace) throws -> any Backend {
+        try backend(for: namespace.name)
+    }
+
+    /// The backend of what `text` is found to be; lists have prefixes, even the empty one, for a namespace.
+    /// - Throws: ``BackendError`` `.noBackend` when no row matches.
+    package func backend(for text: String) throws -> any Backend {
+        if text == NoopBackend.namespace { return NoopBackend() }
+        guard let row = rows.first(where: { $0.pattern.isFound(in: text) }) else {
+            throw BackendError(
+                .noBackend,
+                what: "find the backend of \(text.isEmpty ? "the empty namespace" : text)",
+                why: "no pattern in the backend table matches it",
+                remedy: "add a row to backends, for example with the namespace .*"
+            )
+        }
+        return row.backend
+    }
+
+    /// Whether every backend that must be ready answers; that it has no such object is an answer.
+    /// - Throws: ``BackendError`` of the first that does not.
+    package func checkReadiness(of purpose: BackendConfiguration.Purpose) async throws {
+        let bytes = (0..<Digest.byteCount).map { _ in UInt8.random(in: .min ... .max) }
+        guard let digest = Digest(bytes: bytes) else { return }
+        let name = purpose == .blobs ? digest.hex : "readiness/probe:\(digest.hex)"
+        for row in rows where row.mustBeReady {
+            _ = try await row.backend.stat(name, namespace: try Namespace(name))
+        }
+    }
+
+    /// Closes every backend.
+    package func close() async { for row in rows { await row.backend.close() } }
+
+    private static func make(
+        _ configuration: BackendConfiguration,
+        _ http: HTTPClient,
+        _ pool: BlockingPool,
+        _ limits: Limits
+    ) -> any Backend {
+        switch configuration {
+        case .file(let root, let namePath):
+            FileBackend(root: root, namePath: namePath, pool: pool, limits: limits)
+        case .testfs(let address, let root, let namePath):
+            TestfsBackend(address: address, root: root, namePath: namePath, http: http)
+        }
+    }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import ClusterConfiguration
+package import Content
+package import Files
+package import NIOCore
+package import Primitives
+
+/// A directory as a backend: one file an object, replaced by renaming, durable before an upload returns.
+///
+/// Several components, on several hosts, may share the directory; the last upload of a name wins.
+package struct FileBackend: Backend {
+    /// The directory.
+    package let root: String
+    private let namePath: NamePath
+    private let pool: BlockingPool
+    private let chunkBytes: Int
+
+    package var name: String { "file:\(root)" }
+
+    /// Objects are temporary here until they are whole; names never begin with a dot.
+    private static let temporaryDirectory = ".uploads"
+
+    /// The directory `root`, which is made when it is missing.
+    package init(root: String, namePath: NamePath, pool: BlockingPool, limits: Limits = Limits()) {
+        (self.root, self.namePath, self.pool) = (root, namePath, pool)
+        chunkBytes = limits.streamChunkBytes
+    }
+
+    package func stat(_ name: String, namespace: Namespace) async throws -> BackendObject? {
+        let path = try path(of: name)
+        return try await running("stat \(name)") {
+            guard let status = try FileStatus.of(path), !status.isDirectory else { return nil }
+            return BackendObject(bytes: status.bytes)
+        }
+    }
+
+    package func download(
+        _ name: String,
+        namespace: Namespace,
+        into write: (ByteBuffer) async throws -> Void
+    ) async throws {
+        let path = try path(of: name)
+        let backend = self.name
+        let (file, count) = try await running("read \(name)") {
+            guard let status = try FileStatus.of(path), !status.isDirectory else {
+                throw BackendError.notFound(name, in: backend)
+            }
+            let file = try SharedFile.openForReading(path)
+            return (file, try file.size())
+        }
+        var offset = 0
+        while offset < count {
+            let (start, length) = (offset, min(chunkBytes, count - offset))
+            let part = try await running("read \(name)") {
+                try file.buffer(at: start, count: length)
+            }
+            try await write(part)
+            offset += length
+        }
+    }
+
+    package func upload(
+        _ name: String,
+        namespace: Namespace,
+        from source: BackendSource
+    ) async throws {
+        let path = try path(of: name)
+        let staging = "\(root)/\(Self.temporaryDirectory)"
+        let temporary = AtomicFile.temporaryPath(for: path, in: staging)
+        try await running("write \(name)") {
+            try Directory.create(staging)
+            try Self.makeDurably(Directory.parent(of: path) ?? root)
+        }
+        do {
+            try await copy(source, to: temporary, name)
+            try await running("write \(name)") {
+                try Directory.rename(temporary, to: path)
+                try Directory.synchronize(Directory.parent(of: path) ?? root)
+            }
+        } catch {
+            // Not on the pool as a cancellable job: it must be removed even when the task was cancelled.
+            pool.execute { _ in
+                // A file left behind costs space only, and the error that led here tells more.
+                try? Directory.remove(temporary)
+            }
+            throw error
+        }
+    }
+
+    package func list(_ request: BackendListRequest) async throws -> BackendListPage {
+        let start = try namePath.directory(ofPrefix: request.prefix)
+        let (root, namePath) = (root, namePath)
+        return try await running("list \(request.prefix)") {
+            var names: [String] = []
+            try Self.walk(root, start) { path in
+                guard let name = namePath.name(at: path),
+                    namePath.matches(name, prefix: request.prefix)
+                else { return }
+                names.append(name)
+            }
+            return BackendListPage(of: names, for: request)
+        }
+    }
+
+    package func close() async {}
+
+    // MARK: - Files
+
+    private func path(of name: String) throws -> String {
+        let path = try namePath.path(of: name)
+        guard !path.hasPrefix(".") else {
+            throw BackendError(
+                .invalidName,
+                what: "make a path of \(name)",
+                why: "it begins with a dot",
+                remedy: "use another name"
+            )
+        }
+        return "\(root)/\(path)"
+    }
+
+    private func copy(_ source: BackendSource, to path: String, _ name: String) async throws {
+        let file = try await running("write \(name)") {
+            try SharedFile.create(path, bytes: 0, preallocate: false)
+        }
+        var offset = 0
+        while offset < source.count {
+            let (start, length) = (offset, min(chunkBytes, source.count - offset))
+            try await running("write \(name)") {
+                let part = try source.part(at: start, count: length)
+                try part.withUnsafeReadableBytes { try file.write($0, at: start) }
+            }
+            offset += length
+        }
+        try await running("write \(name)") { try file.synchronize() }
+    }
+
+    /// Makes the directory at `path` with those above it, so that they outlive a crash.
+    private static func makeDurably(_ path: String) throws {
+        guard let topmost = try Directory.create(path) else { return }
+        var made = path
+        while let parent = Directory.parent(of: made) {
+            try Directory.synchronize(parent)
+            if made == topmost { return }
+            made = parent
+        }
+    }
+
+    private static func walk(
+        _ root: String,
+        _ directory: String,
+        visit: (String) throws -> Void
+    ) throws {
+        let whole = directory.isEmpty ? root : "\(root)/\(directory)"
+        for entry in try Directory.list(whole) ?? [] {
+            if directory.isEmpty, entry.hasPrefix(".") { continue }
+            let path = directory.isEmpty ? entry : "\(directory)/\(entry)"
+            guard let status = try FileStatus.of("\(root)/\(path)") else { continue }
+            if status.isDirectory { try walk(root, path, visit: visit) } else { try visit(path) }
+        }
+    }
+
+    private func running<Value: Sendable>(
+        _ what: String,
+        _ body: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        do { return try await pool.run(body) } catch let error as FileError {
+            throw BackendError(
+                error.code == .noSpace || error.code == .tooManyOpenFiles ? .unavailable : .failed,
+                what: "\(what) in \(name)",
+                why: "\(error.what): \(error.why)",
+                remedy: error.remedy
+            )
+        }
+    }
+}
+
+extension SharedFile {
+    /// `count` bytes from `offset` on.
+    /// - Throws: ``BackendError`` when the file is shorter, so that a changed file is not taken for the whole one.
+    func buffer(at offset: Int, count: Int) throws -> ByteBuffer {
+        var buffer = ByteBuffer()
+        let read = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
+            try self.read(
+                into: UnsafeMutableRawBufferPointer(rebasing: target[..<count]),
+                at: offset
+            )
+        }
+        guard read == count else {
+            throw BackendError(
+                .failed,
+                what: "read \(path) at \(offset)",
+                why: "the file ends before \(count) bytes",
+                remedy: "do not change files that are being uploaded or served"
+            )
+        }
+        return buffer
+    }
+}
+
+extension BackendSource {
+    /// `count` bytes from `offset` on; blocks on a file.
+    func part(at offset: Int, count: Int) throws -> ByteBuffer {
+        switch self {
+        case .file(let file, _): return try file.buffer(at: offset, count: count)
+        case .bytes(let buffer):
+            return buffer.getSlice(at: buffer.readerIndex + offset, length: count) ?? ByteBuffer()
+        }
+    }
+}
