@@ -140,13 +140,18 @@ private struct JSONParser {
     }
 
     private mutating func skipSpace() {
-        while position < bytes.count, [0x20, 0x0a, 0x0d, 0x09].contains(bytes[position]) {
-            position += 1
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x0a, 0x0d, 0x09: position += 1
+            default: return
+            }
         }
     }
 
-    private mutating func take(_ character: Character) -> Bool {
-        guard position < bytes.count, bytes[position] == character.asciiValue else { return false }
+    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+        guard position < bytes.count, bytes[position] == UInt8(ascii: character) else {
+            return false
+        }
         position += 1
         return true
     }
@@ -257,12 +262,20 @@ private struct JSONParser {
 
     private mutating func parseUnicodeEscape() throws(ContentError) -> Character {
         let unit = try parseFourDigits()
-        // A lone or malformed surrogate becomes U+FFFD, as Go's decoder has it.
-        guard UTF16.isLeadSurrogate(unit), take("\\"), take("u") else {
+        // A lone or malformed surrogate becomes U+FFFD, as Go's decoder has it; what follows is read for itself.
+        guard UTF16.isLeadSurrogate(unit) else {
             return Character(Unicode.Scalar(unit) ?? "\u{fffd}")
         }
+        let afterLead = position
+        guard take("\\"), take("u") else {
+            position = afterLead
+            return "\u{fffd}"
+        }
         let low = try parseFourDigits()
-        guard UTF16.isTrailSurrogate(low) else { return "\u{fffd}" }
+        guard UTF16.isTrailSurrogate(low) else {
+            position = afterLead
+            return "\u{fffd}"
+        }
         let scalar = 0x10000 + (UInt32(unit) - 0xd800) << 10 + (UInt32(low) - 0xdc00)
         return Character(Unicode.Scalar(scalar) ?? "\u{fffd}")
     }
@@ -277,17 +290,42 @@ private struct JSONParser {
 
     private mutating func parseNumber() throws(ContentError) -> JSON {
         let start = position
-        while position < bytes.count, "+-.eE0123456789".utf8.contains(bytes[position]) {
-            position += 1
-        }
-        let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        if let integer = Int(text), !text.hasPrefix("+") { return .integer(integer) }
-        guard let first = text.utf8.first, first != UInt8(ascii: "+"), first != UInt8(ascii: "."),
-            let number = Double(text), number.isFinite
-        else {
+        let isNegative = take("-")
+        let digits = skipDigits()
+        // No digits, or a zero before others.
+        guard digits == 1 || (digits > 1 && bytes[position - digits] != UInt8(ascii: "0")) else {
             position = start
             throw defect("unexpected character")
         }
+        var isInteger = true
+        if take(".") {
+            isInteger = false
+            guard skipDigits() > 0 else { throw defect("expected a digit") }
+        }
+        if take("e") || take("E") {
+            isInteger = false
+            if !take("+") { _ = take("-") }
+            guard skipDigits() > 0 else { throw defect("expected a digit") }
+        }
+        if isInteger, digits <= 18 {
+            let value = bytes[position - digits..<position].reduce(0) { $0 * 10 + Int($1 - 0x30) }
+            return .integer(isNegative ? -value : value)
+        }
+        let text = String(decoding: bytes[start..<position], as: UTF8.self)
+        if isInteger, let integer = Int(text) { return .integer(integer) }
+        guard let number = Double(text), number.isFinite else {
+            position = start
+            throw defect("a number out of range")
+        }
         return .number(number)
+    }
+
+    /// Passes over decimal digits; answers how many.
+    private mutating func skipDigits() -> Int {
+        let start = position
+        while position < bytes.count, bytes[position] >= 0x30, bytes[position] <= 0x39 {
+            position += 1
+        }
+        return position - start
     }
 }

@@ -28,29 +28,45 @@ package struct ByteCount: Hashable, Comparable, Sendable, CustomStringConvertibl
     package static func += (left: inout ByteCount, right: ByteCount) { left.bytes += right.bytes }
 
     /// Reads `4MB`, `1.5 GiB`, `512K`, `100`: all units are powers of 1024, as in Kraken; nil when it is not a size.
+    ///
+    /// Spaces may surround the text and precede the unit; the unit's case does not matter; exponents are no sizes.
     /// - Source: uber/kraken utils/memsize and github.com/c2h5oh/datasize.
     package init?(parsing text: String) {
-        let trimmed = text.filter { $0 != " " }
-        guard let split = trimmed.firstIndex(where: { $0.isLetter }) ?? Optional(trimmed.endIndex)
+        // Longer text is not a size that anyone writes, and must not cost time.
+        guard text.utf8.count <= 64 else { return nil }
+        var rest = Substring(text).utf8
+        while rest.first == UInt8(ascii: " ") { rest.removeFirst() }
+        while rest.last == UInt8(ascii: " ") { rest.removeLast() }
+        let digits = rest.prefix { ($0 >= 0x30 && $0 <= 0x39) || $0 == UInt8(ascii: ".") }
+        let unit = rest.dropFirst(digits.count).drop { $0 == UInt8(ascii: " ") }
+        guard digits.first != UInt8(ascii: "."), digits.last != UInt8(ascii: "."),
+            let number = Double(String(Substring(digits))), number.isFinite,
+            let shift = Self.shift(ofUnit: Substring(unit).lowercased())
         else { return nil }
-        let units = ["": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40]
-        var unit = trimmed[split...].uppercased()
-        if unit.count > 1 {
-            unit = String(unit.dropLast(unit.hasSuffix("IB") ? 2 : unit.hasSuffix("B") ? 1 : 0))
-        }
-        guard let shift = units[unit], let number = Double(trimmed[..<split]), number >= 0 else {
-            return nil
-        }
         let scaled = number * Double(1 << shift)
         guard scaled <= 0x1p62 else { return nil }
         bytes = Int(scaled)
+    }
+
+    private static func shift(ofUnit unit: String) -> Int? {
+        switch unit {
+        case "", "b": 0
+        case "k", "kb", "kib": 10
+        case "m", "mb", "mib": 20
+        case "g", "gb", "gib": 30
+        case "t", "tb", "tib": 40
+        default: nil
+        }
     }
 
     /// The size with a binary unit and at most one decimal: `4 MiB`, `1.5 GiB`, `17 B`.
     package var description: String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
         var (value, unit) = (Double(bytes), 0)
-        while value >= 1024, unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
+        // What rounds to 1024 of a unit is one of the next.
+        while value >= 1023.95, unit < units.count - 1, unit > 0 || value >= 1024 {
+            (value, unit) = (value / 1024, unit + 1)
+        }
         let tenths = Int((value * 10).rounded())
         return tenths % 10 == 0
             ? "\(tenths / 10) \(units[unit])" : "\(tenths / 10).\(tenths % 10) \(units[unit])"

@@ -15,15 +15,19 @@ package struct Instant: InstantProtocol, Hashable, Sendable, CustomStringConvert
     /// An instant `nanoseconds` after the clock's origin.
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-    /// The instant `duration` later; saturates at ``distantFuture`` instead of trapping.
+    /// The instant `duration` later; saturates at ``distantFuture``, or 292 years before the origin, instead of trapping.
     package func advanced(by duration: Duration) -> Instant {
-        let (sum, overflow) = nanoseconds.addingReportingOverflow(duration.nanoseconds)
-        return overflow ? .distantFuture : Instant(nanoseconds: sum)
+        let step = duration.nanoseconds
+        let (sum, overflow) = nanoseconds.addingReportingOverflow(step)
+        if overflow { return Instant(nanoseconds: step < 0 ? .min : .max) }
+        return Instant(nanoseconds: sum)
     }
 
-    /// The time from here to `other`; negative when `other` is earlier.
+    /// The time from here to `other`; negative when `other` is earlier. Saturates at 292 years.
     package func duration(to other: Instant) -> Duration {
-        .nanoseconds(other.nanoseconds - nanoseconds)
+        let (difference, overflow) = other.nanoseconds.subtractingReportingOverflow(nanoseconds)
+        if overflow { return .nanoseconds(other < self ? Int64.min : Int64.max) }
+        return .nanoseconds(difference)
     }
 
     package static func < (left: Instant, right: Instant) -> Bool {

@@ -67,6 +67,8 @@ package struct Limits: Sendable, Hashable {
     package var trackedSwarmsMax = 100_000
     /// Peers a tracker remembers for one swarm; the one longest without an announce is forgotten.
     package var trackedPeersPerSwarmMax = 20_000
+    /// Peers a tracker remembers over all swarms, some 150 B each; the swarm longest without an announce is forgotten.
+    package var trackedPeersMax = 4_000_000
     /// Meta info documents a tracker caches; the oldest is dropped.
     package var metaInfoCacheMax = 1024
 
