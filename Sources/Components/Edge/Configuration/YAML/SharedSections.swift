@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Sections that several components' configurations have in common.
+extension ConfigurationTable {
+    /// The members under `key`, where Kraken writes `key: {hosts: {static: […]}, healthcheck: …}`.
+    /// - Source: uber/kraken lib/upstream and lib/hostlist.
+    mutating func upstream(_ key: String) throws(ConfigurationError) -> [String]? {
+        guard var section = try table(key) else { return nil }
+        let hosts = try section.hosts("hosts")
+        try section.finish(ignoring: ["healthcheck"])
+        return hosts
+    }
+
+    /// The members under `key`, where Kraken writes `key: {static: […]}` or `key: {dns: name:port}`.
+    mutating func hosts(_ key: String) throws(ConfigurationError) -> [String]? {
+        guard var section = try table(key) else { return nil }
+        let fixed = try section.take("static")?.addresses()
+        let named = section.take("dns")
+        try section.finish(ignoring: ["ttl"])
+        switch (fixed, named) {
+        case (let fixed?, nil): return fixed
+        case (nil, let name?):
+            let address = try name.address()
+            name.warnings.add(
+                name.defect("\(address) is used as one host, whatever number of addresses it has")
+            )
+            return [address]
+        case (nil, nil): throw section.defect("either static or dns is needed")
+        case (.some, .some): throw section.defect("static and dns exclude each other")
+        }
+    }
+
+    /// The address in a listener block `{net: tcp, addr: host:port}`. A unix socket, behind which Kraken's nginx stands,
+    /// counts as absent: the port comes from the command line then.
+    mutating func listener(_ key: String) throws(ConfigurationError) -> Endpoint? {
+        guard let node = take(key) else { return nil }
+        var section = try node.table()
+        let network = try section.text("net") ?? "tcp"
+        let address = section.take("addr")
+        try section.finish()
+        guard network != "unix" else {
+            node.warnings.add(
+                node.defect("a unix socket is not used; Herd listens on the port of the flags")
+            )
+            return nil
+        }
+        guard network == "tcp", let address else {
+            throw node.defect("expected net: tcp and addr: host:port")
+        }
+        // Go's ":8080" means every interface.
+        let text = try address.text()
+        guard let endpoint = Endpoint(parsing: text.hasPrefix(":") ? "0.0.0.0" + text : text) else {
+            throw address.defect("\(text) is no address", remedy: "write it like 0.0.0.0:15002")
+        }
+        return endpoint
+    }
+
+    /// The directory that holds a store, from its `data_dir` or from Kraken's `upload_dir`, `download_dir`, `cache_dir`,
+    /// which must be the directories `upload`, `download`, `cache` of one parent.
+    mutating func storeRoot(_ keys: [String]) throws(ConfigurationError) -> String? {
+        var root = try text("data_dir")
+        for key in keys {
+            guard let node = take(key) else { continue }
+            let path = try node.text()
+            let parts = path.split(separator: "/")
+            let name = key.dropLast("_dir".count)
+            guard let last = parts.last, last == name else {
+                throw node.defect("\(path) is not named \(name)", remedy: "use data_dir instead")
+            }
+            let slash = path.hasPrefix("/") ? "/" : ""
+            let parent = slash + parts.dropLast().joined(separator: "/")
+            guard root == nil || root == parent else {
+                throw node.defect("\(path) is not below \(root ?? "")")
+            }
+            root = parent
+        }
+        return root
+    }
+
+    /// The table of backends: `backends: [{namespace, backend: {<kind>: …}, must_ready}]`.
+    /// - Source: uber/kraken lib/backend/manager.go.
+    mutating func backends(_ key: String) throws(ConfigurationError) -> [BackendRule]? {
+        guard let rows = try take(key)?.list() else { return nil }
+        var rules: [BackendRule] = []
+        for row in rows {
+            var table = try row.table()
+            let pattern = try table.require("namespace").pattern()
+            var kinds = try table.require("backend").table()
+            let backend = try kinds.backend()
+            let mustBeReady = try table.flag("must_ready") ?? false
+            try table.finish(ignoring: ["bandwidth"])
+            rules.append(
+                BackendRule(namespacePattern: pattern, backend: backend, mustBeReady: mustBeReady)
+            )
+        }
+        return rules
+    }
+
+    /// The one backend in `{testfs: {…}}` or `{file: {…}}`.
+    private mutating func backend() throws(ConfigurationError) -> BackendConfiguration {
+        guard keys.count == 1 else { throw defect("expected exactly one kind of backend") }
+        if var testfs = try table("testfs") {
+            let address = try testfs.require("addr").address()
+            let root = try testfs.text("root") ?? ""
+            let namePath = try testfs.require("name_path").namePath()
+            try testfs.finish()
+            try finish()
+            return .testfs(address: address, root: root, namePath: namePath)
+        }
+        if var file = try table("file") {
+            let root = try file.require("root")
+            let path = try root.text()
+            guard path.hasPrefix("/") else { throw root.defect("\(path) is not absolute") }
+            let namePath = try file.require("name_path").namePath()
+            try file.finish()
+            try finish()
+            return .file(root: path, namePath: namePath)
+        }
+        throw defect(
+            "the kind \(keys.joined()) is not supported",
+            remedy: "use testfs or file"
+        )
+    }
+}
+
+extension ConfigurationNode {
+    /// A regular expression.
+    func pattern() throws(ConfigurationError) -> String {
+        let text = try text()
+        do {
+            _ = try Regex(text)
+        } catch {
+            throw defect("\(text) is no regular expression")
+        }
+        return text
+    }
+
+    /// How names become paths.
+    func namePath() throws(ConfigurationError) -> NamePath { try choice() }
+
+    /// One of the words that `Choice` knows.
+    func choice<Choice: RawRepresentable & CaseIterable>(
+        _ type: Choice.Type = Choice.self
+    ) throws(ConfigurationError) -> Choice where Choice.RawValue == String {
+        let text = try text()
+        guard let choice = Choice(rawValue: text) else {
+            let words = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw defect("\(text) is unknown", remedy: "use one of \(words)")
+        }
+        return choice
+    }
+}
+
+/// Kraken's keys that say how it runs, not what it does: nothing in Herd corresponds to them.
+enum KrakenKeys {
+    /// In every component's configuration.
+    static let operations = ["zap", "metrics", "nginx", "tls", "auth", "backend_manager"]
+}
