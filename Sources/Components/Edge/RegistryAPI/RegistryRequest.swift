@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+import HTTPKit
+import HTTPTypes
+
+/// What a client asks of the registry: wholly read and valid, before anything is done.
+/// - Source: OCI distribution specification 1.1, "Endpoints".
+package enum RegistryRequest: Hashable, Sendable {
+    /// Whether this is a registry.
+    case ping
+    /// The names of all repositories.
+    case repositories(PageRequest)
+    /// The names of a repository's tags.
+    case tags(RepositoryName, PageRequest)
+    /// A manifest: GET and HEAD.
+    case manifest(RepositoryName, ManifestReference)
+    /// Store a manifest, and tag it unless it is named by its digest.
+    case putManifest(RepositoryName, ManifestReference)
+    /// A blob: GET and HEAD.
+    case blob(RepositoryName, Digest)
+    /// Begin an upload.
+    case startUpload(RepositoryName, UploadStart)
+    /// How far an upload is.
+    case uploadStatus(RepositoryName, id: String)
+    /// Append a chunk.
+    case appendChunk(RepositoryName, id: String, ChunkRange?)
+    /// Append the last chunk, which may be empty, and store the blob.
+    case finishUpload(RepositoryName, id: String, Digest, ChunkRange?)
+    /// Forget an upload.
+    case cancelUpload(RepositoryName, id: String)
+
+    /// Whether it needs a registry that can be written to.
+    package var isWrite: Bool {
+        switch self {
+        case .ping, .repositories, .tags, .manifest, .blob: false
+        case .putManifest, .startUpload, .uploadStatus, .appendChunk, .finishUpload, .cancelUpload:
+            true
+        }
+    }
+
+    /// The repository it concerns, if it concerns one.
+    package var repository: RepositoryName? {
+        switch self {
+        case .ping, .repositories: nil
+        case .tags(let name, _), .manifest(let name, _), .putManifest(let name, _),
+            .blob(let name, _), .startUpload(let name, _), .uploadStatus(let name, _),
+            .appendChunk(let name, _, _), .finishUpload(let name, _, _, _),
+            .cancelUpload(let name, _):
+            name
+        }
+    }
+}
+
+/// How a manifest is named.
+package enum ManifestReference: Hashable, Sendable, CustomStringConvertible {
+    case tag(Tag)
+    case digest(Digest)
+
+    package var description: String {
+        switch self {
+        case .tag(let tag): tag.description
+        case .digest(let digest): digest.description
+        }
+    }
+}
+
+/// How an upload begins.
+package enum UploadStart: Hashable, Sendable {
+    /// Bytes follow in further requests.
+    case session
+    /// The body is the whole blob.
+    case whole(Digest)
+    /// The blob may be there already, in that repository or in any.
+    case mount(Digest, from: RepositoryName?)
+}
+
+/// Which bytes of a blob a chunk claims to be.
+package struct ChunkRange: Hashable, Sendable {
+    /// Offset of the first byte.
+    package let start: Int
+    /// How many bytes.
+    package let count: Int
+
+    /// Reads `<first>-<last>`, both inclusive, with or without the `bytes` and total that RFC 9110 has around them.
+    package init?(parsing text: String) {
+        var range = text.filter { $0 != " " }[...]
+        if range.hasPrefix("bytes") { range = range.dropFirst(5) }
+        if let slash = range.firstIndex(of: "/") { range = range[..<slash] }
+        let parts = range.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, let first = Self.offset(parts[0]), let last = Self.offset(parts[1]),
+            first <= last
+        else { return nil }
+        (start, count) = (first, last - first + 1)
+    }
+
+    private static func offset(_ text: Substring) -> Int? {
+        guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
+        return Int(text).flatMap { $0 < Int.max ? $0 : nil }
+    }
+}
