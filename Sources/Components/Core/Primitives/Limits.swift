@@ -61,6 +61,10 @@ package struct Limits: Sendable, Hashable {
     package var backendDownloadsMax = 64
     /// Write-back tasks waiting in memory; a further one makes its upload wait.
     package var writeBackTasksMax = 4096
+    /// Tags a build-index holds, some 500 B each; one that is in its backend makes room, else a new one gets 503.
+    package var tagsMax = 200_000
+    /// Names on one page of a list when the client names no limit.
+    package var listPageNamesMax = 250
 
     // Tracker.
     /// Swarms a tracker remembers; the one longest without an announce is forgotten.
@@ -71,6 +75,10 @@ package struct Limits: Sendable, Hashable {
     package var trackedPeersMax = 4_000_000
     /// Meta info documents a tracker caches; the oldest is dropped.
     package var metaInfoCacheMax = 1024
+    /// Bytes of these documents together; the oldest are dropped.
+    package var metaInfoCacheBytesMax = 64 << 20
+    /// Look-ups at origins on their way at one time; a further request is answered as if they had timed out.
+    package var originLookupsMax = 1024
 
     // Observation.
     /// Events kept by one component; the oldest is dropped and counted.

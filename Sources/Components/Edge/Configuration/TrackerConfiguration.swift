@@ -25,8 +25,8 @@ package struct TrackerConfiguration: Hashable, Sendable {
     package var locationsErrorTimeToLive: Duration
     /// How long an origin's peer address is trusted before it is asked for again.
     package var originContextTimeToLive: Duration
-    /// How long an origin that did not answer is left out of handouts. Kraken: a minute, which hides an origin that was
-    /// restarted for longer than agents wait; 5 s cost one refused connection each.
+    /// How long an origin that did not answer is left out of handouts before it is asked again. Kraken: a minute, which
+    /// hides a restarted origin for longer than agents wait; asking every 2 s costs a refused connection each.
     package var originUnavailableTimeToLive: Duration
     /// How long an announce waits for the origins before it is answered with the agents alone.
     package var originLookupTimeout: Duration
@@ -54,7 +54,7 @@ package struct TrackerConfiguration: Hashable, Sendable {
         locationsTimeToLive: Duration = .seconds(10),
         locationsErrorTimeToLive: Duration = .seconds(1),
         originContextTimeToLive: Duration = .seconds(10),
-        originUnavailableTimeToLive: Duration = .seconds(5),
+        originUnavailableTimeToLive: Duration = .seconds(2),
         originLookupTimeout: Duration = .seconds(2),
         metaInfoTimeToLive: Duration = .minutes(5),
         metaInfoErrorTimeToLive: Duration = .seconds(1),

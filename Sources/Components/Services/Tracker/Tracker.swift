@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterClients
+package import ClusterConfiguration
+package import HTTPKit
+import Hummingbird
+import Primitives
+import ServiceLifecycle
+import Telemetry
+
+/// The component that introduces peers to each other: it knows who has or wants which blob, and never touches a blob.
+/// - Source: uber/kraken tracker.
+package struct TrackerComponent: Service {
+    private let configuration: TrackerConfiguration
+    private let environment: ComponentEnvironment
+
+    /// The tracker that `configuration` describes, in `environment`.
+    package init(configuration: TrackerConfiguration, environment: ComponentEnvironment) {
+        (self.configuration, self.environment) = (configuration, environment)
+    }
+
+    /// Serves until it is told to stop; running requests get `drainTimeout` to finish.
+    package func run() async throws {
+        let cluster = OriginCluster(
+            hosts: HostList(configuration.origins),
+            http: environment.httpClient,
+            log: environment.log
+        )
+        let announces = AnnounceDesk(
+            origins: OriginDirectory(
+                cluster: cluster,
+                configuration: configuration,
+                environment: environment
+            ),
+            configuration: configuration,
+            environment: environment,
+            seed: .random(in: .min ... .max)
+        )
+        let metaInfo = MetaInfoDesk(
+            cluster: cluster,
+            configuration: configuration,
+            environment: environment
+        )
+        let snapshot = TrackerSnapshot(environment: environment, announces: announces)
+        let router = Router(context: ServerContext.self)
+        TrackerRoutes(announces: announces, metaInfo: metaInfo, limits: configuration.limits)
+            .add(to: router)
+        StandardRoutes(
+            environment,
+            readiness: { try await checkReadiness(of: cluster) },
+            snapshot: { snapshot.snapshot() }
+        )
+        .add(to: router)
+        var options = ServerOptions(environment, limits: configuration.limits)
+        options.drainTimeout = configuration.drainTimeout
+        let server = HTTPServer(
+            name: "tracker",
+            address: (configuration.host, configuration.port),
+            router: router,
+            options: options
+        ) { [environment, host = configuration.host] port in
+            let addresses = ["http": "\(host):\(port)"]
+            snapshot.serve(at: addresses)
+            environment.onReady(addresses)
+        }
+        try await server.run()
+    }
+
+    private func checkReadiness(of cluster: OriginCluster) async throws {
+        do {
+            try await cluster.checkReadiness()
+        } catch {
+            throw NotReady(why: "\(error)")
+        }
+    }
+}
+
+/// Why a tracker should get no traffic, in Kraken's words.
+private struct NotReady: Error, CustomStringConvertible {
+    let why: String
+    var description: String { "not ready to serve traffic: \(why)" }
+}
