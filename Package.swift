@@ -121,7 +121,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let coreTargets: [Target] = [
     core("Primitives"),
     core("Content", ["Primitives", crypto]),
-    core("SwarmCore", ["Primitives", "Content", deque, orderedCollections]),
+    core("SwarmCore", ["Primitives", "Content", deque, heap, orderedCollections]),
     core("TrackerCore", ["Primitives", "Content", deque, orderedCollections]),
     core("Placement", ["Primitives", "Content"]),
     .target(
@@ -241,7 +241,7 @@ let edgeTargets: [Target] = [
 let serviceTargets: [Target] = [
     service("Tracker", ["TrackerCore", "Placement"]),
     service("Origin", ["SwarmCore", "SwarmIO", "BlobStorage", "Backends", "Placement"]),
-    service("BuildIndex", ["Backends", "BlobStorage"]),
+    service("BuildIndex", ["Backends", crypto]),
     service("Proxy", ["RegistryAPI", "BlobStorage", crypto]),
     service("Agent", ["RegistryAPI", "SwarmCore", "SwarmIO", "BlobStorage", "Placement"]),
     service("Testfs", []),

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+package import Primitives
+
+/// The rules of a swarm that an operator may set; the defaults are Kraken's unless a comment says otherwise.
+/// - Source: uber/kraken lib/torrent/scheduler/config.go, dispatch/config.go, connstate/config.go.
+package struct SwarmPolicy: Sendable, Hashable {
+    /// Which piece is asked for when several could be.
+    package enum RequestOrder: String, Sendable, Hashable {
+        /// The piece that the fewest connected peers hold. Kraken's shipped configuration.
+        case rarestFirst = "rarest_first"
+        /// Any piece. Kraken's `default`.
+        case random = "default"
+    }
+
+    /// How a choice among equally good pieces is made.
+    package enum TieBreak: Sendable, Hashable {
+        /// By the seeded generator, so that peers of one source do not all ask for the same piece.
+        case random
+        /// The lowest index; for tests.
+        case lowestIndex
+    }
+
+    /// Which piece is asked for first.
+    package var requestOrder = RequestOrder.rarestFirst
+    /// How equals are told apart.
+    package var tieBreak = TieBreak.random
+    /// Pieces asked of one agent at a time.
+    package var requestsPerAgent = 3
+    /// Pieces asked of one origin at a time.
+    package var requestsPerOrigin = 5
+    /// Missing pieces from which on a piece may be asked of several peers.
+    package var endgamePieces = 3
+    /// Whether a piece is never asked of several peers.
+    package var isEndgameDisabled = false
+    /// How old a request must be before endgame asks another peer for the same piece. Kraken: at once, which costs
+    /// small blobs up to ten times their size.
+    package var endgameDelay = Duration.seconds(1)
+    /// The least time a peer has to answer a request.
+    package var requestTimeoutMin = Duration.seconds(4)
+    /// The time a peer has for each MiB of a piece.
+    package var requestTimeoutPerMebibyte = Duration.seconds(4)
+    /// Open and pending connections of one swarm.
+    package var connectionsMax = 10
+    /// Neighbours in common from which on an incoming connection is refused; nil means never.
+    package var mutualConnectionsMax: Int?
+    /// The time a connection has to open and to shake hands, each.
+    package var handshakeTimeout = Duration.seconds(5)
+    /// Without a piece in either direction for this long, a connection is closed.
+    package var connectionIdleMax = Duration.seconds(30)
+    /// The age at which an idle connection is closed.
+    package var connectionAgeMax = Duration.hours(1)
+    /// How often idle connections and swarms are looked for.
+    package var reapInterval = Duration.seconds(30)
+    /// A seeding swarm that nobody reads for this long leaves memory.
+    package var seederIdleMax = Duration.minutes(5)
+    /// A leeching swarm that gains no piece for this long gives up; its partial data stays.
+    package var leecherIdleMax = Duration.minutes(5)
+    /// How long a peer is not dialled after a failure; doubles with each further one.
+    package var banDuration = Duration.seconds(30)
+    /// The longest ban. Kraken has no growth.
+    package var banDurationMax = Duration.minutes(10)
+    /// Whether nobody is ever banned; for tests.
+    package var isBanningDisabled = false
+    /// When a peer that refused us for want of a slot is tried again, times 1 to 2. Kraken: 30 s.
+    package var refusalRetry = Duration.milliseconds(500)
+    /// The time between announces until a tracker says otherwise.
+    package var announceInterval = Duration.seconds(3)
+    /// The first wait of a swarm without any source before it announces again; doubles up to the interval.
+    package var starvedAnnounceDelay = Duration.milliseconds(100)
+    /// Unanswered requests in a row after which a peer is closed and banned.
+    package var expiriesMax = 3
+
+    /// Kraken's rules with the repairs of `docs/decisions`.
+    package init() {}
+
+    /// How long a peer has to answer a request of a blob cut by `layout`.
+    /// - Source: kraken lib/torrent/scheduler/dispatch/config.go, `calcPieceRequestTimeout`.
+    package func requestTimeout(for layout: PieceLayout) -> Duration {
+        let bytes = layout.bytes(of: PieceIndex(0))
+        let scaled = requestTimeoutPerMebibyte.nanoseconds / 1024 * Int64(bytes >> 10)
+        return max(requestTimeoutMin, .nanoseconds(scaled))
+    }
+}
