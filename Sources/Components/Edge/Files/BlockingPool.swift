@@ -30,6 +30,19 @@ package struct BlockingPool: Sendable {
         try await nio.runIfActive(body)
     }
 
+    /// Runs `body` on one of the threads even if the task is cancelled: for steps whose outcome must not stay open.
+    /// - Throws: what `body` throws; `CancellationError` when the pool has ended.
+    package func runUncancelled<Result: Sendable>(
+        _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            execute { isActive in
+                guard isActive else { return continuation.resume(throwing: CancellationError()) }
+                continuation.resume(with: Swift.Result { try body() })
+            }
+        }
+    }
+
     /// Runs `body` on one of the threads and completes a future of `eventLoop`.
     package func submit<Result: Sendable>(
         on eventLoop: any EventLoop,

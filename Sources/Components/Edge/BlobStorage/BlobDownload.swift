@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+package import Files
+import Logging
+import Synchronization
+import Telemetry
+
+/// A blob whose pieces are being fetched, in any order.
+///
+/// The owner writes a piece's bytes into ``file``, checks its sum and calls ``markComplete(_:)``; that is cheap and never
+/// blocks. Behind it, one job at a time on the pool keeps the status sidecar and the SHA-256 of the leading complete
+/// pieces up to date, reading them back from the page cache, so that ``commit()`` after the last piece is short.
+package final class BlobDownload: Sendable {
+    /// How the blob is cut, and its sums.
+    package let metaInfo: MetaInfo
+    /// The namespace it was asked for under.
+    package let namespace: Namespace
+    /// Its bytes; all of their blocks are allocated.
+    package let file: SharedFile
+    private let status: SharedFile
+    private let store: BlobStore
+    private let state: Mutex<State>
+
+    fileprivate struct State {
+        var phase = Phase.open
+        var held: Bitfield
+        /// How many leading pieces are complete.
+        var leadingCount = 0
+        /// Complete pieces that the status sidecar does not know of yet.
+        var unrecorded: [PieceIndex] = []
+        /// Has taken in a prefix of the blob; nil while the job has it.
+        var hasher: BlobHasher? = BlobHasher(pieceBytes: nil)
+        /// Counts resets, so that the job does not give a stale hasher back.
+        var generation = 0
+        /// Whether the job runs or waits for a thread.
+        var isWorking = false
+        /// Why the job stopped; what waits for it fails with this.
+        var failure: (any Error)?
+        /// Those who wait for the job's next step.
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    fileprivate enum Phase { case open, committing, ended }
+
+    /// What one step of the job has to do.
+    fileprivate struct Step {
+        let pieces: [PieceIndex]
+        var hasher: BlobHasher?
+        let hashEnd: Int
+        let generation: Int
+    }
+
+    /// Bytes hashed before the job lets others have the thread.
+    private static let stepBytes = 8 << 20
+
+    init(
+        metaInfo: MetaInfo,
+        namespace: Namespace,
+        file: SharedFile,
+        status: SharedFile,
+        held: Bitfield,
+        store: BlobStore
+    ) {
+        (self.metaInfo, self.namespace, self.file) = (metaInfo, namespace, file)
+        (self.status, self.store) = (status, store)
+        var state = State(held: held)
+        state.advance()
+        self.state = Mutex(state)
+        if state.leadingCount > 0 { scheduleWork() }
+    }
+
+    deinit { store.forget(digest) }
+
+    /// The blob.
+    package var digest: Digest { metaInfo.digest }
+
+    /// The pieces that are in the file and verified.
+    package var bitfield: Bitfield { state.withLock { $0.held } }
+
+    func checked(against other: MetaInfo) throws -> BlobDownload {
+        guard other == metaInfo else { throw StorageError.metaInfoDiffers(digest) }
+        return self
+    }
+
+    // MARK: - Pieces
+
+    /// Notes that the bytes of `piece` are in the file and its sum is right. Counts at once; on disk soon after.
+    /// - Throws: ``StorageError`` `.outOfBounds`, `.downloadEnded`.
+    package func markComplete(_ piece: PieceIndex) throws {
+        guard metaInfo.layout.contains(piece) else {
+            throw StorageError.outOfBounds("complete piece \(piece)", "\(digest) has no such piece")
+        }
+        let isWorkNeeded = try state.withLock { state in
+            guard state.phase == .open else { throw StorageError.downloadEnded(digest) }
+            guard state.held.insert(piece) else { return false }
+            state.unrecorded.append(piece)
+            state.advance()
+            return true
+        }
+        if isWorkNeeded { scheduleWork() }
+    }
+
+    /// Forgets all pieces: the blob as a whole was wrong, and which piece did it is not known.
+    /// - Throws: `FileError`, ``StorageError`` `.downloadEnded`.
+    package func reset() async throws {
+        try state.withLock { state in
+            guard state.phase == .open else { throw StorageError.downloadEnded(digest) }
+            state.held = Bitfield(pieceCount: state.held.pieceCount)
+            (state.leadingCount, state.unrecorded) = (0, [])
+            state.hasher = BlobHasher(pieceBytes: nil)
+            state.generation += 1
+            state.failure = nil
+        }
+        // A step that still runs may record a piece of before; it ends first.
+        await waitUntilIdle()
+        try await store.pool.runUncancelled {
+            let held = self.bitfield
+            let claims = (0..<held.pieceCount).map { held.contains(PieceIndex($0)) ? UInt8(1) : 0 }
+            try claims.withUnsafeBytes { try self.status.write($0, at: 0) }
+        }
+    }
+
+    // MARK: - Ends
+
+    /// Verifies the SHA-256 of the whole blob and moves it into the cache. Most of the hash is done by now.
+    /// - Throws: ``StorageError`` `.digestMismatch` (the download stays open: ``reset()`` it), `.incomplete`,
+    ///   `.downloadEnded`; `FileError` (the download stays open: commit again).
+    package func commit() async throws -> CachedBlob {
+        try state.withLock { state in
+            guard state.phase == .open else { throw StorageError.downloadEnded(digest) }
+            guard state.held.isComplete else {
+                throw StorageError.incomplete(digest, missing: state.held.missingCount)
+            }
+            state.phase = .committing
+            // A read error of before may be gone by now.
+            if state.failure != nil {
+                (state.failure, state.hasher) = (nil, BlobHasher(pieceBytes: nil))
+            }
+        }
+        do {
+            scheduleWork()
+            await waitUntilIdle()
+            let hasher = try state.withLock { state in
+                if let failure = state.failure { throw failure }
+                return state.hasher ?? BlobHasher(pieceBytes: nil)
+            }
+            let blob = try await store.pool.runUncancelled { try self.verifyAndInstall(hasher) }
+            state.withLock { $0.phase = .ended }
+            return blob
+        } catch {
+            state.withLock { state in
+                if state.phase == .committing { state.phase = .open }
+            }
+            throw error
+        }
+    }
+
+    private func verifyAndInstall(_ hasher: BlobHasher) throws -> CachedBlob {
+        var hasher = hasher
+        try hasher.update(from: file, upTo: metaInfo.layout.blobBytes)
+        let actual = try hasher.digest()
+        guard actual == digest else {
+            throw StorageError.digestMismatch(
+                expected: digest,
+                actual: actual,
+                bytes: metaInfo.layout.blobBytes
+            )
+        }
+        return try store.installDownloadNow(digest, file)
+    }
+
+    /// Ends the download in this process; what has been fetched stays on disk. Returns when it is recorded there.
+    package func close() async {
+        state.withLock { state in
+            if state.phase == .open { state.phase = .ended }
+        }
+        await waitUntilIdle()
+        store.shard(of: digest).removeDownload(digest)
+    }
+
+    /// Ends the download and removes what has been fetched.
+    package func delete() async {
+        state.withLock { $0.phase = .ended }
+        await waitUntilIdle()
+        do {
+            try await store.pool.runUncancelled { try self.store.deleteDownloadNow(self.digest) }
+        } catch {
+            store.log.warning(
+                "could not remove a download",
+                metadata: [LogKey.blobDigest: "\(digest)", LogKey.error: "\(error)"]
+            )
+        }
+    }
+
+    // MARK: - The job
+
+    private func scheduleWork() {
+        let isMine = state.withLock { state in
+            defer { state.isWorking = true }
+            return !state.isWorking
+        }
+        if isMine { store.pool.execute { self.work(isActive: $0) } }
+    }
+
+    /// One step of the job: records pieces, hashes a part of the prefix, then queues up again.
+    private func work(isActive: Bool) {
+        let (next, waiters) = state.withLock { state in
+            let step = isActive ? state.nextStep(metaInfo.layout, Self.stepBytes) : nil
+            return (step, step == nil ? state.finishWork() : [])
+        }
+        guard var step = next else {
+            for waiter in waiters { waiter.resume() }
+            return
+        }
+        do {
+            record(step.pieces)
+            try step.hasher?.update(from: file, upTo: step.hashEnd)
+            state.withLock { state in
+                // Without a hasher the step only recorded pieces, and the state still has it.
+                if step.generation == state.generation, let hasher = step.hasher {
+                    state.hasher = hasher
+                }
+            }
+        } catch {
+            state.withLock { state in
+                if step.generation == state.generation { state.failure = error }
+            }
+        }
+        store.pool.execute { self.work(isActive: $0) }
+    }
+
+    /// Marks `pieces` in the status sidecar. A failure costs only that they are fetched again after a restart.
+    private func record(_ pieces: [PieceIndex]) {
+        do {
+            for piece in pieces {
+                try withUnsafeBytes(of: UInt8(1)) { try status.write($0, at: piece.value) }
+            }
+        } catch {
+            store.log.warning(
+                "could not record pieces",
+                metadata: [LogKey.blobDigest: "\(digest)", LogKey.error: "\(error)"]
+            )
+        }
+    }
+
+    private func waitUntilIdle() async {
+        await withCheckedContinuation { continuation in
+            let isIdle = state.withLock { state in
+                if state.isWorking { state.waiters.append(continuation) }
+                return !state.isWorking
+            }
+            if isIdle { continuation.resume() }
+        }
+    }
+}
+
+extension BlobDownload.State {
+    init(held: Bitfield) { self.held = held }
+
+    /// Moves the end of the leading complete pieces forward.
+    mutating func advance() {
+        while held.contains(PieceIndex(leadingCount)) { leadingCount += 1 }
+    }
+
+    /// What the job does next, with the hasher lent to it; nil when there is nothing to do.
+    mutating func nextStep(_ layout: PieceLayout, _ stepBytes: Int) -> BlobDownload.Step? {
+        let pieces = unrecorded
+        unrecorded = []
+        let end = min(layout.blobBytes, leadingCount * layout.pieceBytes)
+        let start = hasher?.bytes ?? end
+        let isHashing = failure == nil && start < end
+        guard isHashing || !pieces.isEmpty else { return nil }
+        return BlobDownload.Step(
+            pieces: pieces,
+            hasher: isHashing ? hasher.take() : nil,
+            hashEnd: min(end, start + stepBytes),
+            generation: generation
+        )
+    }
+
+    /// Ends the job; answers who waits for that.
+    mutating func finishWork() -> [CheckedContinuation<Void, Never>] {
+        defer { waiters = [] }
+        isWorking = false
+        return waiters
+    }
+}

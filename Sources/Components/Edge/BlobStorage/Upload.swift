@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+import Files
+package import NIOCore
+import Synchronization
+
+/// Bytes on their way into the cache, in any order; the SHA-256 and the piece sums run along while they come in order.
+///
+/// Writes go from the buffer that the socket filled straight into the file, on the pool: awaiting one is the back-pressure
+/// on the sender. Two writes may run at once. Only bytes after a gap, or written twice, are read again by the commit.
+package final class Upload: Sendable {
+    /// The upload's name: a random UUID.
+    package let id: String
+    private let directory: String
+    private let file: SharedFile
+    private let store: BlobStore
+    private let state: Mutex<State>
+
+    fileprivate struct State {
+        var phase = Phase.open
+        var writers = 0
+        var bytesReceived = 0
+        var lastUsedAt: Int64
+        /// Has taken in a prefix of the file; nil while a write has it.
+        var hasher: BlobHasher?
+        /// Counts the prefixes that were overwritten, so that a write does not give a stale hasher back.
+        var generation = 0
+        /// Where the bytes end that ``hasher`` has taken in, or will have once it is back.
+        var hashedBytes = 0
+        let pieceBytes: Int?
+    }
+
+    fileprivate enum Phase { case open, ended }
+
+    /// The hasher, lent to the one write that continues the hashed prefix.
+    fileprivate struct Lease {
+        var hasher: BlobHasher
+        let generation: Int
+    }
+
+    init(id: String, directory: String, file: SharedFile, pieceBytes: Int?, in store: BlobStore) {
+        (self.id, self.directory, self.file, self.store) = (id, directory, file, store)
+        state = Mutex(
+            State(
+                lastUsedAt: store.clock(),
+                hasher: BlobHasher(pieceBytes: pieceBytes),
+                pieceBytes: pieceBytes
+            )
+        )
+    }
+
+    /// Where the farthest byte received so far ends.
+    package var bytesReceived: Int { state.withLock { $0.bytesReceived } }
+
+    /// When the upload was last written to, in Unix seconds.
+    var lastUsedAt: Int64 { state.withLock { $0.lastUsedAt } }
+
+    /// Writes `chunk` at `offset`; returns when it is in the file.
+    /// - Throws: ``StorageError`` `.uploadEnded`, `.outOfBounds`; `FileError`.
+    package func write(_ chunk: ByteBuffer, at offset: Int) async throws {
+        try await store.pool.run { try self.writeNow(chunk, at: offset) }
+    }
+
+    /// Writes `chunk` after the farthest byte received so far. One at a time.
+    /// - Throws: as ``write(_:at:)``.
+    package func append(_ chunk: ByteBuffer) async throws {
+        try await store.pool.run { try self.writeNow(chunk, at: self.bytesReceived) }
+    }
+
+    private func writeNow(_ chunk: ByteBuffer, at offset: Int) throws {
+        let count = chunk.readableBytes
+        guard offset >= 0, !offset.addingReportingOverflow(count).overflow else {
+            throw StorageError.outOfBounds("write to upload \(id)", "offset \(offset)")
+        }
+        var lease = try state.withLock { try $0.beginWrite(at: offset, count: count, id) }
+        do {
+            try chunk.withUnsafeReadableBytes { bytes in
+                try file.write(bytes, at: offset)
+                lease?.hasher.update(bytes)
+            }
+        } catch {
+            state.withLock { $0.failWrite() }
+            throw error
+        }
+        let now = store.clock()
+        state.withLock { $0.endWrite(lease, end: offset + count, at: now) }
+    }
+
+    /// Verifies the bytes, writes the sidecars and moves all of it into the cache; returns when it would survive a crash.
+    /// The upload has ended afterwards, whatever the outcome. Already in the cache is success.
+    /// - Throws: ``StorageError`` `.digestMismatch`, `.uploadEnded`; `FileError`.
+    package func commit(as digest: Digest, options: CommitOptions) async throws -> BlobInfo {
+        let (hasher, pieceBytes) = try state.withLock { state in
+            guard state.phase == .open else { throw StorageError.uploadEnded(id) }
+            guard state.writers == 0 else { throw StorageError.uploadBusy(id) }
+            state.phase = .ended
+            return (state.hasher, state.pieceBytes)
+        }
+        store.removeUpload(id)
+        do {
+            // Not cancelled with the task: a client that goes away must not leave the outcome open.
+            return try await store.pool.runUncancelled {
+                let start = hasher ?? BlobHasher(pieceBytes: pieceBytes)
+                return try self.store.commit(self.directory, self.file, start, as: digest, options)
+            }
+        } catch {
+            await discard()
+            throw error
+        }
+    }
+
+    /// Verifies, makes the meta info with `pieceBytes` if given, and commits.
+    /// - Throws: as ``commit(as:options:)``.
+    package func commit(as digest: Digest, pieceBytes: Int? = nil) async throws -> BlobInfo {
+        try await commit(as: digest, options: CommitOptions(pieceBytes: pieceBytes))
+    }
+
+    /// Ends the upload and removes its bytes; without effect when it has ended.
+    package func cancel() async {
+        let isMine = state.withLock { state in
+            defer { state.phase = .ended }
+            return state.phase == .open
+        }
+        store.removeUpload(id)
+        if isMine { await discard() }
+    }
+
+    private func discard() async {
+        do {
+            try await store.pool.runUncancelled { self.store.discard(self.directory) }
+        } catch {
+            // The pool has ended; the next start wipes the directory.
+        }
+    }
+}
+
+extension Upload.State {
+    /// Notes that a write of `count` bytes at `offset` begins; lends it the hasher when it continues the hashed prefix.
+    mutating func beginWrite(at offset: Int, count: Int, _ id: String) throws -> Upload.Lease? {
+        guard phase == .open else { throw StorageError.uploadEnded(id) }
+        writers += 1
+        guard count > 0 else { return nil }
+        if offset < hashedBytes {
+            // Hashed bytes are overwritten: begin again. What comes next is not hashed until the commit reads it.
+            generation += 1
+            hashedBytes = 0
+            hasher = BlobHasher(pieceBytes: pieceBytes)
+        }
+        // Beside another write it is not lent: were their ranges the same, the file could end up with the other's bytes.
+        guard offset == hashedBytes, writers == 1, let current = hasher.take() else { return nil }
+        hashedBytes += count
+        return Upload.Lease(hasher: current, generation: generation)
+    }
+
+    /// Notes that a write ended at `end`, and takes the hasher back.
+    mutating func endWrite(_ lease: Upload.Lease?, end: Int, at now: Int64) {
+        writers -= 1
+        bytesReceived = max(bytesReceived, end)
+        lastUsedAt = now
+        if let lease, lease.generation == generation { hasher = lease.hasher }
+    }
+
+    /// Notes that a write failed; what it may have left in the file is read again by the commit.
+    mutating func failWrite() {
+        writers -= 1
+        generation += 1
+        hashedBytes = 0
+        hasher = BlobHasher(pieceBytes: pieceBytes)
+    }
+}
