@@ -192,7 +192,7 @@ let edgeTargets: [Target] = [
     ),
     tests("Files", ["Files", "Primitives", nioCore, nioPosix]),
     tests("CChecksum", ["CChecksum"]),
-    tests("Telemetry", ["Telemetry", "Content", "Primitives"]),
+    tests("Telemetry", ["Telemetry", "Content", "Primitives", coreMetrics]),
     tests("ClusterConfiguration", ["ClusterConfiguration", "Primitives"]),
     tests(
         "HTTPKit",
