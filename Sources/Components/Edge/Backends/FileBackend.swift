@@ -70,7 +70,7 @@ package struct FileBackend: Backend {
         let temporary = AtomicFile.temporaryPath(for: path, in: staging)
         try await running("write \(name)") {
             try Directory.create(staging)
-            try Self.makeDurably(Directory.parent(of: path) ?? root)
+            try Directory.createDurably(Directory.parent(of: path) ?? root)
         }
         do {
             try await copy(source, to: temporary, name)
@@ -134,17 +134,6 @@ package struct FileBackend: Backend {
             offset += length
         }
         try await running("write \(name)") { try file.synchronize() }
-    }
-
-    /// Makes the directory at `path` with those above it, so that they outlive a crash.
-    private static func makeDurably(_ path: String) throws {
-        guard let topmost = try Directory.create(path) else { return }
-        var made = path
-        while let parent = Directory.parent(of: made) {
-            try Directory.synchronize(parent)
-            if made == topmost { return }
-            made = parent
-        }
     }
 
     private static func walk(

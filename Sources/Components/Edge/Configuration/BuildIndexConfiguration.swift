@@ -33,6 +33,9 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
     package var duplicateReplicateStagger: Duration
     /// How long a failed write-back waits before it is tried again.
     package var writeBackRetryInterval: Duration
+    /// How long a tag that is in the backend is answered from here without asking the backend anew, so that a put which
+    /// this member missed is seen in the end.
+    package var tagLifetime: Duration
     /// How long a stop waits for running requests.
     package var drainTimeout: Duration
 
@@ -52,6 +55,7 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
         duplicatePutStagger: Duration = .minutes(20),
         duplicateReplicateStagger: Duration = .minutes(20),
         writeBackRetryInterval: Duration = .seconds(30),
+        tagLifetime: Duration = .minutes(10),
         drainTimeout: Duration = .seconds(10)
     ) {
         (self.host, self.port, self.dataDirectory) = (host, port, dataDirectory)
@@ -61,7 +65,7 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
         self.duplicatePutStagger = duplicatePutStagger
         self.duplicateReplicateStagger = duplicateReplicateStagger
         self.writeBackRetryInterval = writeBackRetryInterval
-        self.drainTimeout = drainTimeout
+        (self.tagLifetime, self.drainTimeout) = (tagLifetime, drainTimeout)
     }
 }
 

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Backends
+import ClusterClients
+package import ClusterConfiguration
+package import HTTPKit
+import Hummingbird
+package import Primitives
+import ServiceLifecycle
+import Synchronization
+import Telemetry
+
+/// A build-index: which digest a tag names, here and in the backend.
+/// - Source: uber/kraken build-index.
+package struct BuildIndexComponent: Service {
+    private let configuration: BuildIndexConfiguration
+    private let environment: ComponentEnvironment
+    private let limits: Limits
+
+    /// The build-index that `configuration` describes, in `environment`.
+    package init(
+        configuration: BuildIndexConfiguration,
+        environment: ComponentEnvironment,
+        limits: Limits = Limits()
+    ) {
+        (self.configuration, self.environment) = (configuration, environment)
+        self.limits = limits
+    }
+
+    /// Serves until it is told to stop; then running requests finish, and what is due is written back.
+    package func run() async throws {
+        guard configuration.remotes.isEmpty else { throw BuildIndexError.remotesUnsupported }
+        let backends = try BackendTable(
+            rules: configuration.backends,
+            http: environment.httpClient,
+            pool: environment.pool,
+            limits: limits
+        )
+        let origins = OriginCluster(
+            hosts: HostList(configuration.origins),
+            http: environment.httpClient,
+            log: environment.log
+        )
+        let store = TagStore(
+            root: configuration.dataDirectory,
+            pool: environment.pool,
+            limits: limits,
+            log: environment.log
+        )
+        try await store.open()
+        let writeBack = TagWriteBack(
+            store: store,
+            backend: TagBackend(table: backends),
+            retryInterval: configuration.writeBackRetryInterval,
+            eventLoop: environment.eventLoopGroup.next(),
+            events: environment.events,
+            log: environment.log
+        )
+        await writeBack.addPending()
+        let status = BuildIndexStatus(environment, store: store, writeBack: writeBack)
+        let server = try makeServer(backends, origins, store, writeBack, status)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await writeBack.run() }
+            do { try await server.run() } catch {
+                group.cancelAll()
+                throw error
+            }
+            await writeBack.stop(within: configuration.drainTimeout)
+            try await group.waitForAll()
+        }
+        await backends.close()
+    }
+
+    private func makeServer(
+        _ backends: BackendTable,
+        _ origins: OriginCluster,
+        _ store: TagStore,
+        _ writeBack: TagWriteBack,
+        _ status: BuildIndexStatus
+    ) throws -> HTTPServer {
+        let tags = TagService(
+            store: store,
+            backend: TagBackend(table: backends),
+            writeBack: writeBack,
+            dependencies: try TagDependencies(
+                rules: configuration.tagTypes,
+                origins: origins,
+                limits: limits
+            ),
+            configuration: configuration,
+            neighbours: { [configuration, http = environment.httpClient] in
+                let own = configuration.selfAddress ?? status.address
+                return configuration.cluster.filter { $0 != own }
+                    .map { BuildIndexClient(address: $0, http: http) }
+            },
+            events: environment.events,
+            counters: environment.counters,
+            log: environment.log
+        )
+        let router = Router(context: ServerContext.self)
+        BuildIndexRoutes(
+            tags: tags,
+            lists: TagLists(store: store, backends: backends, limits: limits),
+            configuration: configuration,
+            limits: limits,
+            tagsRead: environment.counters.counter("tags_read")
+        ).add(to: router)
+        StandardRoutes(
+            environment,
+            readiness: { [hasOrigins = !configuration.origins.isEmpty] in
+                try await backends.checkReadiness(of: .tags)
+                if hasOrigins { try await origins.checkReadiness() }
+            },
+            snapshot: { await status.snapshot() }
+        ).add(to: router)
+        var options = ServerOptions(environment, limits: limits)
+        options.drainTimeout = configuration.drainTimeout
+        return HTTPServer(
+            name: "build-index",
+            address: (configuration.host, configuration.port),
+            router: router,
+            options: options
+        ) { [environment, host = configuration.host] port in
+            status.serve(at: "\(host):\(port)")
+            environment.onReady(["http": "\(host):\(port)"])
+        }
+    }
+}
+
+/// Why a build-index can't start.
+package struct BuildIndexError: Error, Hashable, CustomStringConvertible {
+    /// What is wrong, and what to do.
+    package let description: String
+
+    static let remotesUnsupported = BuildIndexError(
+        description:
+            "remotes: this version does not replicate tags to other clusters; remove the key"
+    )
+}

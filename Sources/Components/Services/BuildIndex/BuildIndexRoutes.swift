@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterConfiguration
+import Content
+import HTTPKit
+import Hummingbird
+import Primitives
+import Telemetry
+
+/// The endpoints of Kraken's build-index.
+/// - Source: uber/kraken build-index/tagserver/server.go.
+struct BuildIndexRoutes: Sendable {
+    let tags: TagService
+    let lists: TagLists
+    let configuration: BuildIndexConfiguration
+    let limits: Limits
+    let tagsRead: Counter
+
+    func add(to router: Router<ServerContext>) {
+        router.put("/tags/{tag}/digest/{digest}") { (request, context) -> Response in
+            let (tag, digest) = (try Self.tag(context), try Self.digest(context))
+            // Whether to replicate makes no difference while there are no remotes; see addReplication.
+            _ = try request.queryBool("replicate")
+            try await tags.put(tag, digest)
+            return .empty()
+        }
+        router.head("/tags/{tag}") { (_, context) -> Response in
+            guard try await has(try Self.tag(context)) else { throw HTTPProblem.notFound().asEmpty }
+            return .empty()
+        }
+        router.get("/tags/{tag}") { (_, context) -> Response in
+            guard let digest = try await tags.digest(of: try Self.tag(context)) else {
+                throw HTTPProblem.notFound().asEmpty
+            }
+            tagsRead.add()
+            return .text(digest.description)
+        }
+        addLists(to: router)
+        addReplication(to: router)
+        router.get("/origin") { (_, _) -> Response in
+            guard let origin = configuration.originName ?? configuration.origins.randomElement()
+            else {
+                throw HTTPProblem.internalError("no origin is configured").asText
+            }
+            return .text(origin)
+        }
+        router.put("/internal/duplicate/tags/{tag}/digest/{digest}") {
+            (request, context) -> Response in
+            let (tag, digest) = (try Self.tag(context), try Self.digest(context))
+            let body = try await request.json(upTo: limits.jsonBodyBytesMax)
+            try await tags.putDuplicate(tag, digest, delay: try Self.delay(body))
+            return .empty()
+        }
+    }
+
+    private func addLists(to router: Router<ServerContext>) {
+        router.get("/repositories/{repo}/tags") { (request, context) -> Response in
+            let repository = try Self.parsing { try RepositoryName(try context.parameter("repo")) }
+            return try await lists.tags(of: repository, request)
+        }
+        router.get("/list") { request, _ in try await lists.names(request) }
+        router.get("/list/**") { request, _ in try await lists.names(request) }
+    }
+
+    /// Without remotes, which a configuration can't have yet, there is nothing to replicate to: what remains of these
+    /// endpoints is that the tag must exist, and that the request must be right.
+    private func addReplication(to router: Router<ServerContext>) {
+        router.post("/remotes/tags/{tag}") { (_, context) -> Response in
+            guard try await tags.digest(of: try Self.tag(context)) != nil else {
+                throw HTTPProblem.notFound().asEmpty
+            }
+            return .empty()
+        }
+        router.post("/internal/duplicate/remotes/tags/{tag}/digest/{digest}") {
+            (request, context) -> Response in
+            _ = (try Self.tag(context), try Self.digest(context))
+            let body = try await request.json(upTo: limits.jsonBodyBytesMax)
+            _ = try Self.delay(body)
+            for dependency in body["dependencies"]?.array ?? [] {
+                _ = try Self.parsing { try Digest(parsing: dependency.string ?? "") }
+            }
+            return .empty()
+        }
+    }
+
+    private func has(_ tag: QualifiedTag) async throws -> Bool {
+        if await tags.store.record(of: tag) != nil { return true }
+        return try await tags.backend.has(tag)
+    }
+
+    // MARK: - Parameters
+
+    static func tag(_ context: ServerContext) throws -> QualifiedTag {
+        try parsing { try QualifiedTag(parsing: try context.parameter("tag")) }
+    }
+
+    static func digest(_ context: ServerContext) throws -> Digest {
+        try parsing { try Digest(parsing: try context.parameter("digest")) }
+    }
+
+    static func delay(_ body: JSON) throws -> Duration {
+        guard let value = body["delay"] else { return .zero }
+        guard let nanoseconds = value.integer, nanoseconds >= 0 else {
+            throw HTTPProblem.badRequest("delay is not a number of nanoseconds").asText
+        }
+        return .nanoseconds(nanoseconds)
+    }
+
+    static func parsing<Value>(_ parse: () throws -> Value) throws -> Value {
+        do { return try parse() } catch let error as ContentError {
+            throw HTTPProblem.badRequest(error.description).asText
+        }
+    }
+}

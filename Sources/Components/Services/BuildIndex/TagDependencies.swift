@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Backends
+import ClusterClients
+import ClusterConfiguration
+import Content
+import HTTPKit
+import NIOCore
+import Primitives
+
+import struct Crypto.SHA256
+
+/// What a tag needs to be of use: the blobs that its manifest refers to, and the manifest.
+/// - Source: uber/kraken build-index/tagtype.
+struct TagDependencies: Sendable {
+    private let rules: [(pattern: NamespacePattern, type: TagType)]
+    private let origins: OriginCluster
+    private let manifestBytesMax: Int
+
+    /// How many blobs are looked for at a time.
+    private static let lookUpsMax = 16
+
+    init(rules: [TagTypeRule], origins: OriginCluster, limits: Limits = Limits()) throws {
+        self.rules = try rules.map { (try NamespacePattern($0.namespacePattern), $0.type) }
+        (self.origins, manifestBytesMax) = (origins, limits.manifestBytesMax)
+    }
+
+    /// The blobs that `tag` needs if it names `digest`, the one it names last.
+    /// - Throws: 500 with the reason when they can't be told.
+    func resolve(_ tag: QualifiedTag, _ digest: Digest) async throws -> [Digest] {
+        guard let rule = rules.first(where: { $0.pattern.isFound(in: tag.description) }) else {
+            throw HTTPProblem.internalError(
+                "no tag type matches \(tag); add a row to tag_types"
+            ).asText
+        }
+        switch rule.type {
+        case .blob: return [digest]
+        case .docker: return try await references(of: digest, tag: tag) + [digest]
+        }
+    }
+
+    /// Fails unless the origins, or their backends, have every one of `digests`.
+    /// - Throws: 500 naming a missing one, as Kraken does; 503 when the origins give no answer.
+    func check(_ digests: [Digest], of tag: QualifiedTag) async throws {
+        let namespace = try Namespace(tag.description)
+        let distinct = Array(Set(digests)).sorted()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (index, digest) in distinct.enumerated() {
+                if index >= Self.lookUpsMax { try await group.next() }
+                group.addTask { [origins] in
+                    let size = try await answered {
+                        try await origins.stat(digest, namespace: namespace)
+                    }
+                    guard size != nil else { throw missing(digest, of: tag) }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    /// What the manifest `digest` refers to, in order.
+    ///
+    /// Of an index these are its manifests only: their layers are not looked for, as in Kraken. Foreign layers are left
+    /// out, because no registry need have them.
+    private func references(of digest: Digest, tag: QualifiedTag) async throws -> [Digest] {
+        let namespace = try Namespace(tag.description)
+        let bytes = try await answered {
+            do {
+                let body = try await origins.download(digest, namespace: namespace)
+                return Array(try await body.collect(upTo: manifestBytesMax).readableBytesView)
+            } catch let error as ClusterError where error.code == .notFound {
+                throw missing(digest, of: tag)
+            }
+        }
+        guard Digest(bytes: Array(SHA256.hash(data: bytes))) == digest else {
+            throw HTTPProblem.internalError(
+                "cannot upload tag, the origins sent other bytes for the manifest \(digest)"
+            ).asText
+        }
+        do {
+            let document = try ManifestDocument(parsing: bytes)
+            return document.references.filter { !$0.isForeign }.map(\.digest)
+        } catch {
+            throw HTTPProblem.internalError(
+                "cannot upload tag, \(digest) is not a manifest: \(error.why)"
+            ).asText
+        }
+    }
+
+    private func missing(_ digest: Digest, of tag: QualifiedTag) -> HTTPProblem {
+        HTTPProblem.internalError("cannot upload tag, missing dependency \(digest) of \(tag)")
+            .asText
+    }
+
+    private func answered<Value>(_ ask: () async throws -> Value) async throws -> Value {
+        do { return try await ask() } catch let error as ClusterError {
+            throw HTTPProblem.unavailable(
+                "cannot upload tag, the origins give no answer: \(error)",
+                retryAfter: .seconds(1)
+            ).asText
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Backends
+import Content
+import HTTPKit
+import Hummingbird
+import Primitives
+
+/// The lists of tags and names: what the backends have, and what they will have once it is written back.
+/// - Source: uber/kraken build-index/tagserver/server.go and tagmodels, `ListResponse`.
+struct TagLists: Sendable {
+    let store: TagStore
+    let backends: BackendTable
+    let limits: Limits
+
+    /// Which page a request asks for.
+    struct Page: Hashable {
+        var limit: Int?
+        var offset: String?
+    }
+
+    /// `GET /repositories/{repo}/tags`: the tags without the repository's name.
+    func tags(of repository: RepositoryName, _ request: Request) async throws -> Response {
+        let prefix = "\(repository):"
+        let page = try await page(prefix, namespace: repository.name, try Self.page(of: request))
+        let tags = page.names.map { String($0.dropFirst(prefix.count)) }
+        return Self.response(tags, next: page.nextToken, request)
+    }
+
+    /// `GET /list/{prefix}`: names `repository:tag`.
+    func names(_ request: Request) async throws -> Response {
+        let raw = request.rawPath.dropFirst("/list".count).drop { $0 == "/" }
+        guard let decoded = PercentCoding.decode(raw) else {
+            throw HTTPProblem.badRequest("the prefix is not percent-encoded UTF-8").asText
+        }
+        let prefix = Self.namePrefix(decoded)
+        let page = try await page(prefix, namespace: decoded, try Self.page(of: request))
+        return Self.response(page.names, next: page.nextToken, request)
+    }
+
+    /// Names begin with what precedes Kraken's `<repository>/_manifests/tags` and a colon.
+    static func namePrefix(_ prefix: String) -> String {
+        guard let range = prefix.firstRange(of: "/_manifests") else { return prefix }
+        return prefix[..<range.lowerBound] + ":"
+    }
+
+    private func page(
+        _ prefix: String,
+        namespace: String,
+        _ page: Page
+    ) async throws -> BackendListPage {
+        let backend = try backends.backend(for: namespace)
+        let limit = page.limit ?? (page.offset == nil ? nil : limits.listPageNamesMax)
+        let request = BackendListRequest(prefix: prefix, limit: limit, token: page.offset)
+        let stored: BackendListPage
+        do {
+            stored = try await backend.list(request)
+        } catch let error as BackendError where error.code == .invalidName {
+            throw HTTPProblem.badRequest(error.description).asText
+        }
+        // A page ends where the backend's does; of the pending names it gets those that lie before that.
+        let pending = await store.pendingNames(prefix: prefix).filter { name in
+            guard let end = stored.nextToken else { return true }
+            return !end.utf8.lexicographicallyPrecedes(name.utf8)
+        }
+        var merged = BackendListPage(of: Array(Set(stored.names + pending)), for: request)
+        if merged.nextToken == nil, stored.nextToken != nil { merged.nextToken = stored.nextToken }
+        return merged
+    }
+
+    /// - Throws: 400 for an unknown or repeated argument, or a limit that is no positive integer.
+    static func page(of request: Request) throws -> Page {
+        var page = Page()
+        for pair in (request.uri.query ?? "").split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let key = String(parts[0])
+            guard let value = PercentCoding.decode(parts.count > 1 ? parts[1] : "") else {
+                throw HTTPProblem.badRequest("query argument \(key) is not percent-encoded").asText
+            }
+            switch key {
+            case "limit" where page.limit == nil:
+                guard let limit = Int(value), limit > 0 else {
+                    throw HTTPProblem.badRequest("invalid limit \(value)").asText
+                }
+                page.limit = limit
+            case "offset" where page.offset == nil: page.offset = value
+            case "limit", "offset":
+                throw HTTPProblem.badRequest("invalid query \(key): repeated").asText
+            default: throw HTTPProblem.badRequest("invalid query \(key)").asText
+            }
+        }
+        return page
+    }
+
+    private static func response(_ names: [String], next: String?, _ request: Request) -> Response {
+        let path = request.rawPath
+        let query = request.uri.query.map { "?\($0)" } ?? ""
+        var nextURL = ""
+        if let next, let page = try? page(of: request) {  // it was readable before
+            let limit = page.limit.map { "limit=\($0)&" } ?? ""
+            nextURL = "\(path)?\(limit)offset=\(PercentCoding.encode(next))"
+        }
+        let links = JSON.object([
+            .init("next", .string(nextURL)), .init("self", .string(path + query)),
+        ])
+        let document = JSON.object([
+            .init("Links", links),
+            .init("size", .integer(names.count)),
+            .init("result", names.isEmpty ? .null : .array(names.map(JSON.string))),
+        ])
+        // Go's encoder ends with a newline.
+        return .json(bytes: document.utf8 + [UInt8(ascii: "\n")])
+    }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Backends
+import Content
+import Files
+import HTTPKit
+import Logging
+import Primitives
+import Telemetry
+
+/// The tags that this build-index holds: in memory to be read, on disk to outlive a crash.
+///
+/// A put returns once its file is on the disk, with the write-back it owes in the same file: neither can be lost without
+/// the other. At `tagsMax` tags, the one put longest ago among those in the backend is dropped here; when there is none,
+/// a new tag is refused.
+actor TagStore {
+    private let files: TagFiles
+    private let pool: BlockingPool
+    private let tagsMax: Int
+    private let now: @Sendable () -> Timestamp
+    private let log: Logger
+    private var records: [QualifiedTag: TagRecord] = [:]
+    /// Tags whose file is being written, with those who wait to write it next.
+    private var locks: [QualifiedTag: [CheckedContinuation<Void, Never>]] = [:]
+    private var latest: [QualifiedTag] = []
+
+    /// A store below `root`; ``open()`` comes first.
+    init(
+        root: String,
+        pool: BlockingPool,
+        limits: Limits = Limits(),
+        log: Logger,
+        now: @escaping @Sendable () -> Timestamp = { .now }
+    ) {
+        files = TagFiles(root: root)
+        (self.pool, tagsMax, self.log, self.now) = (pool, limits.tagsMax, log, now)
+    }
+
+    /// Reads what is on disk.
+    func open() async throws {
+        records = try await pool.run { [files, log] in try files.open(log: log) }
+        latest = records.sorted { $0.value.putAt < $1.value.putAt }.suffix(Self.latestMax).map(
+            \.key
+        )
+    }
+
+    /// How many tags there are.
+    var count: Int { records.count }
+
+    /// The tags put last, the latest first.
+    var latestEntries: [TagStatus.Entry] {
+        latest.reversed().compactMap { tag in
+            records[tag].map { TagStatus.Entry(tag: tag.description, digest: $0.digest) }
+        }
+    }
+
+    /// What is known of `tag`; nil when nothing is.
+    func record(of tag: QualifiedTag) -> TagRecord? { records[tag] }
+
+    /// The tags that the backend has yet to learn of, with when.
+    var pendingWriteBacks: [(tag: QualifiedTag, dueAt: Timestamp)] {
+        records.compactMap { tag, record in record.writeBack.map { (tag, $0.dueAt) } }
+    }
+
+    /// The tags among ``pendingWriteBacks`` whose name begins with `prefix`: lists of the backend lack them.
+    func pendingNames(prefix: String) -> [String] {
+        records.compactMap { tag, record in
+            guard record.writeBack != nil else { return nil }
+            let name = tag.description
+            return name.hasPrefix(prefix) ? name : nil
+        }
+    }
+
+    /// Makes `tag` name `digest`, durably.
+    ///
+    /// - Parameters:
+    ///   - delay: when the backend shall be written; nil when it says so already.
+    ///   - isNeighbours: a neighbour took the put and will write the backend, too.
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        writeBackAfter delay: Duration?,
+        isNeighbours: Bool = false
+    ) async throws {
+        await lock(tag)
+        defer { unlock(tag) }
+        let before = records[tag]
+        if before == nil { try await makeRoom() }
+        let putAt = now()
+        var record = TagRecord(digest: digest, putAt: putAt)
+        if let delay {
+            var due = Timestamp(unixNanoseconds: putAt.unixNanoseconds + delay.nanoseconds)
+            if before?.digest == digest, let owed = before?.writeBack { due = min(due, owed.dueAt) }
+            let origin = isNeighbours ? origin(replacing: before) : .client
+            record.writeBack = .init(dueAt: due, origin: origin)
+        }
+        try await write(record, for: tag, durable: true)
+        noteLatest(tag)
+    }
+
+    /// Notes that the backend says `digest` for `tag`; no effect when the tag has moved on meanwhile.
+    func markWrittenBack(_ tag: QualifiedTag, _ digest: Digest) async throws {
+        await lock(tag)
+        defer { unlock(tag) }
+        guard var record = records[tag], record.digest == digest, record.writeBack != nil else {
+            return
+        }
+        record.writeBack = nil
+        // Not durable: if a crash undoes it, the same value is written back once more.
+        try await write(record, for: tag, durable: false)
+    }
+
+    /// Takes over the backend's `digest` for `tag`, unless the tag was put again since it named `stale`.
+    func adopt(_ digest: Digest, for tag: QualifiedTag, insteadOf stale: TagRecord) async throws {
+        await lock(tag)
+        defer { unlock(tag) }
+        guard records[tag] == stale else { return }
+        try await write(TagRecord(digest: digest, putAt: now()), for: tag, durable: false)
+    }
+
+    /// Whose the write-back of a neighbour's put is that replaces `before`.
+    private func origin(replacing before: TagRecord?) -> TagRecord.Origin {
+        switch before?.writeBack?.origin {
+        // We owe the backend a write, so what it says now is nobody's latest word.
+        case .client: .client
+        // The neighbour may not have come to write yet: the backend may still say what was there before both puts.
+        case .neighbour(let replaced): .neighbour(replaced: replaced)
+        case nil: .neighbour(replaced: before?.digest)
+        }
+    }
+
+    private func write(_ record: TagRecord, for tag: QualifiedTag, durable: Bool) async throws {
+        try await pool.run { [files] in try files.write(record, for: tag, durable: durable) }
+        records[tag] = record
+    }
+
+    private func makeRoom() async throws {
+        guard records.count >= tagsMax else { return }
+        let droppable = records.filter { $0.value.writeBack == nil && locks[$0.key] == nil }
+        guard let oldest = droppable.min(by: { $0.value.putAt < $1.value.putAt })?.key else {
+            throw HTTPProblem.unavailable(
+                "too many tags wait for the backend",
+                retryAfter: .seconds(30)
+            )
+        }
+        locks[oldest] = []  // nobody holds it: that was asked for above, and nothing has suspended since
+        defer { unlock(oldest) }
+        records[oldest] = nil
+        try await pool.run { [files] in try files.remove(oldest) }
+    }
+
+    private static let latestMax = 32
+
+    private func noteLatest(_ tag: QualifiedTag) {
+        latest.removeAll { $0 == tag }
+        latest.append(tag)
+        if latest.count > Self.latestMax { latest.removeFirst() }
+    }
+
+    // MARK: - One writer a tag
+
+    private func lock(_ tag: QualifiedTag) async {
+        guard locks[tag] != nil else {
+            locks[tag] = []
+            return
+        }
+        await withCheckedContinuation { locks[tag]?.append($0) }
+    }
+
+    private func unlock(_ tag: QualifiedTag) {
+        guard var waiters = locks[tag], !waiters.isEmpty else {
+            locks[tag] = nil
+            return
+        }
+        let next = waiters.removeFirst()
+        locks[tag] = waiters
+        next.resume()
+    }
+}
