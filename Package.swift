@@ -191,7 +191,7 @@ let edgeTargets: [Target] = [
         ]
     ),
     tests("Files", ["Files", "Primitives", nioCore, nioPosix]),
-    tests("CChecksum", ["CChecksum"]),
+    tests("CChecksum", ["CChecksum", "Primitives"]),
     tests("Telemetry", ["Telemetry", "Content", "Primitives", coreMetrics]),
     tests("ClusterConfiguration", ["ClusterConfiguration", "Primitives"]),
     tests(
@@ -219,14 +219,14 @@ let edgeTargets: [Target] = [
         "ClusterClients",
         [
             "ClusterClients", "HTTPKit", "Files", "Telemetry", "Placement", "Content", "Primitives",
-            hummingbird, httpTypes, nioCore, logging,
+            hummingbird, httpTypes, nioCore, nioPosix, logging, crypto,
         ]
     ),
     tests(
         "Backends",
         [
-            "Backends", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration", "Content",
-            "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging,
+            "Backends", "TestfsService", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
+            "Content", "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging,
         ]
     ),
     tests(
