@@ -39,6 +39,10 @@ package struct Limits: Sendable, Hashable {
     package var requestHeadBytesMax = 16 << 10
     /// Bytes of one manifest; a longer one gets 413 `MANIFEST_INVALID`.
     package var manifestBytesMax = 4 << 20
+    /// Bytes of manifests that a proxy keeps in memory; the one longest not asked for makes room.
+    package var manifestCacheBytesMax = 16 << 20
+    /// Tags read to answer one list of tags or repositories; a longer list gets 503.
+    package var listedTagsMax = 1_000_000
     /// Bytes of one JSON request body; a longer one gets 413.
     package var jsonBodyBytesMax = 1 << 20
     /// Bytes of one meta info document; a longer one is refused.

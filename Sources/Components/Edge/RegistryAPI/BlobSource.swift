@@ -14,9 +14,21 @@ package protocol BlobSource: Sendable {
     /// The blob `digest`, whose bytes are not fetched yet; nil when there is none.
     func blob(_ digest: Digest, in repository: RepositoryName) async throws -> BlobContent?
 
+    /// The size of the blob `digest`; nil when there is none.
+    ///
+    /// This is what a client asks before it uploads, so a source may say that there is none when it cannot find out.
+    func blobSize(_ digest: Digest, in repository: RepositoryName) async throws -> Int?
+
     /// All bytes of the manifest `digest`, checked against it; nil when there is none.
     /// - Throws: ``RegistryError`` when it has more than `Limits.manifestBytesMax` bytes.
     func manifest(_ digest: Digest, in repository: RepositoryName) async throws -> [UInt8]?
+}
+
+extension BlobSource {
+    /// The size of what ``blob(_:in:)`` finds.
+    package func blobSize(_ digest: Digest, in repository: RepositoryName) async throws -> Int? {
+        try await blob(digest, in: repository)?.bytes
+    }
 }
 
 /// A blob that can be read: how big it is and how its bytes are sent.

@@ -46,26 +46,45 @@ extension Registry {
         _ digest: Digest,
         _ request: Request
     ) async throws -> Response {
+        if request.method == .head {
+            guard let bytes = try await blobs.blobSize(digest, in: name) else {
+                throw RegistryError.blobUnknown(digest)
+            }
+            let answer = try BlobAnswer(digest, bytes: bytes, to: request)
+            return Response(status: answer.status, headers: answer.headers)
+                .answering(request, bytes: answer.range.count)
+        }
         guard let blob = try await blobs.blob(digest, in: name) else {
             throw RegistryError.blobUnknown(digest)
         }
+        let answer = try BlobAnswer(digest, bytes: blob.bytes, to: request)
+        if answer.status == .notModified { return .notModified(answer.headers) }
+        return try await blob.response(answer.range, answer.status, answer.headers)
+    }
+}
+
+/// What a request for a blob is answered with, but for the bytes.
+private struct BlobAnswer {
+    let status: HTTPResponse.Status
+    let headers: HTTPFields
+    let range: Range<Int>
+
+    /// - Throws: 416.
+    init(_ digest: Digest, bytes total: Int, to request: Request) throws {
         var headers = HTTPFields(content: digest)
         headers[.contentType] = "application/octet-stream"
         headers[.cacheControl] = "max-age=31536000"
-        if request.holds(digest) { return .notModified(headers) }
         headers[.acceptRanges] = "bytes"
-        let outcome = byteRange(of: request, total: blob.bytes, entityTag: headers[.eTag])
-        let (range, isPartial) = try outcome.resolved(total: blob.bytes)
-        let status: HTTPResponse.Status = isPartial ? .partialContent : .ok
+        guard !request.holds(digest) else {
+            (status, self.headers, range) = (.notModified, headers, 0..<total)
+            return
+        }
+        let outcome = byteRange(of: request, total: total, entityTag: headers[.eTag])
+        let (range, isPartial) = try outcome.resolved(total: total)
         if isPartial {
-            headers[.contentRange] =
-                "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(blob.bytes)"
+            headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(total)"
         }
-        if request.method == .head {
-            return Response(status: status, headers: headers)
-                .answering(request, bytes: range.count)
-        }
-        return try await blob.response(range, status, headers)
+        (status, self.headers, self.range) = (isPartial ? .partialContent : .ok, headers, range)
     }
 }
 

@@ -90,8 +90,8 @@ extension RegistryWriter {
                     if let digest = result { missing.append(digest) }
                 }
                 group.addTask { [blobs] in
-                    let blob = try await blobs.blob(descriptor.digest, in: name)
-                    return blob == nil ? descriptor.digest : nil
+                    let bytes = try await blobs.blobSize(descriptor.digest, in: name)
+                    return bytes == nil ? descriptor.digest : nil
                 }
             }
             for try await result in group { if let digest = result { missing.append(digest) } }

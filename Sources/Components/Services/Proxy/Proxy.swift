@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import BlobStorage
+import ClusterClients
+package import ClusterConfiguration
+import FoundationEssentials
+package import HTTPKit
+import Hummingbird
+import Primitives
+import ServiceLifecycle
+import Telemetry
+
+/// The component that builders push to: an OCI registry whose blobs are the origins' and whose tags the build-indexes'.
+///
+/// It keeps nothing: an upload lies on its disk while it comes in, and is acknowledged when the origins have it.
+/// - Source: uber/kraken proxy. Where ours differs: blobs are stored under their repository as the namespace, which is
+///   what agents ask for, instead of the literal `TODO`; nothing is cached on disk.
+package struct ProxyComponent: Service {
+    private let configuration: ProxyConfiguration
+    private let environment: ComponentEnvironment
+
+    /// The proxy that `configuration` describes, in `environment`.
+    package init(configuration: ProxyConfiguration, environment: ComponentEnvironment) {
+        (self.configuration, self.environment) = (configuration, environment)
+    }
+
+    /// Serves until it is told to stop; running requests get `drainTimeout` to finish.
+    package func run() async throws {
+        let origins = OriginCluster(
+            hosts: HostList(configuration.origins),
+            http: environment.httpClient,
+            log: environment.log
+        )
+        let buildIndexes = BuildIndexCluster(
+            hosts: HostList(configuration.buildIndexes),
+            http: environment.httpClient,
+            log: environment.log
+        )
+        let counters = ProxyCounters(environment.counters)
+        let store = makeStore()
+        try await store.open()
+        for digest in try await store.digests() { try await store.delete(digest) }
+        let staging = UploadStaging(
+            store: store,
+            origins: origins,
+            timeToIdle: configuration.uploadTimeToIdle,
+            counters: counters,
+            environment: environment
+        )
+        let blobs = ProxyBlobs(
+            origins: origins,
+            staging: staging,
+            counters: counters,
+            environment: environment,
+            limits: configuration.limits
+        )
+        let tags = ProxyTags(
+            buildIndexes: buildIndexes,
+            counters: counters,
+            environment: environment,
+            limits: configuration.limits
+        )
+        let routes = ProxyRoutes(
+            blobs: blobs,
+            tags: tags,
+            origins: origins,
+            buildIndexes: buildIndexes,
+            snapshot: ProxySnapshot(environment: environment),
+            configuration: configuration,
+            environment: environment
+        )
+        try await serve(routes, staging)
+    }
+
+    private func makeStore() -> BlobStore {
+        var store = BlobStoreConfiguration(
+            root: configuration.dataDirectory,
+            limits: configuration.limits
+        )
+        store.cleanup.isDisabled = true
+        return BlobStore(
+            configuration: store,
+            pool: environment.pool,
+            clock: { Int64(Date().timeIntervalSince1970) },
+            log: environment.log
+        )
+    }
+
+    private func serve(_ routes: ProxyRoutes, _ staging: UploadStaging) async throws {
+        try await withThrowingTaskGroup(of: ServeEnd.self) { group in
+            for server in routes.servers() {
+                group.addTask {
+                    try await server.run()
+                    return .server
+                }
+            }
+            group.addTask {
+                await staging.expirePeriodically()
+                return .expiry
+            }
+            // The servers return when a stop was asked for and they have drained, or throw when they cannot listen.
+            var serving = routes.serverCount
+            while serving > 0, let end = try await group.next() {
+                if case .server = end { serving -= 1 }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private enum ServeEnd { case server, expiry }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterClients
+import Content
+import HTTPKit
+import HTTPTypes
+import Logging
+import NIOCore
+import Primitives
+import RegistryAPI
+import Telemetry
+
+/// The blobs of a proxy's registry: the origins'.
+struct ProxyBlobs: BlobSource, BlobSink {
+    let origins: OriginCluster
+    let staging: UploadStaging
+    let counters: ProxyCounters
+    let environment: ComponentEnvironment
+    let limits: Limits
+    private let manifests: ManifestCache
+
+    init(
+        origins: OriginCluster,
+        staging: UploadStaging,
+        counters: ProxyCounters,
+        environment: ComponentEnvironment,
+        limits: Limits
+    ) {
+        (self.origins, self.staging, self.counters) = (origins, staging, counters)
+        (self.environment, self.limits) = (environment, limits)
+        manifests = ManifestCache(bytesMax: limits.manifestCacheBytesMax)
+    }
+
+    // MARK: - Reading
+
+    func blobSize(_ digest: Digest, in repository: RepositoryName) async throws -> Int? {
+        do {
+            return try await origins.stat(digest, namespace: Namespace(repository))?.bytes
+        } catch let error as ClusterError {
+            guard case .status(let code) = error.code, code >= 500, !error.mayPassElsewhere else {
+                throw RegistryError(error, what: "look for \(digest)", whom: "origin")
+            }
+            // The origins answer, but the storage behind them does not. To say that the blob is not there makes the
+            // client upload it, which works without that storage; an error would stop all pushes.
+            environment.log.warning(
+                "origins cannot tell whether a blob exists",
+                metadata: [LogKey.blobDigest: "\(digest)", LogKey.error: "\(error)"]
+            )
+            return nil
+        }
+    }
+
+    func blob(_ digest: Digest, in repository: RepositoryName) async throws -> BlobContent? {
+        let namespace = Namespace(repository)
+        let size = try await translating("look for \(digest)") {
+            try await origins.stat(digest, namespace: namespace)
+        }
+        guard let bytes = size?.bytes else { return nil }
+        return BlobContent(
+            bytes: bytes,
+            body: .buffers { range in
+                try await open(digest, namespace, range, of: bytes)
+            }
+        )
+    }
+
+    private func open(
+        _ digest: Digest,
+        _ namespace: Namespace,
+        _ range: Range<Int>,
+        of bytes: Int
+    ) async throws -> any AsyncSequence<ByteBuffer, any Error> & Sendable {
+        let isWhole = range == 0..<bytes
+        let body = try await translating("read \(digest)") {
+            try await origins.download(digest, namespace: namespace, range: isWhole ? nil : range)
+        }
+        counters.blobsDownloaded.add()
+        notePull(digest, namespace, bytes: range.count)
+        let counted = CountedBody(base: body, counter: counters.bytesPulled)
+        return isWhole ? VerifiedBody(base: counted, digest: digest, bytes: bytes) : counted
+    }
+
+    func manifest(_ digest: Digest, in repository: RepositoryName) async throws -> [UInt8]? {
+        let namespace = Namespace(repository)
+        guard let bytes = try await manifestBytes(digest, namespace) else { return nil }
+        counters.bytesPulled.add(bytes.count)
+        notePull(digest, namespace, bytes: bytes.count)
+        return bytes
+    }
+
+    private func manifestBytes(_ digest: Digest, _ namespace: Namespace) async throws -> [UInt8]? {
+        if let bytes = manifests.bytes(of: digest) { return bytes }
+        let what = "read the manifest \(digest)"
+        let bytes: [UInt8]
+        do {
+            let body = try await origins.download(digest, namespace: namespace)
+            // Nothing so long can be a manifest.
+            guard body.count ?? 0 <= limits.manifestBytesMax else { return nil }
+            bytes = Array(try await body.collect(upTo: limits.manifestBytesMax).readableBytesView)
+        } catch let error as ClusterError where error.code == .notFound {
+            return nil
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: what, whom: "origin")
+        }
+        guard Digest(hashing: bytes) == digest else {
+            throw RegistryError(
+                .unknown,
+                .badGateway,
+                "cannot \(what): the origin sent other bytes"
+            )
+        }
+        manifests.insert(bytes, as: digest)
+        return bytes
+    }
+
+    private func notePull(_ digest: Digest, _ namespace: Namespace, bytes: Int) {
+        counters.pulls.add()
+        environment.events.record(
+            ClusterEvent(.pull, blob: digest, bytes: bytes, detail: ["repository": namespace.name])
+        )
+    }
+
+    // MARK: - Writing
+
+    func startUpload(in repository: RepositoryName) async throws -> any BlobUpload {
+        try await staging.start(in: repository)
+    }
+
+    func upload(_ id: String, in repository: RepositoryName) async throws -> (any BlobUpload)? {
+        staging.session(id, in: repository)
+    }
+
+    func mount(
+        _ digest: Digest,
+        from source: RepositoryName?,
+        in repository: RepositoryName
+    ) async throws -> Bool {
+        // Blobs are not scoped to repositories, so what is there needs no linking.
+        try await blobSize(digest, in: source ?? repository) != nil
+    }
+
+    func putManifest(
+        _ bytes: [UInt8],
+        as digest: Digest,
+        in repository: RepositoryName
+    ) async throws {
+        try await translating("store the manifest \(digest)") {
+            try await origins.upload(
+                digest,
+                namespace: Namespace(repository),
+                from: .bytes(ByteBuffer(bytes: bytes))
+            )
+        }
+        manifests.insert(bytes, as: digest)
+        counters.manifestsPut.add()
+        counters.bytesUploaded.add(bytes.count)
+    }
+
+    private func translating<Value>(
+        _ what: String,
+        _ body: () async throws -> Value
+    ) async throws -> Value {
+        do { return try await body() } catch let error as ClusterError {
+            throw RegistryError(error, what: what, whom: "origin")
+        }
+    }
+}
