@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Files
+import Foundation
+import NIOCore
+import NIOPosix
+import TestSupport
+import Testing
+
+@Suite("Files") struct FilesTests {
+    @Test("reads back what was written at any offset, and says where the file ends")
+    func readsAndWrites() async throws {
+        try await withTemporaryFolder { folder in
+            let file = try SharedFile.create("\(folder)/f", bytes: 100, preallocate: true)
+            #expect(try file.size() == 100)
+            try Array("hello".utf8).withUnsafeBytes { try file.write($0, at: 97) }
+            #expect(try file.size() == 102)
+            var buffer = [UInt8](repeating: 1, count: 10)
+            let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0, at: 95) }
+            #expect(count == 7)
+            #expect(Array(buffer.prefix(7)) == [0, 0] + Array("hello".utf8))
+        }
+    }
+
+    @Test("says that a file is absent, exists or does not fit, and leaves nothing behind")
+    func explainsFailures() async throws {
+        try await withTemporaryFolder { folder in
+            #expect { try SharedFile.openForReading("\(folder)/none") } throws: {
+                ($0 as? FileError)?.code == .notFound
+            }
+            _ = try SharedFile.create("\(folder)/f", bytes: 1, preallocate: false)
+            #expect { try SharedFile.create("\(folder)/f", bytes: 1, preallocate: false) } throws: {
+                ($0 as? FileError)?.code == .exists
+            }
+            #expect {
+                try SharedFile.create("\(folder)/huge", bytes: 1 << 60, preallocate: true)
+            } throws: { error in
+                guard let error = error as? FileError else { return false }
+                return error.code == .noSpace || error.code == .other(EFBIG)
+            }
+            #expect(try Directory.list(folder) == ["f"])
+        }
+    }
+
+    @Test("replaces a small file whole, and reads nil where there is none")
+    func replacesAtomically() async throws {
+        try await withTemporaryFolder { folder in
+            let path = "\(folder)/side"
+            #expect(try AtomicFile.read(path, bytesMax: 10) == nil)
+            try AtomicFile.write([1, 2, 3], to: path, durable: true)
+            try AtomicFile.write([4], to: path, durable: false, temporaryDirectory: folder)
+            #expect(try AtomicFile.read(path, bytesMax: 10) == [4])
+            #expect(try Directory.list(folder) == ["side"])
+            try AtomicFile.write(Array(repeating: 0, count: 11), to: path, durable: false)
+            #expect { try AtomicFile.read(path, bytesMax: 10) } throws: {
+                ($0 as? FileError)?.code == .wrongSize
+            }
+        }
+    }
+
+    @Test("makes nested directories, answers the topmost new one and removes all of it")
+    func makesAndRemovesDirectories() async throws {
+        try await withTemporaryFolder { folder in
+            #expect(try Directory.create("\(folder)/a/b/c") == "\(folder)/a")
+            #expect(try Directory.create("\(folder)/a/b/c") == nil)
+            try AtomicFile.write([1], to: "\(folder)/a/b/c/f", durable: false)
+            symlink("/etc", "\(folder)/a/link")
+            try Directory.remove("\(folder)/a")
+            try Directory.remove("\(folder)/a")
+            #expect(try Directory.list(folder) == [])
+            #expect(try Directory.list("\(folder)/a") == nil)
+            #expect(FileManager.default.fileExists(atPath: "/etc/passwd"))
+            #expect { try Directory.create("/dev/null/x") } throws: {
+                ($0 as? FileError)?.code == .notFound
+            }
+        }
+    }
+
+    @Test("gives each live region a handle of its own and uses the handles again")
+    func sharesHandles() async throws {
+        try await withTemporaryFolder { folder in
+            let file = try SharedFile.create("\(folder)/f", bytes: 100, preallocate: false)
+            let first = file.fileRegion(0..<10)
+            let second = file.fileRegion(10..<100)
+            #expect(first.fileHandle !== second.fileHandle)
+            #expect((second.readerIndex, second.endIndex) == (10, 100))
+            var identities: Set<ObjectIdentifier> = []
+            for _ in 0..<10 {
+                identities.insert(ObjectIdentifier(file.fileRegion(0..<1).fileHandle))
+            }
+            #expect(identities.count == 1)
+            withExtendedLifetime((first, second)) {}
+        }
+    }
+
+    @Test("runs blocking work on its threads, and still when the task is cancelled if asked to")
+    func runsBlockingWork() async throws {
+        let pool = BlockingPool(threadCount: 2)
+        #expect(try await pool.run { 1 + 1 } == 2)
+        await #expect(throws: FileError.self) {
+            try await pool.run { _ = try SharedFile.openForReading("/none") }
+        }
+        let task = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await pool.runUncancelled { 42 }
+        }
+        #expect(try await task.value == 42)
+        await pool.shutdown()
+        await #expect(throws: CancellationError.self) { try await pool.runUncancelled { 1 } }
+    }
+}
