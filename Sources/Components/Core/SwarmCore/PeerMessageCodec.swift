@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Content
+import Content
 
 /// The frames of the peer protocol: a 32-bit big-endian length, then a protobuf message of that many bytes.
 ///
@@ -88,7 +88,9 @@ package enum PeerMessageCodec {
 
     /// Reads one message; `body` is what follows the length prefix, at most ``Limits/frameBytesMax`` bytes.
     /// - Throws: what is wrong with it; nothing is allocated from a length that the sender declares.
-    package static func decode(_ body: UnsafeRawBufferPointer) throws(PeerProtocolError) -> PeerMessage {
+    package static func decode(
+        _ body: UnsafeRawBufferPointer
+    ) throws(PeerProtocolError) -> PeerMessage {
         var type: Int32 = 0
         var parts: [Int: UnsafeRawBufferPointer] = [:]
         var reader = ProtobufReader(body)

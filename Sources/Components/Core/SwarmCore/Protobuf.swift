@@ -74,7 +74,9 @@ struct ProtobufReader {
     private mutating func varint() throws(PeerProtocolError) -> UInt64 {
         var result: UInt64 = 0
         for shift in stride(from: UInt64(0), through: 63, by: 7) {
-            guard position < bytes.count else { throw PeerProtocolError("a number that does not end") }
+            guard position < bytes.count else {
+                throw PeerProtocolError("a number that does not end")
+            }
             let byte = bytes[position]
             position += 1
             result |= UInt64(byte & 0x7f) << shift

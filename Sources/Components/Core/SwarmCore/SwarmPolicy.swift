@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-package import Primitives
+import Primitives
 
 /// The rules of a swarm that an operator may set; the defaults are Kraken's unless a comment says otherwise.
 /// - Source: uber/kraken lib/torrent/scheduler/config.go, dispatch/config.go, connstate/config.go.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-package import Primitives
+import Primitives
 
 /// A swarm as its host opens it: the blob and what the host holds of it.
 package struct SwarmDescription: Hashable, Sendable {
@@ -57,7 +57,8 @@ package enum DialFault: Hashable, Sendable {
 
 /// Why the scheduler closes a connection.
 package enum CloseReason: Hashable, Sendable {
-    case noSlot, duplicate, ownPeerID, banned, unknownSwarm, wrongInfoHash, wrongPeerID, malformedBitfield
+    case noSlot, duplicate, ownPeerID, banned, unknownSwarm, wrongInfoHash, wrongPeerID,
+        malformedBitfield
     case protocolViolation(String), tooManyRequests, badPiece, unanswered, idle, aged, bothComplete
     case simultaneousOpen, swarmForgotten, stopping, tooManyNeighboursInCommon
 
@@ -84,6 +85,8 @@ package enum ForgetReason: Hashable, Sendable {
     case stopped
     /// Too many swarms: it was the longest idle one.
     case crowdedOut
+    /// Its pieces have the right checksums, but again and again the whole does not hash to its digest.
+    case unverifiable
 }
 
 /// Why this piece was asked of this peer.

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Content
+import Primitives
+
+/// HOW A PIECE GETS PICKED: which missing piece to ask a peer for, and why.
+///
+/// In this order: a piece inside a reader's window; the rarest piece nobody was asked for (or any, by policy); in
+/// endgame, a piece that another peer is slow to deliver. Owns no requests; ``Swarm`` tells it what is under way.
+package struct PiecePicker: Sendable {
+    /// A chosen piece with the reason for it.
+    package struct Pick: Hashable, Sendable {
+        /// The piece to ask for.
+        package let piece: PieceIndex
+        /// Why this one.
+        package let reason: RequestReason
+    }
+
+    private(set) var availability: PieceAvailability
+    private var windows: [Range<Int>] = []
+    private let order: SwarmPolicy.RequestOrder
+    private let tieBreak: SwarmPolicy.TieBreak
+    private let pieceCount: Int
+
+    /// A picker for a blob of which `held` is on disk.
+    package init(held: Bitfield, order: SwarmPolicy.RequestOrder, tieBreak: SwarmPolicy.TieBreak) {
+        availability = PieceAvailability(held: held)
+        (self.order, self.tieBreak, pieceCount) = (order, tieBreak, held.pieceCount)
+    }
+
+    /// The pieces that readers wait for, most urgent first.
+    package mutating func setWindows(_ windows: [Range<Int>]) {
+        self.windows = windows.map { $0.clamped(to: 0..<pieceCount) }
+    }
+
+    /// The piece may be asked for: it is missing and nobody was asked.
+    package mutating func want(_ piece: PieceIndex) { availability.want(piece) }
+    /// The piece is under way or held.
+    package mutating func unwant(_ piece: PieceIndex) { availability.unwant(piece) }
+    /// A connected peer turned out to hold `piece`.
+    package mutating func peerGained(_ piece: PieceIndex) { availability.add(piece) }
+    /// A connected peer no longer holds `piece`, or left.
+    package mutating func peerLost(_ piece: PieceIndex) { availability.subtract(piece) }
+
+    /// The best piece to ask a peer for that holds `bits`; nil when it has none that is wanted.
+    /// - Complexity: O(readers' windows + availability levels × pieces / 64).
+    func pick(from bits: Bitfield, using generator: inout Generator) -> Pick? {
+        let start = tieBreak == .random && pieceCount > 0 ? generator.below(pieceCount) : 0
+        if let piece = readerPick(from: bits, start: start) {
+            return Pick(piece: piece, reason: .reader)
+        }
+        switch order {
+        case .rarestFirst:
+            guard let piece = availability.rarest(in: bits, from: start) else { return nil }
+            let count = availability.count(of: piece)
+            return Pick(
+                piece: piece,
+                reason: count == 1 ? .onlySource : .rarest(availability: count)
+            )
+        case .random:
+            return availability.any(in: bits, from: start).map { Pick(piece: $0, reason: .random) }
+        }
+    }
+
+    /// The rarest wanted piece of the most urgent window that has any; windows are a few pieces wide.
+    private func readerPick(from bits: Bitfield, start: Int) -> PieceIndex? {
+        for window in windows {
+            var best: PieceIndex?
+            for step in 0..<window.count {
+                // Around from a random place, so that readers of the same window at several hosts spread out.
+                let piece = PieceIndex(window.lowerBound + (step + start) % window.count)
+                guard availability.wanted.contains(piece), bits.contains(piece) else { continue }
+                if best.map({ availability.count(of: piece) < availability.count(of: $0) }) ?? true
+                {
+                    best = piece
+                }
+            }
+            if let best { return best }
+        }
+        return nil
+    }
+}
