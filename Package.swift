@@ -158,8 +158,8 @@ let edgeTargets: [Target] = [
     edge(
         "BlobStorage",
         [
-            "Primitives", "Content", "Files", "CChecksum", "Telemetry", crypto, nioCore, nioPosix,
-            logging,
+            "Primitives", "Content", "Files", "CChecksum", "Telemetry", "ClusterConfiguration",
+            crypto, nioCore, nioPosix, logging,
         ]
     ),
     edge(
@@ -204,8 +204,8 @@ let edgeTargets: [Target] = [
     tests(
         "BlobStorage",
         [
-            "BlobStorage", "Files", "CChecksum", "Telemetry", "Content", "Primitives", logging,
-            crypto, nioCore, nioPosix,
+            "BlobStorage", "Files", "CChecksum", "Telemetry", "ClusterConfiguration", "Content",
+            "Primitives", logging, crypto, nioCore, nioPosix,
         ]
     ),
     tests(
@@ -233,7 +233,7 @@ let edgeTargets: [Target] = [
         "RegistryAPI",
         [
             "RegistryAPI", "HTTPKit", "Files", "Telemetry", "Content", "Primitives", hummingbird,
-            hummingbirdTesting, httpTypes, nioCore, logging,
+            hummingbirdTesting, httpTypes, nioCore, nioPosix, logging,
         ]
     ),
 ]
@@ -270,15 +270,21 @@ let herdTargets: [Target] = [
         dependencies: [
             "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
             "TestfsService",
-            "CNcurses", "ClusterClients", "HTTPKit", "Telemetry", "ClusterConfiguration", "Content",
-            "Primitives", "SwarmCore",
+            "CNcurses", "ClusterClients", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
+            "Content", "Primitives", "SwarmCore",
             "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix,
             httpTypes, serviceLifecycle, unixSignals, crypto,
         ],
         path: "Sources/Herd",
         swiftSettings: settings
     ),
-    tests("Herd", ["Herd", "ClusterConfiguration", "Telemetry", "Content", "Primitives"]),
+    tests(
+        "Herd",
+        [
+            "Herd", "ClusterConfiguration", "Files", "HTTPKit", "Telemetry", "Content",
+            "Primitives", serviceLifecycle,
+        ]
+    ),
     tests("Tidy", []),
     tests("Integration", ["Content", "Primitives", "Telemetry", crypto, nioCore, nioPosix]),
 ]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BlobStorage
+import ClusterConfiguration
 import Content
 import Files
 import Foundation

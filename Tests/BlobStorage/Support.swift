@@ -2,6 +2,7 @@
 
 import BlobStorage
 import CChecksum
+import ClusterConfiguration
 import Content
 import Crypto
 import Files
