@@ -15,7 +15,8 @@ struct PieceRequests: Sendable {
         let askedAt: Instant
     }
 
-    private let timeout: Duration
+    /// The time a peer has to answer.
+    let timeout: Duration
     private var queue: Deque<Request> = []
     private var byPiece: [PieceIndex: [Request]] = [:]
 

@@ -119,6 +119,7 @@ extension Swarm {
         }
         receivers[piece] = connection
         peer.receiving = piece
+        peer.receivingSince = context.now
         peers[connection] = peer
         // A late payload: nobody else shall be asked while it arrives.
         picker.unwant(piece)

@@ -130,6 +130,27 @@ extension Swarm {
         }
     }
 
+    /// When the oldest payload that is arriving takes too long; nil when none is.
+    ///
+    /// A slow payload has twice the time of a request from its head on: asking anew would only slow it further.
+    var nextStall: Instant? {
+        peers.values.lazy.filter { $0.receiving != nil }
+            .map { $0.receivingSince.advanced(by: requests.timeout * 2) }.min()
+    }
+
+    /// Drops peers whose payload began and does not end; their silence may be a death nobody noticed.
+    mutating func dropStalled(_ context: inout SwarmContext) {
+        guard let stall = nextStall, stall <= context.now else { return }
+        for peer in peers.values where peer.receiving != nil {
+            guard peer.receivingSince.advanced(by: requests.timeout * 2) <= context.now else {
+                continue
+            }
+            drop(peer.connection, .unanswered, &context)
+        }
+        requestFromAll(&context)
+        dialMore(&context)
+    }
+
     /// Requests whose time is over: others may be asked, and a peer that never answers is dropped.
     mutating func expireRequests(_ context: inout SwarmContext) {
         let expired = requests.expire(at: context.now)

@@ -11,7 +11,7 @@ extension Swarm {
         var deadlines: [Instant?] = [commitRetry]
         if phase == .leeching {
             deadlines += [
-                requests.nextExpiry, nextEndgame(policy),
+                requests.nextExpiry, nextStall, nextEndgame(policy),
                 lastWrite.advanced(by: policy.leecherIdleMax),
             ]
             if !announcing.isUnderWay { deadlines.append(announcing.due) }
@@ -37,6 +37,7 @@ extension Swarm {
         let (now, policy) = (context.now, context.policy)
         if let retry = commitRetry, retry <= now { beginCommit(&context) }
         expireRequests(&context)
+        dropStalled(&context)
         if let endgame = nextEndgame(policy), endgame <= now { requestFromAll(&context) }
         if nextReap <= now {
             nextReap = now.advanced(by: policy.reapInterval)

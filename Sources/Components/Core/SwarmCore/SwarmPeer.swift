@@ -18,6 +18,8 @@ struct SwarmPeer: Sendable {
     var late: Set<PieceIndex> = []
     /// The piece that it is sending into our file.
     var receiving: PieceIndex?
+    /// When the head of that piece came.
+    var receivingSince = Instant.origin
     /// Pieces it asked for that are not yet sent.
     var sending: [PieceIndex] = []
     /// Requests in a row that it left unanswered.

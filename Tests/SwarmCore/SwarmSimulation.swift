@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Primitives
+import SwarmCore
+
+/// A whole swarm in virtual time: real schedulers, a made-up network, one seed.
+///
+/// Links keep the order of what is sent, as TCP does; uplinks send one piece at a time at their rate. Faults: lost
+/// control messages, slow peers, peers that die with or without a word, peers that send wrong bytes.
+struct SwarmSimulation {
+    /// What goes wrong.
+    struct Faults {
+        /// The share of control messages that vanish.
+        var loss = Ratio(0, in: 1)
+        /// Hosts whose uplink has a tenth of the rate.
+        var slowHosts: Set<Int> = []
+        /// Hosts whose pieces are wrong.
+        var corruptHosts: Set<Int> = []
+        /// Hosts that end at an instant, and whether their connections are seen to close.
+        var deaths: [(host: Int, at: Instant, isSeen: Bool)] = []
+    }
+
+    struct Host {
+        var scheduler: SwarmScheduler
+        let info: PeerInfo
+        var isAlive = true
+        var bytesPerSecond: Int
+        var stored: Set<PieceIndex> = []
+        var isCommitted = false
+        var isUplinkBusy = false
+        var sends: [Send] = []
+        var receiving: [ConnectionID: PieceIndex] = [:]
+        var nextIncoming: UInt64 = 2
+        var alarm: Instant?
+        var forgotten: ForgetReason?
+        var payloadsReceived = 0
+    }
+
+    struct Send: Equatable {
+        let connection: ConnectionID
+        let piece: PieceIndex
+    }
+
+    /// One connection as its two ends know it.
+    struct Link {
+        let opener: (host: Int, connection: ConnectionID)
+        var acceptor: (host: Int, connection: ConnectionID)
+        var isOpen = false
+        var isClosed = false
+        var lastDelivery: [Instant] = [.origin, .origin]
+    }
+
+    private struct Entry {
+        let at: Instant
+        let sequence: Int
+        let action: (inout SwarmSimulation) -> Void
+    }
+
+    let metaInfo: MetaInfo
+    let originCount: Int
+    let faults: Faults
+    let latency = Duration.milliseconds(2)
+    private(set) var hosts: [Host] = []
+    private(set) var now = Instant.origin
+    private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
+    /// Broken rules, in words; a correct run has none.
+    private(set) var violations: [String] = []
+    private var links: [Link] = []
+    private var linkOf: [Int: [ConnectionID: Int]] = [:]
+    private var queue: [Entry] = []
+    private var sequence = 0
+    private var generator: Generator
+    private var announced: [Int] = []
+    private let policy: SwarmPolicy
+
+    init(
+        seed: UInt64,
+        leechers: Int,
+        origins: Int = 1,
+        pieces: Int,
+        faults: Faults = Faults(),
+        policy: SwarmPolicy = SwarmPolicy(),
+        bytesPerSecond: Int = 100 << 20
+    ) throws {
+        generator = Generator(seed: seed)
+        (originCount, self.faults, self.policy) = (origins, faults, policy)
+        let layout = try Unwrap.value(PieceLayout(blobBytes: pieces << 20, pieceBytes: 1 << 20))
+        let digest = try Unwrap.value(Digest(bytes: [UInt8](repeating: 7, count: 32)))
+        let sums = (0..<pieces).map { UInt32($0) }
+        metaInfo = try MetaInfo(digest: digest, layout: layout, pieceSums: sums)
+        for index in 0..<origins + leechers {
+            let isOrigin = index < origins
+            let info = PeerInfo(
+                peerID: PeerID(randomFrom: &generator),
+                ip: "10.0.0.\(index)",
+                port: 1000 + index,
+                isOrigin: isOrigin,
+                isComplete: isOrigin
+            )
+            let scheduler = SwarmScheduler(
+                localPeer: info.peerID,
+                role: isOrigin ? .origin : .agent,
+                policy: policy,
+                limits: Limits(),
+                seed: generator.next()
+            )
+            let rate = faults.slowHosts.contains(index) ? bytesPerSecond / 10 : bytesPerSecond
+            hosts.append(Host(scheduler: scheduler, info: info, bytesPerSecond: rate))
+        }
+        for death in faults.deaths {
+            schedule(at: death.at) { $0.kill(death.host, isSeen: death.isSeen) }
+        }
+        for index in origins..<hosts.count {
+            let start = Instant.origin.advanced(by: .milliseconds(generator.below(20)))
+            schedule(at: start) { $0.open(index) }
+        }
+    }
+
+    /// The leechers that are alive.
+    var survivors: [Int] { (originCount..<hosts.count).filter { hosts[$0].isAlive } }
+
+    // MARK: - Running
+
+    /// Runs until `isDone`, or until nothing is left to do or `deadline` has passed; answers whether it is done.
+    mutating func run(until deadline: Instant, isDone: (SwarmSimulation) -> Bool) -> Bool {
+        while let entry = pop(before: deadline) {
+            if entry.at < now { violations.append("an event in the past") }
+            now = max(now, entry.at)
+            entry.action(&self)
+            if isDone(self) { return true }
+        }
+        return isDone(self)
+    }
+
+    /// Runs until every leecher alive has the blob.
+    mutating func complete(within limit: Duration) -> Bool {
+        run(until: .origin.advanced(by: limit)) { world in
+            world.survivors.allSatisfy { world.hosts[$0].isCommitted }
+        }
+    }
+
+    private mutating func pop(before deadline: Instant) -> Entry? {
+        guard let first = queue.first, first.at <= deadline else { return nil }
+        let last = queue.removeLast()
+        if !queue.isEmpty {
+            queue[0] = last
+            siftDown()
+        }
+        return first
+    }
+
+    private mutating func schedule(
+        at instant: Instant,
+        _ action: @escaping (inout SwarmSimulation) -> Void
+    ) {
+        sequence += 1
+        queue.append(Entry(at: instant, sequence: sequence, action: action))
+        var child = queue.count - 1
+        while child > 0, precedes(queue[child], queue[(child - 1) / 2]) {
+            queue.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    private func precedes(_ left: Entry, _ right: Entry) -> Bool {
+        (left.at, left.sequence) < (right.at, right.sequence)
+    }
+
+    private mutating func siftDown() {
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < queue.count {
+                if precedes(queue[child], queue[least]) { least = child }
+            }
+            if least == parent { return }
+            queue.swapAt(parent, least)
+            parent = least
+        }
+    }
+
+    // MARK: - Hosts
+
+    /// Lets a leecher want the blob, with what it stored before.
+    mutating func open(_ host: Int) {
+        var held = Bitfield(pieceCount: metaInfo.layout.pieceCount)
+        for piece in hosts[host].stored { held.insert(piece) }
+        let description = SwarmDescription(
+            metaInfo: metaInfo,
+            namespace: "ns",
+            held: held,
+            isCommitted: false,
+            isLocalRequest: true
+        )
+        deliver(.opened(description), to: host)
+    }
+
+    /// Deletes the blob at a leecher.
+    mutating func remove(_ host: Int) {
+        hosts[host].stored = []
+        hosts[host].isCommitted = false
+        deliver(.removed(metaInfo.infoHash), to: host)
+    }
+
+    /// Puts pieces on a leecher's disk.
+    mutating func setStored(_ host: Int, _ pieces: Set<PieceIndex>) { hosts[host].stored = pieces }
+
+    private mutating func kill(_ host: Int, isSeen: Bool) {
+        hosts[host].isAlive = false
+        for index in links.indices where !links[index].isClosed {
+            let link = links[index]
+            guard link.opener.host == host || link.acceptor.host == host else { continue }
+            links[index].isClosed = true
+            let other = link.opener.host == host ? link.acceptor : link.opener
+            guard isSeen else { continue }
+            schedule(at: now.advanced(by: latency)) { world in
+                world.hosts[other.host].receiving[other.connection] = nil
+                world.deliver(.closed(other.connection, reason: "reset"), to: other.host)
+            }
+        }
+    }
+
+    private mutating func deliver(_ event: SwarmScheduler.Event, to host: Int) {
+        guard hosts[host].isAlive else { return }
+        var effects: [SwarmScheduler.Effect] = []
+        hosts[host].scheduler.handle(event, at: now, into: &effects)
+        check(host)
+        for effect in effects {
+            record(host, effect)
+            perform(effect, of: host)
+        }
+        guard let deadline = hosts[host].scheduler.nextDeadline, deadline != hosts[host].alarm
+        else {
+            return
+        }
+        hosts[host].alarm = deadline
+        schedule(at: max(deadline, now)) { world in
+            guard world.hosts[host].alarm == deadline else { return }
+            world.hosts[host].alarm = nil
+            world.deliver(.timePassed, to: host)
+        }
+    }
+
+    private mutating func check(_ host: Int) {
+        let snapshot = hosts[host].scheduler.snapshot(of: metaInfo.infoHash, at: now)
+        guard let snapshot else { return }
+        if snapshot.peers.count + snapshot.dialCount > policy.connectionsMax {
+            violations.append(
+                "host \(host) has \(snapshot.peers.count) + \(snapshot.dialCount) slots"
+            )
+        }
+        for peer in snapshot.peers {
+            let slots = peer.isOrigin ? policy.requestsPerOrigin : policy.requestsPerAgent
+            if peer.requestedPieces.count > slots {
+                violations.append(
+                    "host \(host) asks \(peer.requestedPieces.count) pieces of one peer"
+                )
+            }
+        }
+        let ids = snapshot.peers.map(\.peerID)
+        if Set(ids).count != ids.count { violations.append("host \(host) is connected twice") }
+    }
+
+    private mutating func record(_ host: Int, _ effect: SwarmScheduler.Effect) {
+        for byte in "\(now.nanoseconds) \(host) \(effect)".utf8 {
+            trace = (trace ^ UInt64(byte)) &* 0x100_0000_01b3
+        }
+    }
+
+    // MARK: - Effects
+
+    private mutating func perform(_ effect: SwarmScheduler.Effect, of host: Int) {
+        switch effect {
+        case .announce(_, _, let isComplete): announce(host, isComplete: isComplete)
+        case .dial(let connection, let peer, let handshake): dial(host, connection, peer, handshake)
+        case .lookUp(let connection, _): lookUp(host, connection)
+        case .accept(let connection, let handshake): accept(host, connection, handshake)
+        case .send(let connection, let message): send(host, connection, message)
+        case .sendPiece(let connection, _, let piece):
+            hosts[host].sends.append(Send(connection: connection, piece: piece))
+            pump(host)
+        case .cancelSend(let connection, let piece):
+            let send = Send(connection: connection, piece: piece)
+            guard let index = hosts[host].sends.firstIndex(of: send) else { return }
+            hosts[host].sends.remove(at: index)
+            schedule(at: now) { $0.deliver(.sendFailed(connection, piece), to: host) }
+        case .receivePayload(let connection, _, let piece):
+            if hosts[host].stored.contains(piece) {
+                violations.append("host \(host) receives piece \(piece) over a checked one")
+            }
+            if hosts[host].receiving.values.contains(piece) {
+                violations.append("host \(host) receives piece \(piece) twice at once")
+            }
+            hosts[host].receiving[connection] = piece
+        case .discardPayload: break
+        case .close(let connection, _): close(host, connection)
+        case .commit(let hash):
+            schedule(at: now.advanced(by: .milliseconds(5))) { $0.commit(hash, host) }
+        case .forgotten(_, let reason): hosts[host].forgotten = reason
+        case .pieceAvailable, .note: break
+        }
+    }
+
+    private mutating func commit(_ hash: InfoHash, _ host: Int) {
+        if hosts[host].stored.count != metaInfo.layout.pieceCount {
+            violations.append("host \(host) commits without all pieces")
+        }
+        hosts[host].isCommitted = true
+        deliver(.committed(hash), to: host)
+    }
+
+    private mutating func announce(_ host: Int, isComplete: Bool) {
+        if !announced.contains(host) { announced.append(host) }
+        guard !isComplete else { return }
+        var others = announced.filter { $0 != host }
+        generator.shuffle(&others)
+        let handout = (Array(0..<originCount) + others.prefix(50)).map { hosts[$0].info }
+        schedule(at: now.advanced(by: .milliseconds(3))) { world in
+            world.deliver(
+                .announceAnswered(world.metaInfo.infoHash, handout, interval: .seconds(3)),
+                to: host
+            )
+        }
+    }
+
+    private mutating func lookUp(_ host: Int, _ connection: ConnectionID) {
+        guard host < originCount else {
+            schedule(at: now) { $0.deliver(.swarmUnavailable(connection), to: host) }
+            return
+        }
+        let description = SwarmDescription(
+            metaInfo: metaInfo,
+            namespace: "ns",
+            held: .full(pieceCount: metaInfo.layout.pieceCount),
+            isCommitted: true,
+            isLocalRequest: false
+        )
+        schedule(at: now) { $0.deliver(.opened(description), to: host) }
+    }
+
+    // MARK: - Network
+
+    private mutating func dial(
+        _ host: Int,
+        _ connection: ConnectionID,
+        _ peer: PeerInfo,
+        _ handshake: PeerHandshake
+    ) {
+        guard let target = hosts.firstIndex(where: { $0.info.port == peer.port }),
+            hosts[target].isAlive
+        else {
+            schedule(at: now.advanced(by: policy.handshakeTimeout)) {
+                $0.deliver(.dialFailed(connection, .unreachable), to: host)
+            }
+            return
+        }
+        let incoming = ConnectionID(hosts[target].nextIncoming)
+        hosts[target].nextIncoming += 2
+        let index = links.count
+        links.append(Link(opener: (host, connection), acceptor: (target, incoming)))
+        linkOf[host, default: [:]][connection] = index
+        linkOf[target, default: [:]][incoming] = index
+        schedule(at: now.advanced(by: latency * 2)) { world in
+            guard !world.links[index].isClosed else { return }
+            world.deliver(.handshakeReceived(incoming, handshake), to: target)
+        }
+    }
+
+    private mutating func accept(
+        _ host: Int,
+        _ connection: ConnectionID,
+        _ handshake: PeerHandshake
+    ) {
+        guard let index = linkOf[host]?[connection], !links[index].isClosed else { return }
+        links[index].isOpen = true
+        let opener = links[index].opener
+        schedule(at: delivery(on: index, to: 0)) { world in
+            guard !world.links[index].isClosed else { return }
+            world.deliver(.dialSucceeded(opener.connection, handshake), to: opener.host)
+        }
+    }
+
+    /// When something sent now arrives: never before what was sent earlier on the same link.
+    private mutating func delivery(on link: Int, to side: Int) -> Instant {
+        let jitter = Duration.microseconds(generator.below(500))
+        let at = max(now.advanced(by: latency + jitter), links[link].lastDelivery[side])
+        links[link].lastDelivery[side] = at
+        return at
+    }
+
+    private mutating func send(_ host: Int, _ connection: ConnectionID, _ message: PeerMessage) {
+        guard let index = linkOf[host]?[connection], !links[index].isClosed else { return }
+        let isOpener =
+            links[index].opener.host == host && links[index].opener.connection == connection
+        let other = isOpener ? links[index].acceptor : links[index].opener
+        let at = delivery(on: index, to: isOpener ? 1 : 0)
+        guard !generator.chance(faults.loss) else { return }
+        schedule(at: at) { world in
+            guard !world.links[index].isClosed else { return }
+            world.deliver(.received(other.connection, message), to: other.host)
+        }
+    }
+
+    private mutating func close(_ host: Int, _ connection: ConnectionID) {
+        hosts[host].receiving[connection] = nil
+        hosts[host].sends.removeAll { $0.connection == connection }
+        guard let index = linkOf[host]?[connection], !links[index].isClosed else { return }
+        links[index].isClosed = true
+        let link = links[index]
+        let isOpener = link.opener.host == host && link.opener.connection == connection
+        let other = isOpener ? link.acceptor : link.opener
+        let event: SwarmScheduler.Event =
+            link.isOpen || isOpener
+            ? .closed(other.connection, reason: "end of stream")
+            : .dialFailed(other.connection, .refused)
+        schedule(at: now.advanced(by: latency)) { world in
+            world.hosts[other.host].receiving[other.connection] = nil
+            world.deliver(event, to: other.host)
+        }
+    }
+
+    /// Sends the next waiting piece when the uplink is free.
+    private mutating func pump(_ host: Int) {
+        guard !hosts[host].isUplinkBusy, !hosts[host].sends.isEmpty else { return }
+        let send = hosts[host].sends.removeFirst()
+        let bytes = metaInfo.layout.bytes(of: send.piece)
+        hosts[host].isUplinkBusy = true
+        let duration = Duration.nanoseconds(
+            Int64(bytes) * 1_000_000_000 / Int64(hosts[host].bytesPerSecond)
+        )
+        self.send(host, send.connection, .piecePayload(PieceSpan(send.piece, in: metaInfo.layout)))
+        let link = linkOf[host]?[send.connection]
+        schedule(at: now.advanced(by: duration)) { world in
+            world.hosts[host].isUplinkBusy = false
+            world.finish(send, of: host, on: link, bytes)
+            world.pump(host)
+        }
+    }
+
+    private mutating func finish(_ send: Send, of host: Int, on link: Int?, _ bytes: Int) {
+        guard let index = link, !links[index].isClosed else { return }
+        let isOpener =
+            links[index].opener.host == host && links[index].opener.connection == send.connection
+        let other = isOpener ? links[index].acceptor : links[index].opener
+        schedule(at: delivery(on: index, to: isOpener ? 1 : 0)) { world in
+            guard world.hosts[other.host].isAlive,
+                world.hosts[other.host].receiving[other.connection] == send.piece
+            else { return }
+            world.hosts[other.host].receiving[other.connection] = nil
+            world.hosts[other.host].payloadsReceived += 1
+            let hash = world.metaInfo.infoHash
+            if world.faults.corruptHosts.contains(host) {
+                world.deliver(
+                    .pieceRejected(hash, send.piece, other.connection, .checksum),
+                    to: other.host
+                )
+            } else {
+                world.hosts[other.host].stored.insert(send.piece)
+                world.deliver(.pieceStored(hash, send.piece, other.connection), to: other.host)
+            }
+        }
+        deliver(.pieceSent(send.connection, send.piece, bytes: bytes), to: host)
+    }
+}
+
+/// Turns an absent value into an error, for test set-up.
+enum Unwrap {
+    struct Missing: Error {}
+    static func value<Value>(_ value: Value?) throws -> Value {
+        guard let value else { throw Missing() }
+        return value
+    }
+}

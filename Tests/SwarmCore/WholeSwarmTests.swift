@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Primitives
+import SwarmCore
+import Testing
+
+@Suite("A whole swarm in virtual time") struct WholeSwarmTests {
+    @Test("every leecher completes", arguments: [(2, 1), (2, 40), (10, 3), (10, 64), (50, 30)])
+    func completes(_ leechers: Int, _ pieces: Int) throws {
+        var world = try SwarmSimulation(seed: 1, leechers: leechers, pieces: pieces)
+        let isComplete = world.complete(within: .seconds(60))
+        #expect(isComplete)
+        #expect(world.violations == [])
+    }
+
+    @Test("an empty blob completes without a peer")
+    func empty() throws {
+        var world = try SwarmSimulation(seed: 2, leechers: 3, pieces: 0)
+        let isComplete = world.complete(within: .seconds(1))
+        #expect(isComplete)
+        #expect(world.violations == [])
+    }
+
+    @Test("under faults every live peer completes and no rule is broken", arguments: 1...40)
+    func faults(_ seed: Int) throws {
+        print("swarm seed \(seed)")
+        var generator = Generator(seed: UInt64(seed))
+        let leechers = 2 + generator.below(20)
+        var faults = SwarmSimulation.Faults()
+        if generator.chance(Ratio(1, in: 2)) { faults.loss = Ratio(1, in: 50) }
+        // Host 0 and 1 are origins; at least one stays alive and honest.
+        for host in 2..<2 + leechers {
+            if generator.chance(Ratio(1, in: 8)) { faults.slowHosts.insert(host) }
+            if generator.chance(Ratio(1, in: 8)) { faults.corruptHosts.insert(host) }
+            if generator.chance(Ratio(1, in: 6)) {
+                let at = Instant.origin.advanced(by: .milliseconds(generator.below(1500)))
+                faults.deaths.append((host, at, generator.chance(Ratio(1, in: 2))))
+            }
+        }
+        if generator.chance(Ratio(1, in: 4)) {
+            faults.deaths.append((0, .origin.advanced(by: .milliseconds(300)), true))
+        }
+        var world = try SwarmSimulation(
+            seed: UInt64(seed),
+            leechers: leechers,
+            origins: 2,
+            pieces: 1 + generator.below(80),
+            faults: faults
+        )
+        let isComplete = world.complete(within: .minutes(5))
+        #expect(isComplete, "seed \(seed)")
+        #expect(world.violations == [], "seed \(seed)")
+    }
+
+    @Test("the same seed gives the same trace, another seed another")
+    func deterministic() throws {
+        func trace(_ seed: UInt64) throws -> UInt64 {
+            var world = try SwarmSimulation(seed: seed, leechers: 12, pieces: 25)
+            guard world.complete(within: .seconds(60)) else { return 0 }
+            return world.trace
+        }
+        #expect(try trace(5) == trace(5))
+        #expect(try trace(5) != trace(6))
+    }
+
+    @Test("most bytes come from other leechers")
+    func sharing() throws {
+        var world = try SwarmSimulation(seed: 7, leechers: 9, pieces: 64)
+        let isComplete = world.complete(within: .seconds(60))
+        #expect(isComplete)
+        let received = (1..<10).reduce(0) { $0 + world.hosts[$1].payloadsReceived }
+        // No piece was fetched twice but in endgame.
+        #expect(received <= 9 * 64 + 9 * 3)
+    }
+
+    @Test("p2p §10.1-8: a small blob is not fetched many times over")
+    func smallBlob() throws {
+        var world = try SwarmSimulation(seed: 8, leechers: 10, origins: 3, pieces: 2)
+        let isComplete = world.complete(within: .seconds(60))
+        #expect(isComplete)
+        let received = (3..<13).reduce(0) { $0 + world.hosts[$1].payloadsReceived }
+        #expect(received <= 22)
+    }
+
+    @Test("deleting a blob and downloading it again is as quick as the first time")
+    func again() throws {
+        var world = try SwarmSimulation(seed: 9, leechers: 4, pieces: 16)
+        let isComplete = world.complete(within: .seconds(20))
+        #expect(isComplete)
+        let first = Instant.origin.duration(to: world.now)
+        world.remove(2)
+        world.open(2)
+        let begin = world.now
+        let isCompleteAgain = world.complete(within: .minutes(2))
+        #expect(isCompleteAgain)
+        #expect(begin.duration(to: world.now) <= first * 2 + .seconds(1))
+        #expect(world.violations == [])
+    }
+
+    @Test("p2p §10.2-9: a restarted leecher fetches only what it lacks")
+    func resume() throws {
+        var world = try SwarmSimulation(seed: 10, leechers: 1, pieces: 40, bytesPerSecond: 20 << 20)
+        let half = world.run(until: .origin.advanced(by: .seconds(60))) {
+            $0.hosts[1].stored.count >= 20
+        }
+        #expect(half)
+        let before = world.hosts[1].payloadsReceived
+        let stored = world.hosts[1].stored
+        world.remove(1)
+        world.setStored(1, stored)
+        world.open(1)
+        let isComplete = world.complete(within: .minutes(1))
+        #expect(isComplete)
+        #expect(world.hosts[1].payloadsReceived - before <= 40 - stored.count + 1)
+    }
+}
