@@ -40,7 +40,7 @@ import Testing
                 #expect(metaInfo == blob.metaInfo)
             }
         }
-        let persisted = Set(try await store.persistedBlobs().map(\.0))
+        let persisted = Set(try await store.persistedBlobs().map(\.digest))
         for digest in try Acknowledgements(root).read() {
             #expect(try await store.info(of: digest) != nil, "an acknowledged blob is lost")
             #expect(persisted.contains(digest), "it would never be written back")

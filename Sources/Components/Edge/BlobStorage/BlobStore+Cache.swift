@@ -142,68 +142,11 @@ extension BlobStore {
         }
     }
 
-    /// The namespace that `digest` was committed under; nil when that is not known.
-    /// - Throws: `FileError`.
-    package func namespace(of digest: Digest) async throws -> Namespace? {
-        try await pool.run { try self.namespaceNow(in: self.layout.cacheEntry(digest)) }
-    }
-
-    func namespaceNow(in entry: String) throws -> Namespace? {
-        let bytes = try AtomicFile.read(entry.file(.namespace), bytesMax: Namespace.bytesMax)
-        guard let bytes else { return nil }
-        do {
-            return try Namespace(String(decoding: bytes, as: UTF8.self))
-        } catch {
-            // Not written by us, or torn by a power cut: as good as absent.
-            return nil
-        }
-    }
-
-    /// Marks `digest` as not written back yet, durably, or as written back.
-    /// - Parameter namespace: remembered beside the blob, for the write-back.
-    /// - Throws: ``StorageError`` `.notCached`, `FileError`.
-    package func setPersisted(
-        _ isPersisted: Bool,
-        _ digest: Digest,
-        namespace: Namespace? = nil
-    ) async throws {
-        try await pool.run { try self.setPersistedNow(isPersisted, digest, namespace) }
-    }
-
-    func setPersistedNow(_ isPersisted: Bool, _ digest: Digest, _ namespace: Namespace?) throws {
-        let entry = layout.cacheEntry(digest)
-        guard isPersisted else {
-            try Directory.remove(entry.file(.persist))
-            return
-        }
-        if let namespace {
-            try writeSidecar(.namespace, Array(namespace.name.utf8), of: digest, durable: true)
-        }
-        try writeSidecar(.persist, Array("true".utf8), of: digest, durable: true)
-        // The blob may have come by a commit that did not wait for the disk.
-        try SharedFile.openForReading(entry.file(.data)).synchronize()
-    }
-
-    /// Whether `digest` is cached and not written back yet.
-    /// - Throws: `FileError`.
-    package func isPersisted(_ digest: Digest) async throws -> Bool {
-        try await pool.run { try self.isPersistedNow(in: self.layout.cacheEntry(digest)) }
-    }
-
-    func isPersistedNow(in entry: String) throws -> Bool {
-        guard let bytes = try AtomicFile.read(entry.file(.persist), bytesMax: 64) else {
-            return false
-        }
-        let text = String(decoding: bytes, as: UTF8.self)
-        // Go's ParseBool, which Kraken reads it with; what neither says is kept rather than lost.
-        return !["false", "False", "FALSE", "f", "F", "0"].contains(text)
-    }
-
     /// Replaces a sidecar of the cached blob `digest`.
     ///
     /// The bytes are written beside the cache; only the rename happens under the shard's lock, so that the clean-up sees
     /// either the old entry or the new one.
-    private func writeSidecar(
+    func writeSidecar(
         _ file: DiskLayout.File,
         _ bytes: [UInt8],
         of digest: Digest,
@@ -239,7 +182,10 @@ extension BlobStore {
                     throw StorageError.isPersisted(digest)
                 }
                 var removed: [String] = []
-                if let trash = try self.moveToTrashNow(cached) { removed.append(trash) }
+                if let trash = try self.moveToTrashNow(cached) {
+                    removed.append(trash)
+                    try self.noteRemoved(trash)
+                }
                 shard.removeCached(digest)
                 if !shard.isDownloading(digest),
                     let trash = try self.moveToTrashNow(download)

@@ -37,6 +37,7 @@ extension BlobStore {
             let excess = usage.usedBytes - usage.totalBytes / 100 * low - report.deletedBytes
             report.add(try await free(excess, from: kept))
         }
+        _ = try await measure()
         return report
     }
 
@@ -124,6 +125,7 @@ extension BlobStore {
                 return (.inUse, nil)
             }
             guard let trash = try moveToTrashNow(entry) else { return (.gone, nil) }
+            if candidate.state == .cache { try noteRemoved(trash) }
             return (.deleted, trash)
         }
         if let trash { discard(trash) }
@@ -190,25 +192,6 @@ extension BlobStore {
             }
         }
         return entries
-    }
-
-    /// The blobs that are not written back yet, with their namespace if it is known: what a restart has to go on with.
-    /// - Complexity: as ``entries()``.
-    /// - Throws: `FileError`.
-    package func persistedBlobs() async throws -> [(Digest, Namespace?)] {
-        var found: [(Digest, Namespace?)] = []
-        for prefix in try await entryPrefixes(of: layout.cache) {
-            found += try await pool.run {
-                try self.entriesNow(in: prefix).compactMap { digest in
-                    let entry = self.layout.cacheEntry(digest)
-                    guard try self.isPersistedNow(in: entry), try self.infoNow(digest) != nil else {
-                        return nil
-                    }
-                    return (digest, try self.namespaceNow(in: entry))
-                }
-            }
-        }
-        return found
     }
 
     /// The first-level shard directories under `root`, so that a scan takes a thread for a part at a time only.

@@ -37,7 +37,12 @@ extension BlobStore {
             try file.synchronize()
             try Directory.synchronize(directory)
         }
-        let isNew = try install(directory, as: digest, isDurable: options.isDurable)
+        let isNew = try install(
+            directory,
+            as: digest,
+            bytes: bytes,
+            isDurable: options.isDurable
+        )
         if !isNew {
             discard(directory)
             // The entry that was there first lacks what this commit promises.
@@ -67,7 +72,12 @@ extension BlobStore {
     /// Gives `directory` its place in the cache in one step; answers false, and leaves it where it is, when the blob is
     /// there already.
     /// - Throws: `FileError`.
-    func install(_ directory: String, as digest: Digest, isDurable: Bool) throws -> Bool {
+    func install(
+        _ directory: String,
+        as digest: Digest,
+        bytes: Int,
+        isDurable: Bool
+    ) throws -> Bool {
         let entry = layout.cacheEntry(digest)
         let parent = Directory.parent(of: entry) ?? layout.cache
         let created = try Directory.create(parent)
@@ -80,6 +90,7 @@ extension BlobStore {
             if let remains { discard(remains) }
             return true
         }
+        if isNew { noteAdded(bytes: bytes) }
         if isDurable, isNew {
             try Directory.synchronize(parent)
             if created != nil { try synchronizeParents(of: parent) }

@@ -156,7 +156,7 @@ extension BlobStore {
                     guard let metaInfo = try self.metaInfoNow(in: entry, of: digest) else {
                         return nil
                     }
-                    return (metaInfo, try self.namespaceNow(in: entry))
+                    return (metaInfo, try self.namespacesNow(in: entry).first)
                 }
             }
         }
@@ -167,7 +167,7 @@ extension BlobStore {
     /// - Throws: `FileError`.
     func installDownloadNow(_ digest: Digest, _ file: SharedFile) throws -> CachedBlob {
         let entry = layout.downloadEntry(digest)
-        let isNew = try install(entry, as: digest, isDurable: false)
+        let isNew = try install(entry, as: digest, bytes: try file.size(), isDurable: false)
         let shard = shard(of: digest)
         if !isNew, let trash = try moveToTrashNow(entry) { discard(trash) }
         shard.removeDownload(digest)

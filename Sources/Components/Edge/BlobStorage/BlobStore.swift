@@ -22,6 +22,7 @@ package final class BlobStore: Sendable {
     let log: Logger
     private let shards = (0..<64).map { _ in StoreShard() }
     private let uploads = Mutex<[String: Upload]>([:])
+    let usageCell = Mutex(StorageUsage())
 
     /// A store that is to be opened with ``open()``.
     /// - Parameters:

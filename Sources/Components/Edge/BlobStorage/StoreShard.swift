@@ -10,6 +10,8 @@ final class StoreShard: Sendable {
     /// Held over the few short system calls (open, rename, stat) that must see one state of an entry; on pool threads
     /// only. Never held over a flush, a hash or the removal of bytes.
     let files = Mutex<Void>(())
+    /// Held while the sidecars that say who is owed a blob are read and replaced, flush included; taken before ``files``.
+    let sidecars = Mutex<Void>(())
     private let state = Mutex(State())
 
     private struct State {
