@@ -61,9 +61,11 @@ package struct Limits: Sendable, Hashable {
     package var streamChunkBytes = 256 << 10
 
     // Storage.
-    /// Background downloads from backends at a time; further ones wait, then get 503 with Retry-After.
+    /// Background downloads from backends at a time; further ones wait in a queue.
     package var backendDownloadsMax = 64
-    /// Write-back tasks waiting in memory; a further one makes its upload wait.
+    /// Downloads in that queue; a further one gets 503 with Retry-After.
+    package var backendDownloadsWaitingMax = 4096
+    /// Write-back tasks in memory; further ones are remembered on disk only, and queued when there is room again.
     package var writeBackTasksMax = 4096
     /// Tags a build-index holds, some 500 B each; one that is in its backend makes room, else a new one gets 503.
     package var tagsMax = 200_000
