@@ -74,7 +74,7 @@ struct PieceAvailability: Sendable {
     /// The rarest wanted piece that `bits` holds; ties are broken from `start` on, around the end.
     /// - Complexity: O(levels × words).
     func rarest(in bits: Bitfield, from start: Int) -> PieceIndex? {
-        for level in levels.indices.dropFirst() {
+        for level in levels.indices {
             if let piece = Self.first(in: levels[level], and: bits.words, from: start) {
                 return piece
             }

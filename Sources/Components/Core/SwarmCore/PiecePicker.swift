@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-import Primitives
+package import Primitives
 
 /// HOW A PIECE GETS PICKED: which missing piece to ask a peer for, and why.
 ///
@@ -44,7 +44,7 @@ package struct PiecePicker: Sendable {
 
     /// The best piece to ask a peer for that holds `bits`; nil when it has none that is wanted.
     /// - Complexity: O(readers' windows + availability levels × pieces / 64).
-    func pick(from bits: Bitfield, using generator: inout Generator) -> Pick? {
+    package func pick(from bits: Bitfield, using generator: inout Generator) -> Pick? {
         let start = tieBreak == .random && pieceCount > 0 ? generator.below(pieceCount) : 0
         if let piece = readerPick(from: bits, start: start) {
             return Pick(piece: piece, reason: .reader)
