@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension ProxyConfiguration {
+    /// Reads a Kraken proxy's keys; `origin`, `build_index` and a store directory are required.
+    /// - Source: uber/kraken proxy/cmd/config.go.
+    /// - Throws: ``ConfigurationError``.
+    package init(yaml: ConfigurationNode) throws(ConfigurationError) {
+        var table = try yaml.table()
+        guard let origins = try table.upstream("origin"), !origins.isEmpty else {
+            throw yaml.defect("no origins", remedy: "list them under origin.hosts.static")
+        }
+        guard let buildIndexes = try table.upstream("build_index"), !buildIndexes.isEmpty else {
+            throw yaml.defect(
+                "no build-indexes",
+                remedy: "list them under build_index.hosts.static"
+            )
+        }
+        var root = try table.text("data_dir")
+        if var store = try table.table("castore") {
+            root = try store.storeRoot(["upload_dir", "cache_dir"]) ?? root
+            try store.finish(
+                ignoring: ["capacity", "cache_cleanup", "upload_cleanup", "memory_cache"]
+            )
+        }
+        guard let root else { throw yaml.defect("no directory", remedy: "set data_dir") }
+        self.init(dataDirectory: root, origins: origins, buildIndexes: buildIndexes)
+        if var server = try table.table("server") {
+            if let listener = try server.listener("listener") {
+                (host, port) = (listener.host, listener.port)
+            }
+            try server.finish()
+        }
+        uploadTimeToIdle = try table.duration("upload_tti") ?? uploadTimeToIdle
+        try table.finish(ignoring: KrakenKeys.operations + ["registry", "registryoverride"])
+    }
+}
