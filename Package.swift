@@ -166,7 +166,7 @@ let edgeTargets: [Target] = [
         "SwarmIO",
         [
             "Primitives", "Content", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Telemetry",
-            nioCore, nioPosix, logging,
+            deque, nioCore, nioPosix, logging,
         ]
     ),
     edge(
@@ -285,7 +285,8 @@ let herdTargets: [Target] = [
             "Primitives", serviceLifecycle,
         ]
     ),
-    tests("Tidy", []),
+    // Depends on nothing, so that it can be run while all else is broken.
+    .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: settings),
     tests("Integration", ["Content", "Primitives", "Telemetry", crypto, nioCore, nioPosix]),
 ]
 

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Files
+import NIOCore
+import Primitives
+import SwarmCore
+
+/// One open connection as its driver sees it. Belongs to the driver: used on its loop only.
+final class PeerConnection {
+    /// How far the connection has come.
+    enum Phase {
+        /// Incoming: the peer has not said who it is.
+        case awaitingHandshake
+        /// Incoming: the scheduler, or the host, decides.
+        case deciding
+        /// Outgoing: the peer has not answered.
+        case awaitingAnswer
+        /// Messages flow both ways.
+        case active
+    }
+
+    let id: ConnectionID
+    let channel: any Channel
+    /// The other end, for people to look at.
+    let address: String?
+    /// The peer and swarm that the handshake named; nil before it.
+    var peer: (peerID: PeerID, infoHash: InfoHash)?
+    var phase: Phase
+    var decoder: FrameDecoder
+
+    // Receiving.
+
+    /// The payload that is arriving.
+    var arrival: PieceArrival?
+    /// Whether reading waits for bandwidth.
+    var isThrottled = false
+    /// Whether reading waits until the peer has taken what we said.
+    var isBacklogged = false
+    /// Whether the channel reads.
+    var isReading = true
+
+    // Sending.
+
+    /// Frames that are not yet handed to the channel.
+    var outbox: [UInt8] = []
+    /// Whether the driver will flush at the end of its turn.
+    var isDirty = false
+    /// Pieces that the peer asked for, in that order.
+    var sends: [PieceSend] = []
+    /// Whether the first of ``sends`` has begun: until it ends, no frame may go out.
+    var isSending: Bool { sends.first.map { $0.sentBytes > 0 } ?? false }
+    /// Slices handed to the channel and not yet taken by the kernel.
+    var slicesUnderWay = 0
+    /// Their bytes.
+    var sliceBytesUnderWay = 0
+
+    init(
+        id: ConnectionID,
+        channel: any Channel,
+        address: String?,
+        phase: Phase,
+        frameBytesMax: Int
+    ) {
+        (self.id, self.channel, self.address, self.phase) = (id, channel, address, phase)
+        decoder = FrameDecoder(frameBytesMax: frameBytesMax)
+    }
+}
+
+/// A piece on its way to a peer. Keeps its file open.
+struct PieceSend {
+    let piece: PieceIndex
+    let file: SharedFile
+    /// Where the piece lies in the file.
+    let range: Range<Int>
+    /// Bytes handed to the channel.
+    var sentBytes = 0
+}
+
+/// A piece on its way from a peer: summed and written as it arrives, never gathered.
+struct PieceArrival {
+    /// Where the bytes go.
+    struct Target {
+        let infoHash: InfoHash
+        let sum: PieceSum
+        let file: SharedFile
+        var offset: Int
+    }
+
+    let piece: PieceIndex
+    /// Nil: the bytes are thrown away.
+    private(set) var target: Target?
+    private(set) var sum: UInt32 = 0
+    /// Why the bytes can't be written; the rest of them is thrown away.
+    private(set) var failure: (any Error)?
+    private(set) var remainingBytes: Int
+
+    init(_ piece: PieceIndex, bytes: Int, into target: Target?) {
+        (self.piece, remainingBytes, self.target) = (piece, bytes, target)
+    }
+
+    /// What is wrong with the piece now that it has arrived; nil: nothing.
+    var fault: PieceFault? {
+        guard let target else { return nil }
+        if failure != nil { return .disk }
+        return sum == target.sum.value ? nil : .checksum
+    }
+
+    /// Takes in the next bytes.
+    mutating func take(_ bytes: UnsafeRawBufferPointer) {
+        remainingBytes -= bytes.count
+        guard let offset = target?.offset, failure == nil else { return }
+        sum = crc32(bytes, after: sum)
+        do {
+            try target?.file.write(bytes, at: offset)
+            target?.offset = offset + bytes.count
+        } catch {
+            failure = error
+        }
+    }
+}

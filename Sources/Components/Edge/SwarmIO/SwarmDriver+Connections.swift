@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Logging
+import NIOCore
+import NIOPosix
+import Primitives
+import SwarmCore
+import Telemetry
+
+/// Connections: how they come, shake hands and go.
+extension SwarmDriver {
+    // MARK: - Incoming
+
+    /// A peer has connected.
+    /// - Throws: when there is no room for it, which closes the channel.
+    func welcome(_ channel: any Channel) throws {
+        let limits = configuration.limits
+        guard !isStopping, connections.count < limits.peerConnectionsMax,
+            strangerCount < limits.handshakesPendingMax
+        else { throw PeerProtocolError("too many connections") }
+        let id = ConnectionID(nextIncoming)
+        nextIncoming += 2
+        try prepare(channel, id)
+        strangerCount += 1
+        add(channel, id, phase: .awaitingHandshake)
+        turn {}
+    }
+
+    // MARK: - Outgoing
+
+    func dial(_ id: ConnectionID, _ peer: PeerInfo, _ handshake: PeerHandshake) {
+        let count = connections.count + dials.count
+        guard !isStopping, count < configuration.limits.peerConnectionsMax else {
+            return deliver(.dialFailed(id, .refused))
+        }
+        dials[id] = handshake
+        let bootstrap = ClientBootstrap(group: eventLoop)
+            .connectTimeout(.nanoseconds(configuration.policy.handshakeTimeout.nanoseconds))
+            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.maxMessagesPerRead, value: 1)
+            .channelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try self.assumeIsolated { try $0.prepare(channel, id) }
+                }
+            }
+        connect(bootstrap, to: peer).hop(to: eventLoop).whenComplete { [self] result in
+            assumeIsolated { $0.dialEnded(id, result) }
+        }
+    }
+
+    /// Addresses are dialled as they are; only names take the way over the resolver and its threads.
+    private func connect(
+        _ bootstrap: ClientBootstrap,
+        to peer: PeerInfo
+    ) -> EventLoopFuture<any Channel> {
+        var ip = peer.ip
+        if ip.hasPrefix("["), ip.hasSuffix("]") { ip = String(ip.dropFirst().dropLast()) }
+        do {
+            return bootstrap.connect(to: try SocketAddress(ipAddress: ip, port: peer.port))
+        } catch {
+            // Not an address, so it is a name.
+            return bootstrap.connect(host: ip, port: peer.port)
+        }
+    }
+
+    private func dialEnded(_ id: ConnectionID, _ result: Result<any Channel, any Error>) {
+        guard let handshake = dials.removeValue(forKey: id) else {
+            // The scheduler gave it up meanwhile.
+            if case .success(let channel) = result { channel.close(promise: nil) }
+            return
+        }
+        switch result {
+        case .success(let channel):
+            turn {
+                add(channel, id, phase: .awaitingAnswer)
+                send(.bitfield(handshake), to: id)
+            }
+        case .failure(let error):
+            log.debug(
+                "could not dial a peer",
+                metadata: [LogKey.infoHash: "\(handshake.infoHash)", LogKey.error: "\(error)"]
+            )
+            deliver(.dialFailed(id, .unreachable))
+        }
+    }
+
+    // MARK: - Both
+
+    private func prepare(_ channel: any Channel, _ id: ConnectionID) throws {
+        let bytes = BandwidthShape.sliceBytes(for: configuration.ingress) ?? Self.readBytes
+        try channel.syncOptions?.setOption(
+            .recvAllocator,
+            value: SharedReceiveAllocator(bytes: bytes)
+        )
+        try channel.pipeline.syncOperations.addHandler(PeerChannelHandler(id, of: self))
+    }
+
+    /// Bytes of one read without a limit.
+    private static let readBytes = 1 << 20
+
+    private func add(_ channel: any Channel, _ id: ConnectionID, phase: PeerConnection.Phase) {
+        connections[id] = PeerConnection(
+            id: id,
+            channel: channel,
+            address: channel.remoteAddress.map(Self.describe),
+            phase: phase,
+            frameBytesMax: configuration.limits.frameBytesMax
+        )
+        let deadline = Self.now.advanced(by: configuration.policy.handshakeTimeout)
+        handshakes.append((deadline, id))
+    }
+
+    private static func describe(_ address: SocketAddress) -> String {
+        guard let ip = address.ipAddress, let port = address.port else { return "\(address)" }
+        return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)"
+    }
+
+    /// Closes the connections that have not shaken hands in time.
+    func expireHandshakes(_ now: Instant) {
+        while let first = handshakes.first, first.at <= now {
+            handshakes.removeFirst()
+            switch connections[first.connection]?.phase {
+            case .awaitingHandshake: closeConnection(first.connection)
+            case .awaitingAnswer:
+                closeConnection(first.connection)
+                deliver(.dialFailed(first.connection, .misbehaved))
+            case .deciding, .active, nil: break
+            }
+        }
+    }
+
+    /// Closes a connection without telling the scheduler, which knows or need not know.
+    func closeConnection(_ id: ConnectionID) {
+        dials[id] = nil
+        guard connections[id] != nil else { return }
+        // The last words, such as COMPLETE, still go out.
+        flush(id)
+        guard let connection = forget(id) else { return }
+        connection.channel.close(promise: nil)
+    }
+
+    /// A connection has ended, or must end, for a reason the scheduler does not know.
+    func connectionEnded(_ id: ConnectionID, reason: String, isFault: Bool = false) {
+        guard let connection = forget(id) else { return }
+        connection.channel.close(promise: nil)
+        switch connection.phase {
+        case .awaitingHandshake: break
+        case .awaitingAnswer: deliver(.dialFailed(id, isFault ? .misbehaved : .refused))
+        case .deciding, .active: deliver(.closed(id, reason: reason))
+        }
+    }
+
+    private func forget(_ id: ConnectionID) -> PeerConnection? {
+        guard let connection = connections.removeValue(forKey: id) else { return nil }
+        if connection.phase == .awaitingHandshake { strangerCount -= 1 }
+        egress.cancel(id)
+        ingress.cancel(id)
+        if connection.arrival != nil { connection.arrival = nil }
+        return connection
+    }
+}

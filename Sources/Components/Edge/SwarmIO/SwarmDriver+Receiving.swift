@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import BlobStorage
+import Content
+import Logging
+import NIOCore
+import Primitives
+import SwarmCore
+import Telemetry
+
+/// From the socket to the scheduler and the files.
+extension SwarmDriver {
+    /// The bytes of one read.
+    func read(_ buffer: ByteBuffer, from id: ConnectionID) {
+        guard let connection = connections[id] else { return }
+        turn {
+            do {
+                try buffer.withUnsafeReadableBytes { try take($0, from: connection) }
+            } catch {
+                connectionEnded(id, reason: "\(error)", isFault: true)
+            }
+        }
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer, from connection: PeerConnection) throws {
+        var rest = bytes
+        var payloadBytes = 0
+        // Whatever an item leads to may close the connection; the rest is then of no interest.
+        while connections[connection.id] === connection,
+            let item = try connection.decoder.next(&rest)
+        {
+            switch item {
+            case .message(let message): try take(message, from: connection)
+            case .payload(let bytes):
+                payloadBytes += bytes.count
+                connection.arrival?.take(bytes)
+                if connection.decoder.payloadBytes == 0 { finishArrival(connection) }
+            }
+        }
+        if payloadBytes > 0, ingress.isLimited { charge(payloadBytes, to: connection) }
+    }
+
+    private func take(_ message: PeerMessage, from connection: PeerConnection) throws {
+        let id = connection.id
+        switch (connection.phase, message) {
+        case (.awaitingHandshake, .bitfield(let handshake)):
+            connection.phase = .deciding
+            strangerCount -= 1
+            connection.peer = (handshake.peerID, handshake.infoHash)
+            deliver(.handshakeReceived(id, handshake))
+        case (.awaitingAnswer, .bitfield(let handshake)):
+            connection.phase = .active
+            connection.peer = (handshake.peerID, handshake.infoHash)
+            deliver(.dialSucceeded(id, handshake))
+        case (.active, .piecePayload):
+            deliver(.received(id, message))
+            // Without an answer from the scheduler the stream can't be cut any further.
+            if connections[id] != nil, connection.arrival == nil {
+                throw PeerProtocolError("a payload that nothing became of")
+            }
+        case (.active, _): deliver(.received(id, message))
+        case (.deciding, _): throw PeerProtocolError("a message before our handshake")
+        case (.awaitingHandshake, _), (.awaitingAnswer, _):
+            throw PeerProtocolError("no handshake")
+        }
+    }
+
+    // MARK: - Payloads
+
+    func receivePayload(_ id: ConnectionID, _ infoHash: InfoHash, _ piece: PieceIndex) {
+        guard let connection = connections[id], let swarm = swarms[infoHash],
+            let download = swarm.download
+        else {
+            // The scheduler asks only for pieces of swarms that the driver has open.
+            return connectionEnded(id, reason: "the swarm is closed")
+        }
+        let target = PieceArrival.Target(
+            infoHash: infoHash,
+            sum: swarm.metaInfo.sum(of: piece),
+            file: download.file,
+            offset: swarm.layout.offset(of: piece)
+        )
+        expect(piece, bytes: swarm.layout.bytes(of: piece), into: target, connection)
+    }
+
+    func discardPayload(_ id: ConnectionID, _ piece: PieceIndex, bytes: Int) {
+        guard let connection = connections[id] else { return }
+        expect(piece, bytes: bytes, into: nil, connection)
+    }
+
+    private func expect(
+        _ piece: PieceIndex,
+        bytes: Int,
+        into target: PieceArrival.Target?,
+        _ connection: PeerConnection
+    ) {
+        connection.arrival = PieceArrival(piece, bytes: bytes, into: target)
+        connection.decoder.expectPayload(bytes)
+    }
+
+    private func finishArrival(_ connection: PeerConnection) {
+        guard let arrival = connection.arrival.take(), let target = arrival.target else { return }
+        let (id, piece, infoHash) = (connection.id, arrival.piece, target.infoHash)
+        var fault = arrival.fault
+        var failure = arrival.failure
+        if fault == nil {
+            do {
+                try swarms[infoHash]?.download?.markComplete(piece)
+            } catch {
+                (fault, failure) = (.disk, error)
+            }
+        }
+        guard let fault else { return deliver(.pieceStored(infoHash, piece, id)) }
+        if let failure {
+            log.error(
+                "could not write a piece",
+                metadata: [
+                    LogKey.infoHash: "\(infoHash)", LogKey.pieceIndex: "\(piece)",
+                    LogKey.error: "\(failure)",
+                ]
+            )
+        }
+        deliver(.pieceRejected(infoHash, piece, id, fault))
+    }
+
+    // MARK: - Pausing
+
+    private func charge(_ bytes: Int, to connection: PeerConnection) {
+        let now = Self.now
+        ingress.spend(bytes, at: now)
+        guard !ingress.isOpen(at: now), connections[connection.id] === connection else { return }
+        connection.isThrottled = true
+        updateReading(connection)
+        ingress.wait(connection.id)
+    }
+
+    /// Lets those read again who waited for bandwidth, in the order in which they began to wait.
+    func pumpIngress() {
+        while let id = ingress.next(at: Self.now) {
+            guard let connection = connections[id] else { continue }
+            connection.isThrottled = false
+            updateReading(connection)
+        }
+    }
+
+    /// Makes the channel read, or not, as the connection's state wants it.
+    func updateReading(_ connection: PeerConnection) {
+        let shallRead = !connection.isThrottled && !connection.isBacklogged
+        guard shallRead != connection.isReading else { return }
+        connection.isReading = shallRead
+        do {
+            try connection.channel.syncOptions?.setOption(.autoRead, value: shallRead)
+        } catch {
+            // Only a closed channel refuses, and its end is reported by itself.
+        }
+    }
+}
