@@ -4,7 +4,37 @@
 ///
 /// Kept as the 32 bytes of the hash, so equal digests in different case are equal.
 package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
-    private let words: SIMD4<UInt64>
+    private let words: Words
+
+    /// The hash as four big-endian words.
+    ///
+    /// Not a `SIMD4`: that wants an alignment of 32 bytes, which the frames of asynchronous functions don't have, and
+    /// Swift 6.3 then writes past their ends.
+    private struct Words: Hashable, Sendable {
+        var first: UInt64 = 0
+        var second: UInt64 = 0
+        var third: UInt64 = 0
+        var fourth: UInt64 = 0
+
+        subscript(index: Int) -> UInt64 {
+            get {
+                switch index {
+                case 0: first
+                case 1: second
+                case 2: third
+                default: fourth
+                }
+            }
+            set {
+                switch index {
+                case 0: first = newValue
+                case 1: second = newValue
+                case 2: third = newValue
+                default: fourth = newValue
+                }
+            }
+        }
+    }
 
     /// Bytes of the hash.
     package static let byteCount = 32
@@ -14,7 +44,7 @@ package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The digest whose hash is `bytes`; nil unless there are 32.
     package init?(bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
-        var words = SIMD4<UInt64>()
+        var words = Words()
         for (index, byte) in bytes.enumerated() {
             words[index / 8] = words[index / 8] << 8 | UInt64(byte)
         }
