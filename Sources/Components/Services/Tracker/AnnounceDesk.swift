@@ -71,7 +71,7 @@ final class AnnounceDesk: Sendable {
     func answer(
         _ request: AnnounceRequest,
         in infoHash: InfoHash
-    ) async throws(HTTPProblem) -> AnnounceResponse {
+    ) async throws -> AnnounceResponse {
         meters.announces.add()
         let interval = configuration.announceInterval
         let agents = note(request, in: infoHash)
@@ -86,7 +86,7 @@ final class AnnounceDesk: Sendable {
         record(handout, for: request, in: infoHash)
         guard !handout.isEmpty else {
             meters.rejected.add()
-            throw .unavailable(
+            throw HTTPProblem.unavailable(
                 "no peers to hand out for \(request.digest): no other agent has announced it, and "
                     + "no origin that owns it answers",
                 retryAfter: interval

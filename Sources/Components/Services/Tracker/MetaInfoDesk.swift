@@ -56,7 +56,7 @@ struct MetaInfoDesk: Sendable {
 
     /// The meta info of `digest`, ready to be sent.
     /// - Throws: ``HTTPProblem`` with the origins' own status; 202 when they take too long.
-    func document(of digest: Digest, namespace: Namespace) async throws(HTTPProblem) -> [UInt8] {
+    func document(of digest: Digest, namespace: Namespace) async throws -> [UInt8] {
         requests.add()
         let start = LiveClock.now()
         defer { seconds.record(start.duration(to: LiveClock.now())) }
@@ -66,7 +66,7 @@ struct MetaInfoDesk: Sendable {
         ) {
             await lookUp(digest, namespace)
         }
-        guard let outcome else { throw .accepted }
+        guard let outcome else { throw HTTPProblem.accepted }
         return try outcome.get()
     }
 
