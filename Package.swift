@@ -186,6 +186,7 @@ let edgeTargets: [Target] = [
     edge(
         "RegistryAPI",
         [
+            "ClusterClients",
             "Primitives", "Content", "Files", "HTTPKit", "Telemetry", hummingbird, httpTypes,
             nioCore, logging,
         ]
@@ -243,7 +244,10 @@ let serviceTargets: [Target] = [
     service("Origin", ["SwarmCore", "SwarmIO", "BlobStorage", "Backends", "Placement"]),
     service("BuildIndex", ["Backends", crypto]),
     service("Proxy", ["RegistryAPI", "BlobStorage", crypto]),
-    service("Agent", ["RegistryAPI", "SwarmCore", "SwarmIO", "BlobStorage", "Placement"]),
+    service(
+        "Agent",
+        [orderedCollections, "RegistryAPI", "SwarmCore", "SwarmIO", "BlobStorage", "Placement"]
+    ),
     service("Testfs", []),
     tests(
         "Services",

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension AgentConfiguration {
+    /// Reads a Kraken agent's keys; `tracker`, `build_index` and a store directory are required.
+    /// - Source: uber/kraken agent/cmd/config.go.
+    /// - Throws: ``ConfigurationError``.
+    package init(yaml: ConfigurationNode) throws(ConfigurationError) {
+        var table = try yaml.table()
+        var trackers: [String]?
+        if var tracker = try table.table("tracker") {
+            trackers = try tracker.hosts("hosts")
+            try tracker.finish(ignoring: ["healthcheck", "hashring"])
+        }
+        guard let trackers, !trackers.isEmpty else {
+            throw yaml.defect("no trackers", remedy: "list them under tracker.hosts.static")
+        }
+        guard let buildIndexes = try table.upstream("build_index"), !buildIndexes.isEmpty else {
+            throw yaml.defect(
+                "no build-indexes",
+                remedy: "list them under build_index.hosts.static"
+            )
+        }
+        var root = try table.text("data_dir")
+        var cleanup = CleanupPolicy()
+        if var store = try table.table("store") {
+            root = try store.storeRoot(["download_dir", "cache_dir"]) ?? root
+            try store.cleanup("cache_cleanup", &cleanup)
+            try store.finish(ignoring: StoreKeys.withoutEffect + ["download_cleanup"])
+        }
+        guard let root else { throw yaml.defect("no directory", remedy: "set data_dir") }
+        self.init(dataDirectory: root, trackers: trackers, buildIndexes: buildIndexes)
+        self.cleanup = cleanup
+        peerIDFactory = try table.take("peer_id_factory")?.choice() ?? peerIDFactory
+        if var scheduler = try table.table("scheduler") {
+            let bandwidth = try scheduler.bandwidth()
+            (egress, ingress) = (bandwidth.egress, bandwidth.ingress)
+            try scheduler.finish(ignoring: SchedulerKeys.all)
+        }
+        try table.finish(ignoring: KrakenKeys.operations + Self.withoutEffect)
+    }
+
+    /// Kraken's keys of an agent that have no counterpart here.
+    private static let withoutEffect = [
+        "registry", "agentserver", "registry_backup", "network_event", "allowed_cidrs",
+        "container_runtime", "docker_daemon",
+    ]
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterConfiguration
+import Primitives
+import ServiceLifecycle
+import Telemetry
+
+/// One component before it starts: who it is, where it listens, where it writes.
+struct PlannedComponent: Sendable {
+    /// What it is.
+    let kind: ComponentKind
+    /// Its position among its kind, from 0.
+    let index: Int
+    /// Where it listens, by socket name.
+    let sockets: [String: Endpoint]
+    /// Where it writes.
+    let directory: String
+
+    /// Its name in the cluster: `agent-0`.
+    var id: String { "\(kind.rawValue)-\(index)" }
+
+    /// Where others reach its socket `name`, `host:port`: never a wildcard address.
+    func address(_ name: String) -> String {
+        guard let endpoint = sockets[name] else { return "" }
+        return Endpoint(host: dialedHost, port: endpoint.port).description
+    }
+
+    /// The address that others dial: the one it listens on, unless that is a wildcard.
+    var dialedHost: String {
+        let host = sockets["http"]?.host ?? "127.0.0.1"
+        return ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
+    }
+
+    /// The addresses of all its sockets.
+    var addresses: [String: String] {
+        Dictionary(uniqueKeysWithValues: sockets.keys.map { ($0, address($0)) })
+    }
+}
+
+/// The whole cluster before it starts: every component with its ports, which are reserved.
+struct ClusterPlan: Sendable {
+    /// What was asked for.
+    let options: ClusterOptions
+    /// Every component, in the order of their start.
+    let components: [PlannedComponent]
+    /// What keeps the ports ours while the herd runs.
+    private let reservations: [PortReservation]
+
+    /// Plans the cluster and reserves its ports; `dataDirectory` is absolute.
+    /// - Throws: ``Failure`` naming the component and the port that cannot be had.
+    init(options: ClusterOptions, dataDirectory: String) throws(Failure) {
+        var components: [PlannedComponent] = []
+        var reservations: [PortReservation] = []
+        for kind in ComponentKind.startOrder {
+            for index in 0..<options.count(kind) {
+                var sockets: [String: Endpoint] = [:]
+                for name in kind.socketNames {
+                    let id = "\(kind.rawValue)-\(index)"
+                    let port =
+                        options.usesEphemeralPorts
+                        ? 0 : kind.port(name, index: index, base: options.basePort)
+                    let reservation = try Self.reserve(options.host, port, name, of: id)
+                    sockets[name] = reservation.endpoint
+                    reservations.append(reservation)
+                }
+                components.append(
+                    PlannedComponent(
+                        kind: kind,
+                        index: index,
+                        sockets: sockets,
+                        directory: "\(dataDirectory)/\(kind.rawValue)-\(index)"
+                    )
+                )
+            }
+        }
+        (self.options, self.components) = (options, components)
+        self.reservations = reservations
+    }
+
+    /// The components of `kind`.
+    func components(_ kind: ComponentKind) -> [PlannedComponent] {
+        components.filter { $0.kind == kind }
+    }
+
+    /// The addresses of the socket `name` of every component of `kind`.
+    func addresses(_ kind: ComponentKind, _ name: String) -> [String] {
+        components(kind).map { $0.address(name) }
+    }
+
+    private static func reserve(
+        _ host: String,
+        _ port: Int,
+        _ name: String,
+        of id: String
+    ) throws(Failure) -> PortReservation {
+        guard (0...65535).contains(port) else {
+            throw Failure(
+                "\(id) cannot listen",
+                why: "its \(name) port would be \(port), and ports end at 65535",
+                remedy: "choose a lower --base-port, fewer components, or --ephemeral-ports"
+            )
+        }
+        do {
+            return try PortReservation(Endpoint(host: host, port: port))
+        } catch {
+            let remedy =
+                error.isInUse
+                ? "stop what listens there, choose another --base-port, or use --ephemeral-ports"
+                : "check --host"
+            let why =
+                error.isInUse
+                ? "port \(port) on \(host) is in use" : "\(host):\(port): \(error.why)"
+            throw Failure("\(id) cannot have its \(name) port", why: why, remedy: remedy)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Primitives
+import Telemetry
+
+/// What a herd without a picture tells its user: one line per thing worth knowing, on standard error.
+struct ClusterReport: Sendable {
+    private let lines: LineSink
+    private let plan: ClusterPlan
+    private let dataDirectory: String
+
+    /// A report on the cluster planned in `plan`, on `lines`.
+    init(plan: ClusterPlan, dataDirectory: String, lines: LineSink) {
+        (self.plan, self.dataDirectory, self.lines) = (plan, dataDirectory, lines)
+    }
+
+    /// Says what is about to start.
+    func starting() {
+        let kinds = ComponentKind.startOrder.compactMap { kind -> String? in
+            let count = plan.components(kind).count
+            let plural = kind == .proxy ? "proxies" : "\(kind.rawValue)s"
+            return count == 0 ? nil : "\(count) \(count == 1 ? kind.rawValue : plural)"
+        }
+        lines.append("herd \(HerdVersion.number) starts \(kinds.joined(separator: ", "))")
+        lines.append("data in \(dataDirectory)")
+    }
+
+    /// Says that `component` is ready or has failed.
+    func changed(_ component: PlannedComponent, _ change: SupervisedComponent.Change) {
+        switch change {
+        case .ready(let elapsed):
+            let addresses = component.kind.socketNames.map { "\($0) \(component.address($0))" }
+            let took = "\(Int(elapsed.seconds * 1000)) ms"
+            say(component.id, "ready in \(took)  \(addresses.joined(separator: "  "))")
+        case .failed(let why, let pause):
+            let seconds = (pause.seconds * 10).rounded() / 10
+            say(component.id, "FAILED: \(why); starts again in \(seconds) s")
+        }
+    }
+
+    /// Says that all are ready, and what to do next.
+    func ready(after elapsed: Duration) {
+        let seconds = (elapsed.seconds * 100).rounded() / 100
+        lines.append("all \(plan.components.count) components are ready after \(seconds) s")
+        for hint in hints { lines.append("  " + hint) }
+    }
+
+    /// The commands to try next, each complete.
+    var hints: [String] {
+        var hints: [String] = []
+        if let proxy = plan.addresses(.proxy, "registry").first {
+            hints.append(
+                "push:  skopeo copy --dest-tls-verify=false oci:IMAGE:TAG docker://\(proxy)/demo/app:v1"
+            )
+            hints.append("       herd push IMAGE \(proxy)/demo/app:v1")
+        }
+        if let agent = plan.addresses(.agent, "registry").first {
+            hints.append(
+                "pull:  skopeo copy --src-tls-verify=false docker://\(agent)/demo/app:v1 oci:COPY:v1"
+            )
+            hints.append("       herd pull \(agent)/demo/app:v1 COPY")
+        }
+        hints.append("look:  herd status --data-dir \(dataDirectory)")
+        hints.append("stop:  ctrl-C, or kill -TERM the process")
+        return hints
+    }
+
+    /// Says that the herd is about to stop.
+    func stopping(_ signal: String) {
+        lines.append("\(signal): stopping; a second signal ends at once")
+    }
+
+    /// Says that everything has stopped.
+    func stopped() { lines.append("stopped") }
+
+    /// Tells the events of one component as they come, until the task is cancelled.
+    func follow(_ events: EventLog) async {
+        guard let subscription = events.subscribe() else { return }
+        for await batch in subscription {
+            if batch.droppedCount > 0 {
+                say(events.component, "(\(batch.droppedCount) events dropped: too many at once)")
+            }
+            for event in batch.events {
+                if let text = EventLine.text(of: event) { say(event.component, text) }
+            }
+        }
+    }
+
+    private func say(_ component: String, _ text: String) {
+        lines.append("\(LineTime.now) \(component.padded(to: 14)) \(text.printable)")
+    }
+}
+
+/// Words for the events that people want to see go by.
+enum EventLine {
+    /// The line for `event`; nil for what happens too often or concerns nobody.
+    static func text(of event: ClusterEvent) -> String? {
+        switch event.kind {
+        case .push: join("pushed", event)
+        case .tagPut: join("tag put", event)
+        case .blobCommitted: join("blob stored", event)
+        case .torrentComplete: join("blob complete", event)
+        case .torrentCancelled: join("download cancelled", event)
+        case .hashFailed: join("BAD PIECE", event)
+        case .announceFailed: join("announce failed", event)
+        case .writeBackFailed: join("write-back failed", event)
+        case .replicationFailed: join("replication failed", event)
+        case .membership: join("membership changed", event)
+        case .health: join("health changed", event)
+        case .fault: join("fault", event)
+        default: nil
+        }
+    }
+
+    private static func join(_ words: String, _ event: ClusterEvent) -> String {
+        var parts = [words]
+        if let detail = event.detail {
+            let shown = ["reference", "tag", "repository", "namespace", "backend", "destination"]
+            parts += shown.compactMap { detail[$0] }
+        }
+        if let blob = event.blob { parts.append(String(blob.description.prefix(19))) }
+        if let bytes = event.bytes { parts.append(ByteCount(bytes).description) }
+        if let took = event.tookMilliseconds { parts.append("in \(took) ms") }
+        if let reason = event.reason { parts.append("(\(reason))") }
+        if let error = event.detail?["error"] { parts.append("(\(error))") }
+        return parts.joined(separator: "  ")
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Logging
+import Primitives
+import Telemetry
+
+/// `herd up`: the whole cluster in one process.
+struct UpCommand: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "up",
+            abstract: "Run a whole cluster in this process (the default)."
+        )
+    }
+
+    @Option(help: "Number of agents: registries to pull from.")
+    var agents = 3
+    @Option(help: "Number of origins: they store blobs and seed them.")
+    var origins = 3
+    @Option(help: "Number of trackers: they introduce peers.")
+    var trackers = 1
+    @Option(help: "Number of build-indexes: they know tags.")
+    var buildIndexes = 1
+    @Option(help: "Number of proxies: registries to push to.")
+    var proxies = 1
+    @Option(help: "Directory for everything the herd writes; kept between runs.")
+    var dataDir = ".herd"
+    @Flag(help: "Empty the data directory first.")
+    var fresh = false
+    @Option(help: "Address to listen on.")
+    var host = "127.0.0.1"
+    @Option(help: "First port; the others follow from it.")
+    var basePort = 15000
+    @Flag(help: "Take any free ports instead.")
+    var ephemeralPorts = false
+    @Option(
+        help:
+            "Where blobs and tags are kept: file:/DIR, testfs://HOST:PORT/ROOT, or testfs to run one."
+    )
+    var backend: String?
+    @Option(
+        help: "The most each agent sends, and receives: 25MB/s.",
+        transform: OptionValue.rate
+    )
+    var bandwidth: ByteRate?
+    @Option(help: "Spread the agents over this many zones (a label).")
+    var zones = 0
+    @Flag(help: "Status lines on standard error instead of the terminal UI.")
+    var headless = false
+    @Option(help: "Write this file once all components are ready.")
+    var readyFile: String?
+    @OptionGroup var logging: LogOptions
+
+    mutating func validate() throws {
+        let counts = [agents, origins, trackers, buildIndexes, proxies]
+        for count in counts where !(1...ClusterOptions.countMax).contains(count) {
+            throw ValidationError("a cluster has 1 to \(ClusterOptions.countMax) of each component")
+        }
+        guard (0...ClusterOptions.countMax).contains(zones) else {
+            throw ValidationError("--zones is 0 to \(ClusterOptions.countMax)")
+        }
+        guard (1...65535).contains(basePort) else {
+            throw ValidationError("--base-port is 1 to 65535")
+        }
+    }
+
+    /// What the cluster is to be.
+    var options: ClusterOptions {
+        var options = ClusterOptions()
+        options.counts = [
+            .agent: agents, .origin: origins, .tracker: trackers, .buildIndex: buildIndexes,
+            .proxy: proxies,
+        ]
+        options.dataDirectory = dataDir
+        (options.host, options.basePort) = (host, basePort)
+        options.usesEphemeralPorts = ephemeralPorts
+        (options.backend, options.bandwidth, options.zones) = (backend, bandwidth, zones)
+        return options
+    }
+
+    func run() async throws {
+        let directory = try DataDirectory(dataDir)
+        let plan = try ClusterPlan(options: options, dataDirectory: directory.path)
+        let factory = try ComponentFactory(plan: plan, dataDirectory: directory.path)
+        if fresh { try directory.empty() }
+        let files = ReadyFiles([readyFile, directory.stateFile].compactMap { $0 })
+        // What an earlier, killed herd left must not be taken for this one's.
+        files.remove(isFinal: false)
+        let signals = await StopSignals { files.remove() }
+        let resources = ProcessResources.start(logLevel: logging.level(default: .warning))
+        let report = ClusterReport(
+            plan: plan,
+            dataDirectory: directory.path,
+            lines: resources.lines
+        )
+        report.starting()
+        let supervisor = Supervisor(
+            plan: plan,
+            resources: resources,
+            report: report,
+            factory: factory
+        )
+        let outcome = await Self.supervise(supervisor, plan, signals, files, report)
+        files.remove()
+        if case .success = outcome { report.stopped() }
+        await resources.shutdown()
+        try outcome.get()
+    }
+
+    /// Runs the cluster until it fails to start or a signal stops it.
+    private static func supervise(
+        _ supervisor: Supervisor,
+        _ plan: ClusterPlan,
+        _ signals: StopSignals,
+        _ files: ReadyFiles,
+        _ report: ClusterReport
+    ) async -> Result<Void, any Error> {
+        let stop = StopRequest()
+        return await withTaskGroup(of: Result<Void, any Error>?.self) { group in
+            group.addTask {
+                await signals.watch { signal in
+                    report.stopping("\(signal)")
+                    files.remove()
+                    stop.request()
+                }
+                return nil
+            }
+            group.addTask {
+                do {
+                    try await supervisor.run(untilStopped: stop) {
+                        try files.write(ReadyFile(plan))
+                    }
+                    return .success(())
+                } catch {
+                    return .failure(error)
+                }
+            }
+            var outcome: Result<Void, any Error>?
+            while outcome == nil, let next = await group.next() { outcome = next }
+            group.cancelAll()
+            return outcome ?? .success(())
+        }
+    }
+}
+
+/// The options about logs that several commands share.
+struct LogOptions: ParsableArguments {
+    @Option(
+        help: "How much is logged: trace, debug, info, notice, warning, error or critical.",
+        transform: OptionValue.logLevel
+    )
+    var logLevel: Logger.Level?
+
+    /// The chosen level, or `fallback`.
+    func level(default fallback: Logger.Level) -> Logger.Level { logLevel ?? fallback }
+}
+
+/// Reads the values of options.
+enum OptionValue {
+    /// A level of the log.
+    static func logLevel(_ text: String) throws -> Logger.Level {
+        guard let level = Logger.Level(rawValue: text) else {
+            throw ValidationError("\(text) is none of the levels trace to critical")
+        }
+        return level
+    }
+
+    /// A rate in bytes per second.
+    static func rate(_ text: String) throws -> ByteRate {
+        guard let rate = ByteRate(parsing: text) else {
+            throw ValidationError("\(text) is no rate; write it like 25MB/s")
+        }
+        return rate
+    }
+
+    /// A kind of component.
+    static func kind(_ text: String) throws -> ComponentKind {
+        guard let kind = ComponentKind(rawValue: text) else {
+            let kinds = ComponentKind.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("\(text) is none of \(kinds)")
+        }
+        return kind
+    }
+}

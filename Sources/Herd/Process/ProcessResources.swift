@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CoreMetrics
+import Files
+import Glibc
+import HTTPKit
+import Logging
+import NIOCore
+import NIOPosix
+import Telemetry
+
+/// What everything in one process shares: event loops, threads for blocking calls, the HTTP client, logs and metrics.
+struct ProcessResources: Sendable {
+    /// Where sockets live: one loop per core.
+    let eventLoopGroup: MultiThreadedEventLoopGroup
+    /// Where blocking calls run.
+    let pool: BlockingPool
+    /// How components ask each other.
+    let client: HTTPClient
+    /// The process's metrics.
+    let metrics: PrometheusRegistry
+    /// Where lines for people go.
+    let lines: LineSink
+    /// How much is logged.
+    let logLevel: Logger.Level
+
+    /// Sets the process up. Call it once: logs and metrics can be bootstrapped once only.
+    static func start(logLevel: Logger.Level) -> ProcessResources {
+        let lines = LineSink()
+        LoggingSystem.bootstrap { LineLogHandler(label: $0, level: logLevel, sink: lines) }
+        let metrics = PrometheusRegistry()
+        MetricsSystem.bootstrap(metrics)
+        OpenFiles.raiseLimit()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let pool = BlockingPool(threadCount: max(4, System.coreCount))
+        return ProcessResources(
+            eventLoopGroup: group,
+            pool: pool,
+            client: HTTPClient(eventLoopGroup: group, pool: pool),
+            metrics: metrics,
+            lines: lines,
+            logLevel: logLevel
+        )
+    }
+
+    /// A logger named `label` that writes to ``lines``.
+    func logger(_ label: String) -> Logger { Logger(label: label) }
+
+    /// The surroundings of the component `id`, with `events` and `counters` that outlive a restart of it.
+    func environment(
+        id: String,
+        events: EventLog,
+        counters: Counters,
+        onReady: @escaping @Sendable ([String: String]) -> Void
+    ) -> ComponentEnvironment {
+        ComponentEnvironment(
+            id: id,
+            eventLoopGroup: eventLoopGroup,
+            pool: pool,
+            httpClient: client,
+            log: logger(id),
+            events: events,
+            counters: counters,
+            metrics: metrics,
+            onReady: onReady
+        )
+    }
+
+    /// Closes connections and ends the threads, as far as they still run.
+    func shutdown() async {
+        let log = logger("herd")
+        do {
+            try await client.shutdown()
+            await pool.shutdown()
+            try await eventLoopGroup.shutdownGracefully()
+        } catch {
+            // The process ends anyway and takes with it what did not end by itself.
+            log.warning("shared resources did not shut down", metadata: [LogKey.error: "\(error)"])
+        }
+        lines.flush()
+    }
+}
+
+/// The number of files and sockets the process may have open.
+enum OpenFiles {
+    /// Raises the limit to what the system allows: a herd of many agents needs more than the usual 1024.
+    static func raiseLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0,
+            limit.rlim_cur < limit.rlim_max
+        else { return }
+        limit.rlim_cur = limit.rlim_max
+        // A refusal leaves the limit as it was; whoever meets it then reports "too many open files".
+        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+}
