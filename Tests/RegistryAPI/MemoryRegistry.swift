@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Files
+import Foundation
+import HTTPKit
+import NIOCore
+import RegistryAPI
+import Synchronization
+
+/// Blobs and tags in memory: everything a registry needs, and nothing that outlives the test.
+final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
+    /// How the bytes of blobs are handed out.
+    enum Style: CaseIterable, Sendable { case buffers, file, fileParts }
+
+    struct State {
+        var blobs: [Digest: [UInt8]] = [:]
+        var tags: [QualifiedTag: Digest] = [:]
+        var uploads: [String: MemoryUpload] = [:]
+        var nextUpload = 1
+    }
+
+    let style: Style
+    let uploadsMax: Int
+    let state = Mutex(State())
+
+    init(style: Style = .buffers, uploadsMax: Int = 64) {
+        (self.style, self.uploadsMax) = (style, uploadsMax)
+    }
+
+    @discardableResult func add(_ bytes: [UInt8]) -> Digest {
+        let digest = Digest(hashing: bytes)
+        state.withLock { $0.blobs[digest] = bytes }
+        return digest
+    }
+
+    @discardableResult func add(_ text: String) -> Digest { add(Array(text.utf8)) }
+
+    func tag(_ name: String, _ digest: Digest) throws {
+        let tag = try QualifiedTag(parsing: name)
+        state.withLock { $0.tags[tag] = digest }
+    }
+
+    func bytes(of digest: Digest) -> [UInt8]? { state.withLock { $0.blobs[digest] } }
+
+    // MARK: - Reading
+
+    func blob(_ digest: Digest, in repository: RepositoryName) async throws -> BlobContent? {
+        guard let bytes = bytes(of: digest) else { return nil }
+        switch style {
+        case .buffers:
+            return BlobContent(
+                bytes: bytes.count,
+                body: .buffers { range in MemoryBody(bytes: Array(bytes[range])) }
+            )
+        case .file:
+            return BlobContent(bytes: bytes.count, body: .file(try file(bytes), pin: nil))
+        case .fileParts:
+            let file = try file(bytes)
+            return BlobContent(
+                bytes: bytes.count,
+                body: .fileParts { range, writer in
+                    let middle = range.lowerBound + range.count / 3
+                    try await writer.write(file, range.lowerBound..<middle)
+                    try await writer.write(file, middle..<range.upperBound)
+                }
+            )
+        }
+    }
+
+    private func file(_ bytes: [UInt8]) throws -> SharedFile {
+        let path = NSTemporaryDirectory() + "registry-" + UUID().uuidString
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        defer { unlink(path) }
+        return try SharedFile.openForReading(path)
+    }
+
+    func manifest(_ digest: Digest, in repository: RepositoryName) async throws -> [UInt8]? {
+        bytes(of: digest)
+    }
+
+    func digest(of tag: QualifiedTag) async throws -> Digest? { state.withLock { $0.tags[tag] } }
+
+    func tags(of repository: RepositoryName, page: PageRequest) async throws -> NamePage? {
+        let names = state.withLock { state in
+            state.tags.keys.filter { $0.repository == repository }.map(\.tag.name)
+        }
+        return names.isEmpty ? nil : NamePage(of: names, page: page)
+    }
+
+    func repositories(page: PageRequest) async throws -> NamePage {
+        NamePage(of: state.withLock { $0.tags.keys.map(\.repository.name) }, page: page)
+    }
+
+    // MARK: - Writing
+
+    func startUpload(in repository: RepositoryName) async throws -> any BlobUpload {
+        try state.withLock { state in
+            guard state.uploads.count < uploadsMax else {
+                throw RegistryError.tooManyRequests("too many uploads")
+            }
+            let upload = MemoryUpload("u-\(state.nextUpload)", repository, self)
+            state.nextUpload += 1
+            state.uploads[upload.id] = upload
+            return upload
+        }
+    }
+
+    func upload(_ id: String, in repository: RepositoryName) async throws -> (any BlobUpload)? {
+        state.withLock { state in
+            state.uploads[id].flatMap { $0.repository == repository ? $0 : nil }
+        }
+    }
+
+    func mount(
+        _ digest: Digest,
+        from source: RepositoryName?,
+        in repository: RepositoryName
+    ) async throws -> Bool { bytes(of: digest) != nil }
+
+    func putManifest(
+        _ bytes: [UInt8],
+        as digest: Digest,
+        in repository: RepositoryName
+    ) async throws { state.withLock { $0.blobs[digest] = bytes } }
+
+    func put(_ tag: QualifiedTag, _ digest: Digest) async throws {
+        state.withLock { $0.tags[tag] = digest }
+    }
+}
+
+/// An upload whose bytes lie in memory.
+final class MemoryUpload: BlobUpload {
+    let id: String
+    let repository: RepositoryName
+    private let registry: MemoryRegistry
+    private let bytes = Mutex<[UInt8]>([])
+
+    init(_ id: String, _ repository: RepositoryName, _ registry: MemoryRegistry) {
+        (self.id, self.repository, self.registry) = (id, repository, registry)
+    }
+
+    var bytesReceived: Int { bytes.withLock { $0.count } }
+
+    func append<Body: AsyncSequence & Sendable>(_ body: Body, at start: Int?) async throws -> Int
+    where Body.Element == ByteBuffer {
+        if let start, start != bytesReceived {
+            throw RegistryError.rangeInvalid(bytesReceived: bytesReceived)
+        }
+        for try await buffer in body { bytes.withLock { $0 += buffer.readableBytesView } }
+        return bytesReceived
+    }
+
+    func commit(as digest: Digest) async throws {
+        let bytes = bytes.withLock { $0 }
+        await cancel()
+        guard Digest(hashing: bytes) == digest else {
+            throw RegistryError.digestInvalid("the bytes hash to something else")
+        }
+        registry.add(bytes)
+    }
+
+    func cancel() async { registry.state.withLock { $0.uploads[id] = nil } }
+}
+
+/// Bytes in buffers of uneven length.
+struct MemoryBody: AsyncSequence, Sendable {
+    typealias Element = ByteBuffer
+    let bytes: [UInt8]
+
+    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(rest: bytes[...]) }
+
+    struct AsyncIterator: AsyncIteratorProtocol {
+        var rest: ArraySlice<UInt8>
+
+        @concurrent mutating func next() async throws -> ByteBuffer? {
+            guard !rest.isEmpty else { return nil }
+            defer { rest = rest.dropFirst(1000) }
+            return ByteBuffer(bytes: rest.prefix(1000))
+        }
+    }
+}
