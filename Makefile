@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` lists the targets. Everything is written below .build and .herd.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+AGENTS ?= 10
+# Debian's names. The first line builds and runs Herd, the second is what its tests drive.
+DEPENDENCIES := libncurses-dev \
+	curl git make nginx-light podman python3 skopeo tmux
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Install the Debian packages that are missing (as root or with sudo).
+	@missing=""; for package in $(DEPENDENCIES); do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=" $$package"; \
+	done; \
+	case " $$missing " in *" nginx-light "*) \
+	  command -v nginx >/dev/null && missing=$${missing/ nginx-light/} || true;; esac; \
+	[ -z "$$missing" ] && exit 0; \
+	echo "installing:$$missing"; \
+	if [ "$$(id -u)" = 0 ]; then sudo=""; else sudo=sudo; fi; \
+	$$sudo apt-get update -q; \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends $$missing
+
+.PHONY: build
+build: deps ## Build the release executable: .build/release/herd
+	swift build -c release --product herd
+
+.PHONY: run
+run: build ## Run a herd of AGENTS=10 agents.
+	.build/release/herd up --agents $(AGENTS)
+
+.PHONY: test
+test: deps ## Build and run all tests.
+	swift build --build-tests
+	swift test --skip-build
+
+.PHONY: test-core
+test-core: ## Build and run the tests of the pure cores only; fast.
+	HERD_CORE_ONLY=1 swift test --scratch-path .build-core
+
+.PHONY: bench
+bench: build ## Measure pulls beside nginx, and an idle herd.
+	python3 Tests/Benchmarks/bench.py fanout
+	python3 Tests/Benchmarks/bench.py idle
+
+.PHONY: lint
+lint: ## Check the format, the layers and the documents; fast.
+	swift format lint --strict --configuration .swift-format --recursive --parallel \
+	  Package.swift Sources Tests
+	HERD_TESTS=TidyTests swift build --product herdPackageTests
+	HERD_TESTS=TidyTests swift test --skip-build
+
+.PHONY: format
+format: ## Format all Swift files.
+	swift format --in-place --configuration .swift-format --recursive --parallel \
+	  Package.swift Sources Tests
+
+.PHONY: clean
+clean: ## Remove everything that was built; data stays.
+	rm -rf .build .build-core
