@@ -167,10 +167,28 @@ import TrackerService
                 #expect((health.status, health.text) == (200, "OK\n"))
                 let ready = try await tracker.send(.get, "/readiness")
                 #expect((ready.status, ready.text) == (200, "OK\n"))
-                origin.setReady(false)
+            }
+            origin.setReady(false)
+            try await TrackerUnderTest.with(origins: [address]) { tracker in
                 let unready = try await tracker.send(.get, "/readiness")
                 #expect(unready.status == 503)
                 #expect(unready.text.hasPrefix("not ready to serve traffic: "))
+            }
+        }
+    }
+
+    @Test("asks the origins once for many who want to know whether it is ready")
+    func readinessIsShared() async throws {
+        let origin = TrackerOrigin(port: 15_001)
+        try await origin.serving { address in
+            try await TrackerUnderTest.with(origins: [address]) { tracker in
+                try await withThrowingTaskGroup(of: Int.self) { group in
+                    for _ in 0..<20 {
+                        group.addTask { try await tracker.send(.get, "/readiness").status }
+                    }
+                    for try await status in group { #expect(status == 200) }
+                }
+                #expect(origin.count("readiness") < 20)
             }
         }
     }

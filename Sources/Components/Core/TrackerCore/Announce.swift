@@ -195,24 +195,41 @@ extension AnnounceResponse {
 private struct AnnounceWriter {
     var bytes: [UInt8] = []
 
-    /// The decimal digits of each byte value.
-    private static let decimals: [[UInt8]] = (0...255).map { Array("\($0)".utf8) }
-
     mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
     mutating func append(identifier words: TwentyByteWords) {
-        bytes.append(UInt8(ascii: "["))
-        for index in 0..<20 {
-            if index > 0 { bytes.append(UInt8(ascii: ",")) }
-            let byte: UInt64 =
-                switch index {
-                case 0..<8: words.first >> UInt64(56 - index * 8)
-                case 8..<16: words.second >> UInt64(120 - index * 8)
-                default: UInt64(words.third) >> UInt64(152 - index * 8)
+        // Two brackets and twenty times three digits and a comma at most.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 82) { buffer in
+            buffer[0] = UInt8(ascii: "[")
+            var count = 1
+            for index in 0..<20 {
+                if index > 0 {
+                    buffer[count] = UInt8(ascii: ",")
+                    count += 1
                 }
-            bytes.append(contentsOf: Self.decimals[Int(byte & 255)])
+                let byte = Self.byte(index, of: words)
+                if byte >= 100 {
+                    buffer[count] = UInt8(ascii: "0") + byte / 100
+                    count += 1
+                }
+                if byte >= 10 {
+                    buffer[count] = UInt8(ascii: "0") + byte / 10 % 10
+                    count += 1
+                }
+                buffer[count] = UInt8(ascii: "0") + byte % 10
+                count += 1
+            }
+            buffer[count] = UInt8(ascii: "]")
+            bytes.append(contentsOf: buffer[...count])
         }
-        bytes.append(UInt8(ascii: "]"))
+    }
+
+    private static func byte(_ index: Int, of words: TwentyByteWords) -> UInt8 {
+        switch index {
+        case 0..<8: UInt8(truncatingIfNeeded: words.first >> UInt64(56 - index * 8))
+        case 8..<16: UInt8(truncatingIfNeeded: words.second >> UInt64(120 - index * 8))
+        default: UInt8(truncatingIfNeeded: words.third >> UInt32(152 - index * 8))
+        }
     }
 
     mutating func append(peer: PeerInfo) {

@@ -12,40 +12,74 @@ package struct EventKind: RawRepresentable, Hashable, Codable, Sendable, CustomS
     package var description: String { rawValue }
 
     // Kraken's.
+
+    /// A swarm came into memory.
     package static let addTorrent = EventKind("add_torrent")
+    /// A connection has shaken hands.
     package static let addActiveConnection = EventKind("add_active_conn")
+    /// A connection ended.
     package static let dropActiveConnection = EventKind("drop_active_conn")
+    /// A peer is refused for a while (Kraken: blacklisted).
     package static let banConnection = EventKind("blacklist_conn")
+    /// A piece was asked of a peer.
     package static let requestPiece = EventKind("request_piece")
+    /// A piece arrived and is right.
     package static let receivePiece = EventKind("receive_piece")
+    /// The whole blob is there and verified.
     package static let torrentComplete = EventKind("torrent_complete")
+    /// A download ended without the blob.
     package static let torrentCancelled = EventKind("torrent_cancelled")
 
     // Ours: the swarm.
+
+    /// A connection was refused or could not be made.
     package static let connectionRejected = EventKind("conn_rejected")
+    /// A piece asked for did not come in time.
     package static let requestExpired = EventKind("request_expired")
+    /// A piece arrived and is wrong.
     package static let hashFailed = EventKind("hash_fail")
+    /// A piece arrived that was there already.
     package static let duplicatePiece = EventKind("duplicate_piece")
+    /// A piece was sent to a peer.
     package static let sendPiece = EventKind("send_piece")
+    /// A peer told a tracker what it has.
     package static let announce = EventKind("announce")
+    /// A tracker could not be told.
     package static let announceFailed = EventKind("announce_failed")
+    /// A peer left a swarm.
     package static let leave = EventKind("leave")
 
     // Ours: the rest of the cluster.
+
+    /// An image was pushed.
     package static let push = EventKind("push")
+    /// An image was pulled.
     package static let pull = EventKind("pull")
+    /// A blob was verified and stored.
     package static let blobCommitted = EventKind("blob_committed")
+    /// A blob was removed from a cache.
     package static let blobEvicted = EventKind("blob_evicted")
+    /// A blob was fetched from its backend.
     package static let blobRefreshed = EventKind("blob_refreshed")
+    /// A tag was set.
     package static let tagPut = EventKind("tag_put")
+    /// A blob waits to be written to its backend.
     package static let writeBackQueued = EventKind("writeback_queued")
+    /// A blob was written to its backend.
     package static let writeBackDone = EventKind("writeback_done")
+    /// A blob could not be written to its backend, this time.
     package static let writeBackFailed = EventKind("writeback_failed")
+    /// A tag waits to be copied to another cluster.
     package static let replicationQueued = EventKind("replicate_queued")
+    /// A tag was copied to another cluster.
     package static let replicationDone = EventKind("replicate_done")
+    /// A tag could not be copied, this time.
     package static let replicationFailed = EventKind("replicate_failed")
+    /// A member of a ring or list came, went, or changed its health.
     package static let membership = EventKind("membership")
+    /// A component's own health changed.
     package static let health = EventKind("health")
+    /// A fault was switched on or off on purpose.
     package static let fault = EventKind("fault")
 }
 

@@ -41,13 +41,14 @@ package struct TrackerComponent: Service {
             configuration: configuration,
             environment: environment
         )
+        let readiness = ReadinessDesk(cluster: cluster)
         let snapshot = TrackerSnapshot(environment: environment, announces: announces)
         let router = Router(context: ServerContext.self)
         TrackerRoutes(announces: announces, metaInfo: metaInfo, limits: configuration.limits)
             .add(to: router)
         StandardRoutes(
             environment,
-            readiness: { try await checkReadiness(of: cluster) },
+            readiness: { try await readiness.check() },
             snapshot: { snapshot.snapshot() }
         )
         .add(to: router)
@@ -65,18 +66,4 @@ package struct TrackerComponent: Service {
         }
         try await server.run()
     }
-
-    private func checkReadiness(of cluster: OriginCluster) async throws {
-        do {
-            try await cluster.checkReadiness()
-        } catch {
-            throw NotReady(why: "\(error)")
-        }
-    }
-}
-
-/// Why a tracker should get no traffic, in Kraken's words.
-private struct NotReady: Error, CustomStringConvertible {
-    let why: String
-    var description: String { "not ready to serve traffic: \(why)" }
 }
