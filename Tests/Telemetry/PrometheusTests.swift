@@ -113,7 +113,11 @@ import Testing
     @Test("is a back end of swift-metrics")
     func backend() {
         let registry = PrometheusRegistry()
-        let counter = CoreMetrics.Counter(label: "pulls", dimensions: [("component", "a")], factory: registry)
+        let counter = CoreMetrics.Counter(
+            label: "pulls",
+            dimensions: [("component", "a")],
+            factory: registry
+        )
         counter.increment()
         let timer = CoreMetrics.Timer(label: "t", dimensions: [], factory: registry)
         timer.recordMilliseconds(3)
