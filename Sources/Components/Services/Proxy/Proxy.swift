@@ -7,6 +7,7 @@ import FoundationEssentials
 package import HTTPKit
 import Hummingbird
 import Primitives
+import RegistryAPI
 import ServiceLifecycle
 import Telemetry
 
@@ -55,10 +56,10 @@ package struct ProxyComponent: Service {
             limits: configuration.limits
         )
         let tags = ProxyTags(
+            reading: BuildIndexTags(buildIndexes: buildIndexes, limits: configuration.limits),
             buildIndexes: buildIndexes,
             counters: counters,
-            environment: environment,
-            limits: configuration.limits
+            environment: environment
         )
         let routes = ProxyRoutes(
             blobs: blobs,

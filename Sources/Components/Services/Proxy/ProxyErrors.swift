@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BlobStorage
-import ClusterClients
-import Content
 import Files
 import HTTPTypes
 import RegistryAPI
 
 extension RegistryError {
-    /// What a client is told when the components behind the proxy, `whom`, failed while doing `what`.
-    init(_ error: ClusterError, what: String, whom: String) {
-        switch error.code {
-        case .network, .noHosts, .accepted, .status(429), .status(502), .status(503), .status(504):
-            self = .unavailable("cannot \(what): no \(whom) answers (\(error)); try again")
-        case .notFound, .status, .unreadableAnswer:
-            self.init(.unknown, .badGateway, "cannot \(what): the \(whom) refused (\(error))")
-        case .source:
-            self.init(.unknown, .internalServerError, "cannot \(what): \(error)")
-        }
-    }
-
     /// What a client is told when the proxy's own disk refused something.
     init(_ error: FileError) {
         guard error.code == .noSpace else {

@@ -3,79 +3,37 @@
 import ClusterClients
 import Content
 import HTTPKit
-import Primitives
 import RegistryAPI
 import Telemetry
 
 /// The tags of a proxy's registry: the build-indexes'.
 struct ProxyTags: TagSource, TagSink {
+    let reading: BuildIndexTags
     let buildIndexes: BuildIndexCluster
     let counters: ProxyCounters
     let environment: ComponentEnvironment
-    let limits: Limits
-
-    /// Tags asked of a build-index at a time.
-    private static let pageLength = 10_000
 
     func digest(of tag: QualifiedTag) async throws -> Digest? {
-        try await translating("look up \(tag)") { try await buildIndexes.digest(of: tag) }
+        try await reading.digest(of: tag)
+    }
+
+    func tags(of repository: RepositoryName, page: PageRequest) async throws -> NamePage? {
+        try await reading.tags(of: repository, page: page)
+    }
+
+    func repositories(page: PageRequest) async throws -> NamePage {
+        try await reading.repositories(page: page)
     }
 
     func put(_ tag: QualifiedTag, _ digest: Digest) async throws {
-        try await translating("tag \(tag)") {
+        do {
             try await buildIndexes.put(tag, digest, replicating: true)
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: "tag \(tag)", whom: "build-index")
         }
         counters.pushes.add()
         environment.events.record(
             ClusterEvent(.push, blob: digest, detail: ["tag": tag.description])
         )
-    }
-
-    func tags(of repository: RepositoryName, page: PageRequest) async throws -> NamePage? {
-        let names = try await collect("list the tags of \(repository)") { offset in
-            try await buildIndexes.tags(of: repository, limit: Self.pageLength, offset: offset)
-        }
-        return names.isEmpty ? nil : NamePage(of: names, page: page)
-    }
-
-    func repositories(page: PageRequest) async throws -> NamePage {
-        let names = try await collect("list all repositories") { offset in
-            try await buildIndexes.list(limit: Self.pageLength, offset: offset)
-        }
-        let repositories = names.compactMap { name in
-            name.lastIndex(of: ":").map { String(name[..<$0]) }
-        }
-        return NamePage(of: repositories, page: page)
-    }
-
-    /// All names on the pages that `fetch` answers with.
-    ///
-    /// Build-indexes page by an opaque offset in no particular order; clients want lexical order, so all are read.
-    private func collect(
-        _ what: String,
-        _ fetch: (_ offset: String?) async throws -> TagPage
-    ) async throws -> [String] {
-        var names: [String] = []
-        var offset: String?
-        repeat {
-            let page = try await translating(what) { try await fetch(offset) }
-            names += page.names
-            guard names.count <= limits.listedTagsMax else {
-                throw RegistryError.unavailable("there are more names than can be listed")
-            }
-            // A page that leads to itself would never end.
-            guard page.nextOffset != offset || offset == nil else { break }
-            offset = page.nextOffset
-        } while offset != nil
-        return names
-    }
-
-    private func translating<Value>(
-        _ what: String,
-        _ body: () async throws -> Value
-    ) async throws -> Value {
-        do { return try await body() } catch let error as ClusterError {
-            throw RegistryError(error, what: what, whom: "build-index")
-        }
     }
 }
