@@ -58,6 +58,9 @@ package final class BlobStore: Sendable {
         }
     }
 
+    /// The store's time, in Unix seconds.
+    package var now: Int64 { clock() }
+
     func shard(of digest: Digest) -> StoreShard {
         // The hash of a digest is its own best hash; its low bits leave the leading ones, which name directories, alone.
         shards[Int(digest.bytes[31]) % shards.count]

@@ -190,6 +190,12 @@ extension SwarmDriver {
         }
     }
 
+    /// Closes the swarm of `digest`, which is complete, and its connections; the blob stays as it is in the cache. For blobs
+    /// that are cut anew, whose swarm has another info hash then.
+    package func leave(_ digest: Digest) {
+        if let infoHash = infoHashes[digest] { deliver(.removed(infoHash)) }
+    }
+
     /// Deletes the blob and whatever has been downloaded of it; its connections are closed, those who wait are told. It can
     /// be downloaded again at once.
     /// - Throws: `StorageError` `.isPersisted` while it is not written back, and nothing changes; `FileError`.

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Backends
+import BlobStorage
+package import ClusterConfiguration
+import Content
+package import HTTPKit
+import Hummingbird
+import Logging
+import Primitives
+import ServiceLifecycle
+import Telemetry
+
+/// An origin: keeps its share of the cluster's blobs on disk, seeds them, and copies them to storage for good.
+/// - Source: uber/kraken origin.
+package struct OriginComponent: Service {
+    private let configuration: OriginConfiguration
+    private let environment: ComponentEnvironment
+
+    /// The origin that `configuration` describes, in `environment`.
+    package init(configuration: OriginConfiguration, environment: ComponentEnvironment) {
+        (self.configuration, self.environment) = (configuration, environment)
+    }
+
+    /// Serves until it is told to stop; then running requests finish, and what is due is written back.
+    package func run() async throws {
+        try checkMembership()
+        let backends = try BackendTable(
+            rules: configuration.backends,
+            http: environment.httpClient,
+            pool: environment.pool,
+            limits: configuration.limits
+        )
+        let store = BlobStore(
+            configuration: BlobStoreConfiguration(
+                root: configuration.dataDirectory,
+                cleanup: configuration.cleanup,
+                limits: configuration.limits
+            ),
+            pool: environment.pool,
+            clock: { Timestamp.now.unixNanoseconds / 1_000_000_000 },
+            log: environment.log
+        )
+        try await store.open()
+        let background = BackgroundTasks()
+        let blobs = makeBlobs(store, backends, background)
+        let seeder = OriginSeeder(
+            blobs: blobs,
+            configuration: configuration,
+            environment: environment
+        )
+        let peerAddress = try await seeder.start()
+        let server = makeServer(blobs, seeder, backends, peerAddress: peerAddress)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await blobs.writeBack.run() }
+            let outcome = await serve(server, blobs, background)
+            await seeder.stop()
+            await blobs.writeBack.stop(within: Self.writeBackDrainTimeout)
+            try await group.waitForAll()
+            try outcome.get()
+        }
+        await backends.close()
+    }
+
+    /// How long a stop waits for blobs that are being written back. What is left goes on after the next start.
+    private static let writeBackDrainTimeout = Duration.seconds(2)
+
+    /// Serves, with everything that has to go on beside it.
+    private func serve(
+        _ server: HTTPServer,
+        _ blobs: OriginBlobs,
+        _ background: BackgroundTasks
+    ) async -> Result<Void, any Error> {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await blobs.ring.watch() }
+            group.addTask { await background.run() }
+            group.addTask { await blobs.store.cleanUpPeriodically() }
+            group.addTask { await takeStock(of: blobs) }
+            defer {
+                background.stop()
+                group.cancelAll()
+            }
+            do { return .success(try await server.run()) } catch { return .failure(error) }
+        }
+    }
+
+    /// Finds what an earlier run has left: how much there is, and what is owed to the backend.
+    private func takeStock(of blobs: OriginBlobs) async {
+        await blobs.writeBack.addPersisted { blobs.ring.ownRank(of: $0) }
+        do {
+            _ = try await blobs.store.measure()
+        } catch {
+            environment.log.warning(
+                "could not count the blobs",
+                metadata: [LogKey.error: "\(error)"]
+            )
+        }
+    }
+
+    private func makeBlobs(
+        _ store: BlobStore,
+        _ backends: BackendTable,
+        _ background: BackgroundTasks
+    ) -> OriginBlobs {
+        let ring = OriginRing(configuration: configuration, environment: environment)
+        let replicator = Replicator(
+            store: store,
+            ring: ring,
+            configuration: configuration,
+            environment: environment
+        )
+        return OriginBlobs(
+            store: store,
+            ring: ring,
+            refresher: BlobRefresher(
+                store: store,
+                backends: backends,
+                replicator: replicator,
+                background: background,
+                configuration: configuration,
+                environment: environment
+            ),
+            replicator: replicator,
+            writeBack: WriteBackQueue(
+                store: store,
+                backends: backends,
+                configuration: configuration,
+                environment: environment
+            ),
+            configuration: configuration,
+            environment: environment
+        )
+    }
+
+    private func makeServer(
+        _ blobs: OriginBlobs,
+        _ seeder: OriginSeeder,
+        _ backends: BackendTable,
+        peerAddress: String
+    ) -> HTTPServer {
+        let snapshot = OriginSnapshot(blobs: blobs, seeder: seeder, environment: environment)
+        let router = Router(context: ServerContext.self)
+        OriginRoutes(blobs: blobs, seeder: seeder).add(to: router)
+        StandardRoutes(
+            environment,
+            readiness: { try await checkReadiness(of: backends) },
+            snapshot: { await snapshot.snapshot() }
+        )
+        .add(to: router)
+        var options = ServerOptions(environment, limits: configuration.limits)
+        options.drainTimeout = configuration.drainTimeout
+        return HTTPServer(
+            name: "origin",
+            address: (configuration.host, configuration.port),
+            router: router,
+            options: options
+        ) { [environment, host = configuration.host] port in
+            let address = "\(host):\(port)"
+            blobs.ring.serve(at: address)
+            let addresses = ["http": address, "peer": peerAddress]
+            snapshot.serve(at: addresses)
+            environment.onReady(addresses)
+        }
+    }
+
+    private func checkReadiness(of backends: BackendTable) async throws {
+        do {
+            try await backends.checkReadiness(of: .blobs)
+        } catch {
+            throw NotReady(why: "\(error)")
+        }
+    }
+
+    /// An origin that is not in its own ring would copy every blob to the others and own none.
+    private func checkMembership() throws {
+        guard !configuration.cluster.isEmpty else { return }
+        let own = configuration.selfAddress ?? "\(configuration.host):\(configuration.port)"
+        guard configuration.cluster.contains(own) else {
+            throw OriginError(own: own, cluster: configuration.cluster)
+        }
+    }
+}
+
+/// Why an origin cannot start.
+package struct OriginError: Error, Hashable, Sendable, CustomStringConvertible {
+    let own: String
+    let cluster: [String]
+
+    package var description: String {
+        "the origin \(own) is not among the cluster's origins \(cluster.joined(separator: ", ")); "
+            + "add it there, or set its own address as the others know it"
+    }
+}
+
+/// Why an origin should get no traffic, in Kraken's words.
+private struct NotReady: Error, CustomStringConvertible {
+    let why: String
+    var description: String { "not ready to serve traffic: \(why)" }
+}

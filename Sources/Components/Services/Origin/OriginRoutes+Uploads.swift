@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import BlobStorage
+import ClusterConfiguration
+import Content
+import Files
+import HTTPKit
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Primitives
+
+// Uploads: start, chunks, commit; the same for clients, for origins that copy, and for origins that pass a blob on.
+extension OriginRoutes {
+    /// How the path of a request tells what its upload is for.
+    private typealias KindOfRequest = @Sendable (ServerContext) throws -> OriginBlobs.UploadKind
+
+    func addUploads(to router: Router<ServerContext>) {
+        let cluster = "/namespace/{namespace}/blobs/{digest}/uploads"
+        add(to: router, at: cluster) { .cluster(try $0.namespace()) }
+        add(to: router, at: "/internal/blobs/{digest}/uploads") { _ in .transfer }
+        router.put("/internal/duplicate\(cluster)/{upload}") { request, context in
+            let delay = try await Self.delay(request, limits: blobs.configuration.limits)
+            return try await commit(context, .duplicate(try context.namespace(), delay: delay))
+        }
+    }
+
+    private func add(
+        to router: Router<ServerContext>,
+        at path: String,
+        kind: @escaping KindOfRequest
+    ) {
+        router.post("\(path)") { request, context in
+            let upload = try await Self.explaining {
+                try await blobs.startUpload(
+                    of: try context.digest(),
+                    try kind(context),
+                    // Only a hint; what is none is ignored, as Kraken ignores all of it.
+                    bytes: try? request.queryInteger("size")
+                )
+            }
+            return Response.empty(headers: [.location: upload.id])
+        }
+        router.patch("\(path)/{upload}") { request, context in
+            try await receive(request, context, try kind(context))
+        }
+        router.put("\(path)/{upload}") { _, context in
+            try await commit(context, try kind(context))
+        }
+    }
+
+    /// Takes one chunk, buffer by buffer, from the socket into the file; the sender waits while a buffer is written.
+    private func receive(
+        _ request: Request,
+        _ context: ServerContext,
+        _ kind: OriginBlobs.UploadKind
+    ) async throws -> Response {
+        let range = try Self.contentRange(request)
+        let digest = try context.digest()
+        let upload = try await blobs.upload(try context.parameter("upload"), of: digest, kind)
+        var offset = range.lowerBound
+        try await Self.explaining {
+            for try await buffer in request.body {
+                // Bytes past the announced end are read and dropped.
+                guard offset < range.upperBound else { continue }
+                var chunk = buffer
+                let count = min(chunk.readableBytes, range.upperBound - offset)
+                guard let part = chunk.readSlice(length: count) else { continue }
+                try await upload.write(part, at: offset)
+                offset += count
+            }
+        }
+        guard offset == range.upperBound else {
+            throw HTTPProblem.badRequest(
+                "the body ends \(range.upperBound - offset) bytes before its Content-Range",
+                remedy: "send as many bytes as the Content-Range says; its end is exclusive"
+            )
+        }
+        return Response.empty()
+    }
+
+    private func commit(
+        _ context: ServerContext,
+        _ kind: OriginBlobs.UploadKind
+    ) async throws -> Response {
+        let digest = try context.digest()
+        let upload = try await blobs.upload(try context.parameter("upload"), of: digest, kind)
+        try await Self.explaining { try await blobs.commit(upload, as: digest, kind) }
+        return Response.empty()
+    }
+
+    /// Kraken's `Content-Range: <start>-<end>`, whose end is exclusive.
+    private static func contentRange(_ request: Request) throws -> Range<Int> {
+        let text = request.headers[.contentRange] ?? ""
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, let start = Int(parts[0]), let end = Int(parts[1]), start >= 0,
+            start <= end
+        else {
+            throw HTTPProblem.badRequest(
+                "invalid Content-Range \"\(text)\"",
+                remedy: "send <start>-<end>, in bytes, the end exclusive"
+            )
+        }
+        return start..<end
+    }
+
+    /// The delay in the body `{"Delay": <nanoseconds>}`.
+    private static func delay(_ request: Request, limits: Limits) async throws -> Duration {
+        let body = try await request.json(upTo: limits.jsonBodyBytesMax)
+        guard let nanoseconds = body["Delay"]?.integer, nanoseconds >= 0 else {
+            throw HTTPProblem.badRequest("the body has no Delay in nanoseconds")
+        }
+        return .nanoseconds(Int64(nanoseconds))
+    }
+
+    /// Runs `body`; what the store refuses becomes the status that says whose fault it is.
+    private static func explaining<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do { return try await body() } catch let error as StorageError {
+            switch error.code {
+            case .tooManyUploads:
+                throw HTTPProblem.tooManyRequests(error.description, retryAfter: .seconds(1))
+            case .digestMismatch, .outOfBounds:
+                throw HTTPProblem.badRequest(error.description)
+            case .uploadEnded: throw HTTPProblem.notFound(error.description)
+            default: throw error
+            }
+        } catch let error as FileError where error.code == .noSpace {
+            throw HTTPProblem(HTTPResponse.Status(code: 507), error.description, code: "NO_SPACE")
+        }
+    }
+}

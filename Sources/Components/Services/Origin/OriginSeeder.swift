@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import BlobStorage
+import ClusterConfiguration
+import Content
+import HTTPKit
+import Logging
+import NIOCore
+import Primitives
+import SwarmCore
+import SwarmIO
+import Synchronization
+import Telemetry
+
+/// An origin in the swarms of its blobs: it seeds what peers ask for and never dials.
+final class OriginSeeder: Sendable {
+    private let driver: SwarmDriver
+    private let configuration: OriginConfiguration
+    private let context: Mutex<PeerContext>
+
+    init(
+        blobs: OriginBlobs,
+        configuration: OriginConfiguration,
+        environment: ComponentEnvironment
+    ) {
+        self.configuration = configuration
+        let ip = configuration.peerIP ?? configuration.peerHost
+        context = Mutex(
+            PeerContext(
+                ip: ip,
+                port: configuration.peerPort,
+                peerID: PeerID(hashOfAddress: ip, port: configuration.peerPort),
+                zone: configuration.zone,
+                cluster: configuration.clusterName,
+                isOrigin: true
+            )
+        )
+        driver = SwarmDriver(
+            configuration: SwarmDriverConfiguration(
+                peerID: PeerID(hashOfAddress: ip, port: configuration.peerPort),
+                host: configuration.peerHost,
+                port: configuration.peerPort,
+                role: .origin,
+                limits: configuration.limits,
+                egress: configuration.egress,
+                ingress: configuration.ingress,
+                seed: .random(in: .min ... .max)
+            ),
+            eventLoop: environment.eventLoopGroup.next(),
+            store: blobs.store,
+            host: Host(blobs: blobs, log: environment.log),
+            events: environment.events,
+            counters: environment.counters,
+            log: environment.log
+        )
+    }
+
+    /// Who the origin is in the peer protocol.
+    var peerContext: PeerContext { context.withLock { $0 } }
+
+    /// Listens for peers from now on; answers at which address.
+    func start() async throws -> String {
+        let ip = peerContext.ip
+        let factory = configuration.peerIDFactory
+        let port = try await driver.start { port in
+            switch factory {
+            case .addressHash: return PeerID(hashOfAddress: ip, port: port)
+            case .random:
+                var generator = SystemRandomNumberGenerator()
+                return PeerID(randomFrom: &generator)
+            }
+        }
+        let peerID = await driver.peerID
+        context.withLock { context in
+            context.port = port
+            context.peerID = peerID
+        }
+        return "\(ip):\(port)"
+    }
+
+    /// Ends all connections.
+    func stop() async { await driver.stop() }
+
+    /// Leaves the swarm of `digest`, whose blob is gone or cut anew.
+    func leave(_ digest: Digest) async { await driver.leave(digest) }
+
+    /// The swarms for `GET /status`.
+    func swarms() async -> [SwarmStatus] { await driver.snapshot().swarms }
+
+    /// What the origin does for its swarms.
+    private struct Host: SwarmHost {
+        let blobs: OriginBlobs
+        let log: Logger
+
+        func announce(
+            _ announce: SwarmAnnounce
+        ) async throws -> (peers: [PeerInfo], interval: Duration) {
+            // Trackers ask origins; these never announce themselves.
+            ([], .hours(1))
+        }
+
+        func blobMissing(_ digest: Digest, namespace: String) async {
+            do {
+                if let blob = try await blobs.store.cachedBlob(digest) {
+                    // It came without meta info, as from an older cache; the peer will ask again.
+                    _ = try await blobs.makeMetaInfo(of: blob)
+                } else {
+                    let namespace = try Namespace(namespace)
+                    try await blobs.refresher.begin(digest, namespace, replicates: false)
+                }
+            } catch {
+                log.debug(
+                    "a peer asked for a blob that can't be fetched",
+                    metadata: [LogKey.blobDigest: "\(digest)", LogKey.error: "\(error)"]
+                )
+            }
+        }
+    }
+}
