@@ -286,7 +286,7 @@ let herdTargets: [Target] = [
         "Herd",
         [
             "Herd", "ClusterConfiguration", "Files", "HTTPKit", "Telemetry", "Content",
-            "Primitives", serviceLifecycle,
+            "Primitives", argumentParser, logging, serviceLifecycle,
         ]
     ),
     // Depends on nothing, so that it can be run while all else is broken.
