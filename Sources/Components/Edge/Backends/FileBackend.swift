@@ -108,16 +108,7 @@ package struct FileBackend: Backend {
     // MARK: - Files
 
     private func path(of name: String) throws -> String {
-        let path = try namePath.path(of: name)
-        guard !path.hasPrefix(".") else {
-            throw BackendError(
-                .invalidName,
-                what: "make a path of \(name)",
-                why: "it begins with a dot",
-                remedy: "use another name"
-            )
-        }
-        return "\(root)/\(path)"
+        "\(root)/\(try namePath.path(of: name))"
     }
 
     private func copy(_ source: BackendSource, to path: String, _ name: String) async throws {

@@ -13,7 +13,8 @@ extension NamePath {
     package func path(of name: String) throws(BackendError) -> String {
         switch self {
         case .dockerTag:
-            guard let tag = try? QualifiedTag(parsing: name) else {  // what is wrong with it is said below
+            // What is wrong with the name is said below, with the form that was expected.
+            guard let tag = try? QualifiedTag(parsing: name) else {
                 throw invalid(name, "it is not of the form repository:tag")
             }
             return "\(Self.repositories)/\(tag.repository)/_manifests/tags/\(tag.tag)/current/link"
@@ -24,8 +25,12 @@ extension NamePath {
             return "\(Self.blobs)/sha256/\(digest.hex.prefix(2))/\(digest.hex)/data"
         case .identity:
             let segments = name.split(separator: "/", omittingEmptySubsequences: false)
-            guard segments.allSatisfy(Self.isSafe) else {
-                throw invalid(name, "a segment of it is empty, climbs, or holds control characters")
+            // Backends keep files of their own under hidden names.
+            guard segments.allSatisfy(Self.isSafe), !name.hasPrefix(".") else {
+                throw invalid(
+                    name,
+                    "it is hidden, or a segment is empty, climbs, or holds control characters"
+                )
             }
             return name
         }

@@ -27,7 +27,7 @@ package struct TestfsBackend: Backend {
     package func stat(_ name: String, namespace: Namespace) async throws -> BackendObject? {
         let request = ClientRequest(.head, try url(of: name), timeout: .seconds(30))
         do {
-            let response = try await translating("stat \(name)") { try await http.send(request) }
+            let response = try await send(request, "stat \(name)")
             // Go writes the header as `Size`; names of fields have no case.
             let size = HTTPField.Name("Size").flatMap { response.headers[$0] }
             guard let bytes = size.flatMap({ Int($0) }), bytes >= 0 else {
@@ -49,13 +49,15 @@ package struct TestfsBackend: Backend {
     ) async throws {
         let request = ClientRequest(.get, try url(of: name), timeout: .hours(24), isBulk: true)
         let what = "read \(name)"
-        let response = try await translating(what) { try await http.send(request) }
+        let response = try await send(request, what)
         var count = 0
-        try await translating(what) {
+        do {
             for try await part in response.body {
                 count += part.readableBytes
                 try await write(part)
             }
+        } catch let error as HTTPClientError {
+            throw failure(error, what)
         }
         guard let announced = response.contentLength, announced != count else { return }
         throw BackendError(
@@ -82,8 +84,9 @@ package struct TestfsBackend: Backend {
             timeout: .minutes(15),
             retry: .idempotent  // the same bytes to the same name
         )
-        _ = try await translating("write \(name)") {
-            try await http.collect(request, upTo: 1 << 16)
+        do { _ = try await http.collect(request, upTo: 1 << 16) } catch let error as HTTPClientError
+        {
+            throw failure(error, "write \(name)")
         }
     }
 
@@ -94,10 +97,11 @@ package struct TestfsBackend: Backend {
         let get = ClientRequest(.get, "http://\(address)/list/\(Self.escape(path))")
         let body: ByteBuffer
         do {
-            (_, body) = try await translating(what) { try await http.collect(get, upTo: 64 << 20) }
-        } catch let error as BackendError where error.isMissingDirectory {
-            // Kraken's server answers 500 for a directory that nobody has made yet: it holds nothing.
-            return BackendListPage(names: [])
+            body = try await http.collect(get, upTo: 64 << 20).body
+        } catch let error as HTTPClientError {
+            // A directory that nobody has made yet holds nothing.
+            if error.isMissingDirectory { return BackendListPage(names: []) }
+            throw failure(error, what)
         }
         do {
             let paths = try JSON(parsing: body.readableBytesView).array ?? []
@@ -129,30 +133,32 @@ package struct TestfsBackend: Backend {
         path.split(separator: "/").map { PercentCoding.encode($0) }.joined(separator: "/")
     }
 
-    private func translating<Value>(
-        _ what: String,
-        _ body: () async throws -> Value
-    ) async throws -> Value {
-        do { return try await body() } catch let error as HTTPClientError {
-            let code: BackendError.Code =
-                switch error {
-                case .status(404, _, _): .notFound
-                case .status, .network, .timeout: error.isTransient ? .unavailable : .failed
-                case .bodyTooLarge, .invalidURL: .failed
-                }
-            throw BackendError(
-                code,
-                what: "\(what) in \(name)",
-                why: error.description,
-                remedy: code == .notFound ? "" : "check that the testfs server runs"
-            )
+    private func send(_ request: ClientRequest, _ what: String) async throws -> ClientResponse {
+        do { return try await http.send(request) } catch let error as HTTPClientError {
+            throw failure(error, what)
         }
+    }
+
+    private func failure(_ error: HTTPClientError, _ what: String) -> BackendError {
+        let code: BackendError.Code =
+            switch error {
+            case .status(404, _, _): .notFound
+            case .status, .network, .timeout: error.isTransient ? .unavailable : .failed
+            case .bodyTooLarge, .invalidURL: .failed
+            }
+        return BackendError(
+            code,
+            what: "\(what) in \(name)",
+            why: error.description,
+            remedy: code == .notFound ? "" : "check that the testfs server runs"
+        )
     }
 }
 
-extension BackendError {
-    /// Whether a testfs server said that a directory to list is not there.
+extension HTTPClientError {
+    /// Whether a testfs server said that a directory to list is not there; Kraken's server says so with 500.
     fileprivate var isMissingDirectory: Bool {
-        code == .notFound || (why.hasPrefix("status 500") && why.contains("no such file"))
+        guard case .status(let code, _, let body) = self else { return false }
+        return code == 404 || (code == 500 && body.contains("no such file"))
     }
 }

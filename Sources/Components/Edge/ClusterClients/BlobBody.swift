@@ -10,8 +10,9 @@ package import NIOCore
 package struct BlobBody: AsyncSequence, Sendable {
     package typealias Element = ByteBuffer
 
-    /// Begins the download of a range, or of the whole blob, again.
-    package typealias Fetch = @Sendable (_ range: Range<Int>?) async throws -> BlobBody
+    /// Begins the download of a range, or of the whole blob, on a host, `failing` only if there is no other.
+    typealias Fetch =
+        @Sendable (_ range: Range<Int>?, _ failing: String?) async throws -> BlobBody
 
     /// How many bytes will come; nil when the server did not tell.
     package let count: Int?
@@ -20,6 +21,7 @@ package struct BlobBody: AsyncSequence, Sendable {
 
     private let body: ClientBody
     private let what: String
+    private let address: String
     /// Bytes that come before the range asked for, because the server ignored it.
     private let skippedBytes: Int
     private var resumption: Resumption?
@@ -31,9 +33,14 @@ package struct BlobBody: AsyncSequence, Sendable {
         let fetch: Fetch
     }
 
-    /// The body of `response`, of which `range` was asked for.
-    init(_ response: ClientResponse, asked range: Range<Int>?, what: String) throws {
-        (body, self.what) = (response.body, what)
+    /// The body of `response`, of which `range` was asked for at `address`.
+    init(
+        _ response: ClientResponse,
+        asked range: Range<Int>?,
+        what: String,
+        address: String
+    ) throws {
+        (body, self.what, self.address) = (response.body, what, address)
         guard response.status.code == 206 else {
             blobBytes = response.contentLength
             skippedBytes = range?.lowerBound ?? 0
@@ -87,7 +94,8 @@ package struct BlobBody: AsyncSequence, Sendable {
             skippedBytes: skippedBytes,
             remaining: count,
             resumption: resumption,
-            what: what
+            what: what,
+            address: address
         )
     }
 
@@ -98,6 +106,7 @@ package struct BlobBody: AsyncSequence, Sendable {
         fileprivate var remaining: Int?
         fileprivate var resumption: Resumption?
         fileprivate let what: String
+        fileprivate var address: String
 
         /// The next bytes, never none; nil at the end.
         /// - Throws: ``ClusterError`` `.network` when the bytes break off and can't be had elsewhere.
@@ -145,11 +154,12 @@ package struct BlobBody: AsyncSequence, Sendable {
             guard var resumption, resumption.attemptsLeft > 0, let remaining else { throw error }
             resumption.attemptsLeft -= 1
             let rest = resumption.offset..<resumption.offset + remaining
-            let body = try await resumption.fetch(rest)
+            let body = try await resumption.fetch(rest, address)
             guard body.count == remaining else {
                 throw ClusterError.unreadable(what, "the blob's size differs between hosts")
             }
             base = body.body.makeAsyncIterator()
+            address = body.address
             skippedBytes = body.skippedBytes
             self.resumption = resumption
         }

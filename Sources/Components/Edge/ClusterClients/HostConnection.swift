@@ -48,9 +48,11 @@ struct HostConnection: Sendable {
             acceptedStatuses: statuses,
             retry: Self.retry
         )
-        return try await translating("\(method) \(path) at \(address)") {
+        do {
             let (response, body) = try await http.collect(request, upTo: answerBytesMax)
             return Answer(headers: response.headers, body: body)
+        } catch let error as HTTPClientError {
+            throw ClusterError(error, what: "\(method) \(path) at \(address)")
         }
     }
 
@@ -130,8 +132,15 @@ struct HostConnection: Sendable {
             retry: Self.retry,
             isBulk: true
         )
-        return try await translating(what) {
-            try BlobBody(try await http.send(request), asked: range, what: what)
+        do {
+            return try BlobBody(
+                try await http.send(request),
+                asked: range,
+                what: what,
+                address: address
+            )
+        } catch let error as HTTPClientError {
+            throw ClusterError(error, what: what)
         }
     }
 
@@ -149,15 +158,6 @@ struct HostConnection: Sendable {
             body: body,
             timeout: .seconds(60)
         )
-    }
-
-    private func translating<Value>(
-        _ what: String,
-        _ body: () async throws -> Value
-    ) async throws -> Value {
-        do { return try await body() } catch let error as HTTPClientError {
-            throw ClusterError(error, what: what)
-        }
     }
 }
 

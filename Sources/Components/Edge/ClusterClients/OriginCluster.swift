@@ -121,12 +121,15 @@ package struct OriginCluster: Sendable {
         range: Range<Int>? = nil
     ) async throws -> BlobBody {
         let owners = try await owners(of: digest).map(\.address)
-        let fetch: BlobBody.Fetch = { rest in
-            try await self.polling(owners, "download \(digest)") {
+        let fetch: BlobBody.Fetch = { rest, failing in
+            let others = owners.filter { $0 != failing }
+            let ordered = others + owners.filter { $0 == failing }
+            return try await self.polling(ordered, "download \(digest)") {
                 try await $0.download(digest, namespace: namespace, range: rest)
             }
         }
-        return try await fetch(range).resuming(from: range, attemptsMax: owners.count, with: fetch)
+        let body = try await fetch(range, nil)
+        return body.resuming(from: range, attemptsMax: owners.count, with: fetch)
     }
 
     /// Who the owners of `digest` are in the peer protocol; those that do not answer are left out.

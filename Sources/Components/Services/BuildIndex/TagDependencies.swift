@@ -47,12 +47,7 @@ struct TagDependencies: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (index, digest) in distinct.enumerated() {
                 if index >= Self.lookUpsMax { try await group.next() }
-                group.addTask { [origins] in
-                    let size = try await answered {
-                        try await origins.stat(digest, namespace: namespace)
-                    }
-                    guard size != nil else { throw missing(digest, of: tag) }
-                }
+                group.addTask { try await look(for: digest, of: tag, namespace) }
             }
             try await group.waitForAll()
         }
@@ -64,13 +59,12 @@ struct TagDependencies: Sendable {
     /// out, because no registry need have them.
     private func references(of digest: Digest, tag: QualifiedTag) async throws -> [Digest] {
         let namespace = try Namespace(tag.description)
-        let bytes = try await answered {
-            do {
-                let body = try await origins.download(digest, namespace: namespace)
-                return Array(try await body.collect(upTo: manifestBytesMax).readableBytesView)
-            } catch let error as ClusterError where error.code == .notFound {
-                throw missing(digest, of: tag)
-            }
+        let bytes: [UInt8]
+        do {
+            let body = try await origins.download(digest, namespace: namespace)
+            bytes = Array(try await body.collect(upTo: manifestBytesMax).readableBytesView)
+        } catch let error as ClusterError {
+            throw error.code == .notFound ? missing(digest, of: tag) : unanswered(error)
         }
         guard Digest(bytes: Array(SHA256.hash(data: bytes))) == digest else {
             throw HTTPProblem.internalError(
@@ -92,12 +86,22 @@ struct TagDependencies: Sendable {
             .asText
     }
 
-    private func answered<Value>(_ ask: () async throws -> Value) async throws -> Value {
-        do { return try await ask() } catch let error as ClusterError {
-            throw HTTPProblem.unavailable(
-                "cannot upload tag, the origins give no answer: \(error)",
-                retryAfter: .seconds(1)
-            ).asText
-        }
+    private func unanswered(_ error: ClusterError) -> HTTPProblem {
+        HTTPProblem.unavailable(
+            "cannot upload tag, the origins give no answer: \(error)",
+            retryAfter: .seconds(1)
+        ).asText
+    }
+
+    private func look(
+        for digest: Digest,
+        of tag: QualifiedTag,
+        _ namespace: Namespace
+    ) async throws {
+        do {
+            guard try await origins.stat(digest, namespace: namespace) != nil else {
+                throw missing(digest, of: tag)
+            }
+        } catch let error as ClusterError { throw unanswered(error) }
     }
 }

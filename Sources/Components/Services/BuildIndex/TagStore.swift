@@ -143,7 +143,8 @@ actor TagStore {
                 retryAfter: .seconds(30)
             )
         }
-        locks[oldest] = []  // nobody holds it: that was asked for above, and nothing has suspended since
+        // Nobody holds it: that was asked for above, and nothing has suspended since.
+        locks[oldest] = []
         defer { unlock(oldest) }
         records[oldest] = nil
         try await pool.run { [files] in try files.remove(oldest) }

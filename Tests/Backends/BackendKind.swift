@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Backends
+import ClusterConfiguration
+import Content
+import Files
+import Foundation
+import HTTPKit
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+import Telemetry
+import TestfsService
+
+/// The backends that pass the contract suite, each over the real thing.
+enum BackendKind: String, CaseIterable, Sendable {
+    case file, testfs
+
+    /// Runs `body` with an empty backend.
+    func withBackend(_ namePath: NamePath, _ body: (any Backend) async throws -> Void) async throws
+    {
+        switch self {
+        case .file:
+            let folder = try TemporaryFolder()
+            let root = folder.path + "/made/on/demand"
+            try await body(FileBackend(root: root, namePath: namePath, pool: .singleton))
+        case .testfs:
+            try await withTestfs { address, http in
+                for root in ["", "some/root"] {
+                    try await body(
+                        TestfsBackend(address: address, root: root, namePath: namePath, http: http)
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// Runs `body` beside a real testfs server.
+func withTestfs(_ body: (String, HTTPClient) async throws -> Void) async throws {
+    let http = testClient
+    let (addresses, ready) = AsyncStream.makeStream(of: String.self)
+    var log = Logger(label: "test")
+    log.logLevel = .critical
+    let component = TestfsComponent(
+        configuration: TestfsConfiguration(port: 0),
+        environment: ComponentEnvironment(
+            id: "testfs-0",
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            pool: .singleton,
+            httpClient: http,
+            log: log,
+            events: EventLog(component: "testfs-0"),
+            counters: Counters(kind: .testfs),
+            onReady: { ready.yield($0["http"] ?? "") }
+        )
+    )
+    let running = Task { try await component.run() }
+    defer { running.cancel() }
+    for await address in addresses {
+        try await body(address, http)
+        break
+    }
+    running.cancel()
+    try await running.value
+}
+
+/// A folder of its own for one test, removed at the end.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "backends-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// One client for all tests of this process, which is never shut down.
+let testClient = HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton, pool: .singleton)
+
+let anyNamespace = Namespace.proxyUploads
+
+extension Backend {
+    func put(_ name: String, _ text: String) async throws {
+        try await upload(name, namespace: anyNamespace, from: .bytes(ByteBuffer(string: text)))
+    }
+
+    func bytes(_ name: String) async throws -> [UInt8] {
+        var whole = ByteBuffer()
+        try await download(name, namespace: anyNamespace) { part in
+            var part = part
+            whole.writeBuffer(&part)
+        }
+        return Array(whole.readableBytesView)
+    }
+
+    func text(_ name: String) async throws -> String {
+        String(decoding: try await bytes(name), as: UTF8.self)
+    }
+}
