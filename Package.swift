@@ -145,7 +145,7 @@ let edgeTargets: [Target] = [
     module(
         "ClusterConfiguration",
         at: "Components/Edge/Configuration",
-        ["Primitives", "Content", yams]
+        ["Primitives", "Content", "SwarmCore", yams]
     ),
     edge(
         "HTTPKit",
@@ -194,7 +194,7 @@ let edgeTargets: [Target] = [
     tests("Files", ["Files", "Primitives", nioCore, nioPosix]),
     tests("CChecksum", ["CChecksum", "Primitives"]),
     tests("Telemetry", ["Telemetry", "Content", "Primitives", coreMetrics]),
-    tests("ClusterConfiguration", ["ClusterConfiguration", "Primitives"]),
+    tests("ClusterConfiguration", ["ClusterConfiguration", "SwarmCore", "Primitives"]),
     tests(
         "HTTPKit",
         [

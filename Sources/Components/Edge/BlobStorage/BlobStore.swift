@@ -16,7 +16,8 @@ package final class BlobStore: Sendable {
     /// How the store was set up.
     package let configuration: BlobStoreConfiguration
     let layout: DiskLayout
-    let pool: BlockingPool
+    /// Where its blocking calls run.
+    package let pool: BlockingPool
     let clock: @Sendable () -> Int64
     let diskUsage: @Sendable (String) throws -> DiskUsage
     let log: Logger

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Primitives
+package import SwarmCore
 
 /// An origin's settings.
 /// - Source: uber/kraken origin/cmd/config.go; the defaults are its, but where a comment says otherwise.
@@ -56,6 +57,8 @@ package struct OriginConfiguration: Hashable, Sendable {
     package var refreshBytesMax: ByteCount?
     /// How long a failure to fetch a blob from a backend is remembered.
     package var refreshErrorTimeToLive = Duration.seconds(15)
+    /// The rules of its swarms (`scheduler`).
+    package var swarm = SwarmPolicy()
     /// What it sends to peers at most; nil: as fast as they read.
     package var egress: ByteRate?
     /// What it receives from peers at most; origins receive nothing from them.

@@ -41,6 +41,7 @@ final class OriginSeeder: Sendable {
                 host: configuration.peerHost,
                 port: configuration.peerPort,
                 role: .origin,
+                policy: configuration.swarm,
                 limits: configuration.limits,
                 egress: configuration.egress,
                 ingress: configuration.ingress,

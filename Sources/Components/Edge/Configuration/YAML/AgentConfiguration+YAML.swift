@@ -31,11 +31,7 @@ extension AgentConfiguration {
         self.init(dataDirectory: root, trackers: trackers, buildIndexes: buildIndexes)
         self.cleanup = cleanup
         peerIDFactory = try table.take("peer_id_factory")?.choice() ?? peerIDFactory
-        if var scheduler = try table.table("scheduler") {
-            let bandwidth = try scheduler.bandwidth()
-            (egress, ingress) = (bandwidth.egress, bandwidth.ingress)
-            try scheduler.finish(ignoring: SchedulerKeys.all)
-        }
+        (egress, ingress) = try table.scheduler("scheduler", &swarm)
         try table.finish(ignoring: KrakenKeys.operations + Self.withoutEffect)
     }
 

@@ -23,11 +23,7 @@ extension OriginConfiguration {
         peerIDFactory = try table.take("peer_id_factory")?.choice() ?? peerIDFactory
         try readRing(&table)
         try readBlobServer(&table)
-        if var scheduler = try table.table("scheduler") {
-            let bandwidth = try scheduler.bandwidth()
-            (egress, ingress) = (bandwidth.egress, bandwidth.ingress)
-            try scheduler.finish(ignoring: SchedulerKeys.all)
-        }
+        (egress, ingress) = try table.scheduler("scheduler", &swarm)
         try table.finish(ignoring: KrakenKeys.operations + ["network_event", "localdb"])
     }
 
