@@ -98,6 +98,11 @@ package struct HTTPClient: Sendable {
         response: ClientResponse, body: ByteBuffer
     ) {
         let response = try await send(request)
+        if request.method == .head {
+            // Its Content-Length is that of a body which does not come.
+            for try await _ in response.body {}
+            return (response, ByteBuffer())
+        }
         return (response, try await response.collect(upTo: bytesMax))
     }
 
