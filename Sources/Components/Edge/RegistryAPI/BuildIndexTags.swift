@@ -19,40 +19,36 @@ package struct BuildIndexTags: TagSource {
     }
 
     package func digest(of tag: QualifiedTag) async throws -> Digest? {
-        try await translating("look up \(tag)") { try await buildIndexes.digest(of: tag) }
+        do {
+            return try await buildIndexes.digest(of: tag)
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: "look up \(tag)", whom: "build-index")
+        }
     }
 
     package func tags(
         of repository: RepositoryName,
         page: PageRequest
     ) async throws -> NamePage? {
-        let names = try await collect("list the tags of \(repository)") { offset in
-            try await buildIndexes.tags(of: repository, limit: Self.pageLength, offset: offset)
-        }
+        let names = try await names(of: repository)
         return names.isEmpty ? nil : NamePage(of: names, page: page)
     }
 
     package func repositories(page: PageRequest) async throws -> NamePage {
-        let names = try await collect("list all repositories") { offset in
-            try await buildIndexes.list(limit: Self.pageLength, offset: offset)
-        }
-        let repositories = names.compactMap { name in
+        let repositories = try await names(of: nil).compactMap { name in
             name.lastIndex(of: ":").map { String(name[..<$0]) }
         }
         return NamePage(of: repositories, page: page)
     }
 
-    /// All names on the pages that `fetch` answers with.
+    /// All tags of `repository`; of all repositories, as `repository:tag`, when it is nil.
     ///
     /// Build-indexes page by an opaque offset in no particular order; clients want lexical order, so all are read.
-    private func collect(
-        _ what: String,
-        _ fetch: (_ offset: String?) async throws -> TagPage
-    ) async throws -> [String] {
+    private func names(of repository: RepositoryName?) async throws -> [String] {
         var names: [String] = []
         var offset: String?
         repeat {
-            let page = try await translating(what) { try await fetch(offset) }
+            let page = try await page(of: repository, from: offset)
             names += page.names
             guard names.count <= limits.listedTagsMax else {
                 throw RegistryError.unavailable("there are more names than can be listed")
@@ -64,11 +60,19 @@ package struct BuildIndexTags: TagSource {
         return names
     }
 
-    private func translating<Value>(
-        _ what: String,
-        _ body: () async throws -> Value
-    ) async throws -> Value {
-        do { return try await body() } catch let error as ClusterError {
+    private func page(of repository: RepositoryName?, from offset: String?) async throws -> TagPage
+    {
+        do {
+            guard let repository else {
+                return try await buildIndexes.list(limit: Self.pageLength, offset: offset)
+            }
+            return try await buildIndexes.tags(
+                of: repository,
+                limit: Self.pageLength,
+                offset: offset
+            )
+        } catch let error as ClusterError {
+            let what = "list the tags of \(repository?.name ?? "all repositories")"
             throw RegistryError(error, what: what, whom: "build-index")
         }
     }

@@ -52,8 +52,11 @@ struct ProxyBlobs: BlobSource, BlobSink {
 
     func blob(_ digest: Digest, in repository: RepositoryName) async throws -> BlobContent? {
         let namespace = Namespace(repository)
-        let size = try await translating("look for \(digest)") {
-            try await origins.stat(digest, namespace: namespace)
+        let size: ByteCount?
+        do {
+            size = try await origins.stat(digest, namespace: namespace)
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: "look for \(digest)", whom: "origin")
         }
         guard let bytes = size?.bytes else { return nil }
         return BlobContent(
@@ -71,8 +74,12 @@ struct ProxyBlobs: BlobSource, BlobSink {
         of bytes: Int
     ) async throws -> any AsyncSequence<ByteBuffer, any Error> & Sendable {
         let isWhole = range == 0..<bytes
-        let body = try await translating("read \(digest)") {
-            try await origins.download(digest, namespace: namespace, range: isWhole ? nil : range)
+        let body: BlobBody
+        do {
+            let part = isWhole ? nil : range
+            body = try await origins.download(digest, namespace: namespace, range: part)
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: "read \(digest)", whom: "origin")
         }
         counters.blobsDownloaded.add()
         notePull(digest, namespace, bytes: range.count)
@@ -144,24 +151,15 @@ struct ProxyBlobs: BlobSource, BlobSink {
         as digest: Digest,
         in repository: RepositoryName
     ) async throws {
-        try await translating("store the manifest \(digest)") {
-            try await origins.upload(
-                digest,
-                namespace: Namespace(repository),
-                from: .bytes(ByteBuffer(bytes: bytes))
-            )
+        let namespace = Namespace(repository)
+        let source = UploadSource.bytes(ByteBuffer(bytes: bytes))
+        do {
+            try await origins.upload(digest, namespace: namespace, from: source)
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: "store the manifest \(digest)", whom: "origin")
         }
         manifests.insert(bytes, as: digest)
         counters.manifestsPut.add()
         counters.bytesUploaded.add(bytes.count)
-    }
-
-    private func translating<Value>(
-        _ what: String,
-        _ body: () async throws -> Value
-    ) async throws -> Value {
-        do { return try await body() } catch let error as ClusterError {
-            throw RegistryError(error, what: what, whom: "origin")
-        }
     }
 }
