@@ -50,31 +50,21 @@ struct ClusterPlan: Sendable {
     /// - Throws: ``Failure`` naming the component and the port that cannot be had.
     init(options: ClusterOptions, dataDirectory: String) throws(Failure) {
         var components: [PlannedComponent] = []
-        var reservations: [PortReservation] = []
+        var ports = PortPlan(options: options)
         for kind in ComponentKind.startOrder {
             for index in 0..<options.count(kind) {
-                var sockets: [String: Endpoint] = [:]
-                for name in kind.socketNames {
-                    let id = "\(kind.rawValue)-\(index)"
-                    let port =
-                        options.usesEphemeralPorts
-                        ? 0 : kind.port(name, index: index, base: options.basePort)
-                    let reservation = try Self.reserve(options.host, port, name, of: id)
-                    sockets[name] = reservation.endpoint
-                    reservations.append(reservation)
-                }
                 components.append(
                     PlannedComponent(
                         kind: kind,
                         index: index,
-                        sockets: sockets,
+                        sockets: try ports.reserve(kind, index),
                         directory: "\(dataDirectory)/\(kind.rawValue)-\(index)"
                     )
                 )
             }
         }
         (self.options, self.components) = (options, components)
-        self.reservations = reservations
+        reservations = try ports.reservations()
     }
 
     /// The components of `kind`.
@@ -86,31 +76,66 @@ struct ClusterPlan: Sendable {
     func addresses(_ kind: ComponentKind, _ name: String) -> [String] {
         components(kind).map { $0.address(name) }
     }
+}
 
-    private static func reserve(
-        _ host: String,
-        _ port: Int,
-        _ name: String,
-        of id: String
-    ) throws(Failure) -> PortReservation {
-        guard (0...65535).contains(port) else {
-            throw Failure(
-                "\(id) cannot listen",
-                why: "its \(name) port would be \(port), and ports end at 65535",
-                remedy: "choose a lower --base-port, fewer components, or --ephemeral-ports"
-            )
+/// Reserves the ports of a cluster, and remembers which could not be had.
+private struct PortPlan {
+    private let options: ClusterOptions
+    private var reserved: [PortReservation] = []
+    private var taken: [(id: String, name: String, endpoint: Endpoint)] = []
+    /// How many ports in use are named in a message.
+    private static let namedMax = 8
+
+    init(options: ClusterOptions) { self.options = options }
+
+    /// The sockets of the `index`-th component of `kind`.
+    /// - Throws: ``Failure`` when a port cannot be had for another reason than that somebody has it.
+    mutating func reserve(_ kind: ComponentKind, _ index: Int) throws(Failure) -> [String: Endpoint]
+    {
+        let id = "\(kind.rawValue)-\(index)"
+        var sockets: [String: Endpoint] = [:]
+        for name in kind.socketNames {
+            let port =
+                options.usesEphemeralPorts
+                ? 0 : kind.port(name, index: index, base: options.basePort)
+            guard (0...65535).contains(port) else {
+                throw Failure(
+                    "\(id) cannot listen",
+                    why: "its \(name) port would be \(port), and ports end at 65535",
+                    remedy: "choose a lower --base-port, fewer components, or --ephemeral-ports"
+                )
+            }
+            let endpoint = Endpoint(host: options.host, port: port)
+            do {
+                let reservation = try PortReservation(endpoint)
+                reserved.append(reservation)
+                sockets[name] = reservation.endpoint
+            } catch {
+                guard error.isInUse else {
+                    throw Failure(
+                        "\(id) cannot have its \(name) port",
+                        why: "\(endpoint): \(error.why)",
+                        remedy: "check --host"
+                    )
+                }
+                taken.append((id, name, endpoint))
+            }
         }
-        do {
-            return try PortReservation(Endpoint(host: host, port: port))
-        } catch {
-            let remedy =
-                error.isInUse
-                ? "stop what listens there, choose another --base-port, or use --ephemeral-ports"
-                : "check --host"
-            let why =
-                error.isInUse
-                ? "port \(port) on \(host) is in use" : "\(host):\(port): \(error.why)"
-            throw Failure("\(id) cannot have its \(name) port", why: why, remedy: remedy)
+        return sockets
+    }
+
+    /// What keeps the ports ours.
+    /// - Throws: ``Failure`` naming the components whose ports somebody else has.
+    func reservations() throws(Failure) -> [PortReservation] {
+        guard !taken.isEmpty else { return reserved }
+        var rows = taken.prefix(Self.namedMax).map { id, name, endpoint in
+            "\(id) (\(name)): port \(endpoint.port) on \(endpoint.host) is in use"
         }
+        if taken.count > rows.count { rows.append("and \(taken.count - rows.count) more") }
+        throw Failure(
+            "cannot start",
+            why: rows.joined(separator: "\n  "),
+            remedy: "stop what listens there, choose another --base-port, or use --ephemeral-ports"
+        )
     }
 }

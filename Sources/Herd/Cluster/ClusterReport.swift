@@ -119,9 +119,18 @@ enum EventLine {
             let shown = ["reference", "tag", "repository", "namespace", "backend", "destination"]
             parts += shown.compactMap { detail[$0] }
         }
-        if let blob = event.blob { parts.append(String(blob.description.prefix(19))) }
+        if let blob = event.blob {
+            parts.append(String(blob.description.prefix(19)))
+        } else if let torrent = event.torrent {
+            parts.append("swarm \(torrent.description.prefix(12))")
+        }
         if let bytes = event.bytes { parts.append(ByteCount(bytes).description) }
         if let took = event.tookMilliseconds { parts.append("in \(took) ms") }
+        if let bytes = event.bytes, bytes > 0, let text = event.detail?["bytes_from_agents"],
+            let fromAgents = Int(text)
+        {
+            parts.append("\(100 * fromAgents / bytes)% from agents")
+        }
         if let reason = event.reason { parts.append("(\(reason))") }
         if let error = event.detail?["error"] { parts.append("(\(error))") }
         return parts.joined(separator: "  ")

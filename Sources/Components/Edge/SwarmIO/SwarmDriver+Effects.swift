@@ -61,7 +61,7 @@ extension SwarmDriver {
     // MARK: - Notes
 
     private func take(_ note: SwarmNote) {
-        meters.take(note, localPeer: scheduler.localPeer)
+        meters.take(note, localPeer: scheduler.localPeer, completion: completion(note))
         switch note {
         case .receivePiece(let hash, _, _, let bytes, _, let fromOrigin):
             if fromOrigin {
@@ -89,6 +89,18 @@ extension SwarmDriver {
             )
         default: break
         }
+    }
+
+    private func completion(_ note: SwarmNote) -> SwarmMeters.Completion? {
+        guard case .torrentComplete(let infoHash) = note, let swarm = swarms[infoHash] else {
+            return nil
+        }
+        return SwarmMeters.Completion(
+            blob: swarm.digest,
+            bytes: swarm.layout.blobBytes,
+            bytesFromAgents: swarm.bytesFromAgents,
+            took: swarm.openedAt.duration(to: Self.now)
+        )
     }
 
     private func logCompletion(_ infoHash: InfoHash) {

@@ -60,10 +60,23 @@ struct SwarmMeters: Sendable {
 
     // MARK: - Notes
 
-    func take(_ note: SwarmNote, localPeer: PeerID) {
+    /// What a finished download was.
+    struct Completion {
+        let blob: Digest
+        let bytes: Int
+        let bytesFromAgents: Int
+        let took: Duration
+    }
+
+    func take(_ note: SwarmNote, localPeer: PeerID, completion: Completion? = nil) {
         count(note)
         guard var event = event(for: note) else { return }
         event.localPeer = localPeer
+        if let completion {
+            (event.blob, event.bytes) = (completion.blob, completion.bytes)
+            event.tookMilliseconds = completion.took.milliseconds
+            event.detail = ["bytes_from_agents": "\(completion.bytesFromAgents)"]
+        }
         events.record(event)
     }
 
