@@ -23,6 +23,8 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
     let style: Style
     let uploadsMax: Int
     let state = Mutex(State())
+    /// One element for each body that broke off.
+    let breaks = AsyncStream.makeStream(of: Void.self)
 
     init(style: Style = .buffers, uploadsMax: Int = 64) {
         (self.style, self.uploadsMax) = (style, uploadsMax)
@@ -147,7 +149,12 @@ final class MemoryUpload: BlobUpload {
         if let start, start != bytesReceived {
             throw RegistryError.rangeInvalid(bytesReceived: bytesReceived)
         }
-        for try await buffer in body { bytes.withLock { $0 += buffer.readableBytesView } }
+        do {
+            for try await buffer in body { bytes.withLock { $0 += buffer.readableBytesView } }
+        } catch {
+            registry.breaks.continuation.yield()
+            throw error
+        }
         return bytesReceived
     }
 

@@ -2,6 +2,8 @@
 
 import Content
 import HTTPTypes
+import NIOCore
+import NIOPosix
 import Primitives
 import RegistryAPI
 import Synchronization
@@ -104,6 +106,29 @@ import Testing
                 Array(bytes[10...]),
                 headers: ["Content-Range": "10-\(bytes.count - 1)"]
             )
+            #expect(put.status == 201)
+            #expect(registry.memory.bytes(of: digest) == bytes)
+        }
+    }
+
+    @Test("keeps what came before a client broke off, to go on from there", .timeLimit(.minutes(1)))
+    func resumed() async throws {
+        try await RegistryHarness.run { [bytes, digest] registry in
+            let start = try await registry.send(.post, "/v2/a/blobs/uploads/")
+            let location = try #require(start["Location"])
+            let client = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(host: "127.0.0.1", port: registry.port).get()
+            let head = "PATCH \(location) HTTP/1.1\r\nHost: x\r\nContent-Length: 15\r\n\r\n"
+            try await client.writeAndFlush(ByteBuffer(string: head + "hello"))
+            try await client.close()
+            var breaks = registry.memory.breaks.stream.makeAsyncIterator()
+            await breaks.next()
+
+            let status = try await registry.send(.get, location)
+            #expect(status.status == 204)
+            #expect(status["Range"] == "0-4")
+            let rest = Array(bytes[5...])
+            let put = try await registry.send(.put, location + "?digest=\(digest)", rest)
             #expect(put.status == 201)
             #expect(registry.memory.bytes(of: digest) == bytes)
         }

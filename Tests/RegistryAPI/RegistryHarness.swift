@@ -15,7 +15,8 @@ import Testing
 /// A registry over memory, on a free port of the loopback.
 struct RegistryHarness: Sendable {
     let memory: MemoryRegistry
-    private let base: String
+    let port: Int
+    private var base: String { "http://127.0.0.1:\(port)" }
     private let client: HTTPClient
 
     /// What came back.
@@ -68,7 +69,7 @@ struct RegistryHarness: Sendable {
         let port = try #require(await iterator.next())
         let harness = RegistryHarness(
             memory: memory,
-            base: "http://127.0.0.1:\(port)",
+            port: port,
             client: client
         )
         do { try await body(harness) } catch {
