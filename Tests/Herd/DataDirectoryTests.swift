@@ -15,7 +15,8 @@ final class Scratch {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: path) }  // what stays is the system's to clean
+    // What cannot be removed is the system's to clean up.
+    deinit { try? FileManager.default.removeItem(atPath: path) }
 
     func write(_ name: String, _ text: String = "x") throws {
         let url = URL(filePath: "\(path)/\(name)")

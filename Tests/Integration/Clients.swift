@@ -29,7 +29,12 @@ enum Clients {
         from registry: String,
         into folder: URL
     ) async throws -> CommandResult {
-        try await Command(
+        // skopeo makes the folder itself, but not those above it.
+        try FileManager.default.createDirectory(
+            at: folder.deletingLastPathComponent(),
+            withIntermediateDirectories: true
+        )
+        return try await Command(
             "skopeo",
             [
                 "copy", "-q", "--preserve-digests", "--src-tls-verify=false",

@@ -48,7 +48,7 @@ struct Command: Sendable {
         process.arguments = words
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         for url in [output, errors] where !FileManager.default.fileExists(atPath: url.path) {
-            FileManager.default.createFile(atPath: url.path, contents: nil)
+            _ = FileManager.default.createFile(atPath: url.path, contents: nil)
         }
         process.standardInput = FileHandle.nullDevice
         let outHandle = try FileHandle(forWritingTo: output)
@@ -64,8 +64,7 @@ struct Command: Sendable {
 
 /// A program that runs beside the test.
 final class RunningProcess: Sendable {
-    // SAFETY: `process` is launched once and afterwards only read or signalled, which Foundation allows from any thread.
-    nonisolated(unsafe) private let process: Process
+    private let process: Process
     private let name: String
     private let state = Mutex(State())
 

@@ -53,7 +53,8 @@ extension IntegrationTests {
                 )
             }
             #expect(try await herd.stop() == 0)
-            #expect(try Leftovers.find(in: herd.dataDirectory) == [])
+            let leftovers = try Leftovers.find(in: herd.dataDirectory)
+            #expect(leftovers == [])
         }
 
         /// Pushes and pulls while a timer of random length runs out; answers whether the push was acknowledged.

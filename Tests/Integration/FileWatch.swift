@@ -11,7 +11,7 @@ enum FileWatch {
         within deadline: Duration,
         unless stop: @escaping @Sendable () -> Bool
     ) async throws -> Data? {
-        let watch = inotify_init1(Int32(IN_CLOEXEC.rawValue))
+        let watch = inotify_init1(Int32(IN_CLOEXEC))
         guard watch >= 0 else { throw CommandFailure(description: "inotify: errno \(errno)") }
         defer { close(watch) }
         let mask = UInt32(IN_MOVED_TO | IN_CLOSE_WRITE | IN_CREATE)

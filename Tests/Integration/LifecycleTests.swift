@@ -24,7 +24,8 @@ extension IntegrationTests {
                     atPath: folder.url.appending(path: "ready.json").path
                 )
             )
-            #expect(try Leftovers.find(in: herd.dataDirectory) == [])
+            let leftovers = try Leftovers.find(in: herd.dataDirectory)
+            #expect(leftovers == [])
         }
 
         @Test("SIGINT does the same", .timeLimit(.minutes(3)))

@@ -44,10 +44,13 @@ extension IntegrationTests {
             let push = try await Clients.push(image, to: herd.proxyRegistry, as: "demo/podman:v1")
             #expect(push.status == 0, "\(push.errors)")
             let agent = try #require(herd.agentRegistries.first)
-            let root = [
+            // podman refuses a runroot of more than 50 characters, wherever TMPDIR is.
+            let runRoot = "/tmp/\(UUID().uuidString.prefix(13))"
+            defer { removeTree(runRoot) }
+            let roots = [
                 "--storage-driver", "vfs", "--root", folder.url.appending(path: "root").path,
+                "--runroot", runRoot,
             ]
-            let roots = root + ["--runroot", folder.url.appending(path: "run").path]
             let pull = try await Command(
                 "podman",
                 roots + ["pull", "-q", "--tls-verify=false", "\(agent)/demo/podman:v1"]
@@ -90,6 +93,11 @@ extension IntegrationTests {
                 try JSONSerialization.jsonObject(with: Data(status.output.utf8))
             }
             #expect(try await herd.stop() == 0)
+        }
+
+        /// Removes what podman left; what it still holds is the system's to clean up.
+        private func removeTree(_ path: String) {
+            try? FileManager.default.removeItem(atPath: path)
         }
 
         /// The share of all downloaded bytes that agents got from agents.
