@@ -152,23 +152,34 @@ actor TagWriteBack {
     }
 
     private func execute(_ tag: QualifiedTag) async {
-        var failure: (any Error)?
-        do { try await write(tag) } catch { failure = error }
+        let outcome: Result<ClusterEvent?, any Error>
+        do { outcome = .success(try await write(tag)) } catch { outcome = .failure(error) }
         runningCount -= 1
-        finish(tag, failure)
+        switch outcome {
+        case .success(let event):
+            finish(tag)
+            // Last, so that whoever hears of it finds the queue without it.
+            if let event { events.record(event) }
+        case .failure(let error): retry(tag, after: error)
+        }
         signal.yield()
     }
 
-    private func finish(_ tag: QualifiedTag, _ failure: (any Error)?) {
+    private func finish(_ tag: QualifiedTag) {
         guard var work = tasks[tag] else { return }
-        guard let failure else {
-            doneCount += 1
-            work.isRunning = false
-            work.failureCount = 0
-            tasks[tag] = work.isRepeated ? work : nil
-            tasks[tag]?.isRepeated = false
+        doneCount += 1
+        guard work.isRepeated else {
+            tasks[tag] = nil
             return
         }
+        work.isRunning = false
+        work.isRepeated = false
+        work.failureCount = 0
+        tasks[tag] = work
+    }
+
+    private func retry(_ tag: QualifiedTag, after failure: any Error) {
+        guard var work = tasks[tag] else { return }
         work.isRunning = false
         work.failureCount += 1
         work.lastError = "\(failure)"
@@ -185,22 +196,27 @@ actor TagWriteBack {
         )
     }
 
-    private func write(_ tag: QualifiedTag) async throws {
-        guard let record = await store.record(of: tag), let owed = record.writeBack else { return }
+    /// Makes the backend say what the store says of `tag`; answers what to tell about it.
+    private func write(_ tag: QualifiedTag) async throws -> ClusterEvent? {
+        guard let record = await store.record(of: tag) else { return nil }
+        // A run that came just before wrote this value, too.
+        guard let owed = record.writeBack else { return done(tag, record.digest, "it was there") }
+        var reason: String?
         if case .neighbour(let replaced) = owed.origin {
             let current = try await backend.digest(of: tag)
             if let current, current != record.digest, current != replaced {
                 // Somebody else's put came later and is in the backend already: it stays.
                 try await store.adopt(current, for: tag, insteadOf: record)
-                return
+                return done(tag, current, "a newer put is there")
             }
-            if current == record.digest {
-                try await store.markWrittenBack(tag, record.digest)
-                return
-            }
+            if current == record.digest { reason = "it was there" }
         }
-        try await backend.write(record.digest, for: tag)
+        if reason == nil { try await backend.write(record.digest, for: tag) }
         try await store.markWrittenBack(tag, record.digest)
-        events.record(ClusterEvent(.writeBackDone, blob: record.digest, detail: ["tag": "\(tag)"]))
+        return done(tag, record.digest, reason)
+    }
+
+    private func done(_ tag: QualifiedTag, _ digest: Digest, _ reason: String?) -> ClusterEvent {
+        ClusterEvent(.writeBackDone, blob: digest, reason: reason, detail: ["tag": "\(tag)"])
     }
 }
