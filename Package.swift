@@ -139,7 +139,8 @@ let coreTargets: [Target] = [
 
 let edgeTargets: [Target] = [
     .target(name: "CChecksum", path: "Sources/Components/Edge/CChecksum"),
-    edge("Files", ["Primitives", nioCore, nioPosix]),
+    .target(name: "CFiles", path: "Sources/Components/Edge/CFiles"),
+    edge("Files", ["Primitives", "CFiles", nioCore, nioPosix]),
     edge("Telemetry", ["Primitives", "Content", deque, logging, metrics, coreMetrics]),
     // Not "ClusterConfiguration": a package that Hummingbird brings has a target of that name.
     module(

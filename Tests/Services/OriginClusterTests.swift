@@ -72,8 +72,8 @@ import Testing
 
     @Test("takes uploads while another owner is down, and stops counting on it")
     func survivesLoss() async throws {
-        let port = try await TrackerWorld.closedPort()
-        let own = try await TrackerWorld.closedPort()
+        let port = try await OriginUnderTest.freePort()
+        let own = try await OriginUnderTest.freePort()
         try await withTemporaryFolder { root in
             try await OriginUnderTest.with(root) { configuration in
                 configuration.port = own

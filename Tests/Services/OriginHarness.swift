@@ -6,6 +6,7 @@ import Content
 import HTTPKit
 import HTTPTypes
 import NIOCore
+import NIOPosix
 import OriginService
 import Primitives
 import Telemetry
@@ -98,8 +99,26 @@ struct OriginUnderTest: Sendable {
         body: @escaping ([OriginUnderTest]) async throws -> Value
     ) async throws -> Value {
         var ports: [Int] = []
-        for _ in 0..<count { ports.append(try await TrackerWorld.closedPort()) }
+        for _ in 0..<count { ports.append(try await freePort()) }
         return try await cluster(ports: ports, from: 0, [], root, configure, body)
+    }
+
+    /// A port that nobody uses. Below those that the system gives to outgoing connections, so that none of these takes it
+    /// before the origin does.
+    static func freePort() async throws -> Int {
+        while true {
+            let port = Int.random(in: 10_000..<32_768)
+            do {
+                let channel = try await ServerBootstrap(
+                    group: MultiThreadedEventLoopGroup.singleton
+                )
+                .bind(host: "127.0.0.1", port: port).get()
+                try await channel.close()
+                return port
+            } catch is IOError {
+                continue
+            }
+        }
     }
 
     private static func cluster<Value: Sendable>(

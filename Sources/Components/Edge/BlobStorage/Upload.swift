@@ -28,6 +28,8 @@ package final class Upload: Sendable {
         var generation = 0
         /// Where the bytes end that ``hasher`` has taken in, or will have once it is back.
         var hashedBytes = 0
+        /// Where the bytes end that the disk was told to write already.
+        var flushedBytes = 0
         let pieceBytes: Int?
     }
 
@@ -84,8 +86,13 @@ package final class Upload: Sendable {
             throw error
         }
         let now = store.clock()
-        state.withLock { $0.endWrite(lease, end: offset + count, at: now) }
+        let flush = state.withLock { $0.endWrite(lease, end: offset + count, at: now) }
+        if let flush { file.beginSynchronizing(flush) }
     }
+
+    /// Bytes that come in before the disk is told to write them: with that, the flush of the commit costs next to nothing
+    /// (measured: 0.3 s for 1 GiB without).
+    fileprivate static let flushBytes = 8 << 20
 
     /// Verifies the bytes, writes the sidecars and moves all of it into the cache; returns when it would survive a crash.
     /// The upload has ended afterwards, whatever the outcome. Already in the cache is success.
@@ -153,12 +160,15 @@ extension Upload.State {
         return Upload.Lease(hasher: current, generation: generation)
     }
 
-    /// Notes that a write ended at `end`, and takes the hasher back.
-    mutating func endWrite(_ lease: Upload.Lease?, end: Int, at now: Int64) {
+    /// Notes that a write ended at `end`, and takes the hasher back; answers what the disk should begin to write.
+    mutating func endWrite(_ lease: Upload.Lease?, end: Int, at now: Int64) -> Range<Int>? {
         writers -= 1
         bytesReceived = max(bytesReceived, end)
         lastUsedAt = now
         if let lease, lease.generation == generation { hasher = lease.hasher }
+        guard bytesReceived - flushedBytes >= Upload.flushBytes else { return nil }
+        defer { flushedBytes = bytesReceived }
+        return flushedBytes..<bytesReceived
     }
 
     /// Notes that a write failed; what it may have left in the file is read again by the commit.
