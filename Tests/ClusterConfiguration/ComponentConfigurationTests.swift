@@ -3,6 +3,7 @@
 import ClusterConfiguration
 import Foundation
 import Primitives
+import SwarmCore
 import Testing
 
 @Suite("Component configurations") struct ComponentConfigurationTests {
@@ -121,5 +122,116 @@ import Testing
         #expect(
             configuration.remotes == [TagRemote(address: "other:15004", patterns: ["library/.*"])]
         )
+    }
+
+    @Test("reads an origin's file")
+    func origin() throws {
+        let node = try ConfigurationFile.load(Self.fixture("origin"))
+        let configuration = try OriginConfiguration(yaml: node)
+        #expect(configuration.dataDirectory == "/var/lib/herd/origin")
+        #expect(configuration.cluster == ["127.0.0.1:15002"])
+        #expect(configuration.replicasMax == 3)
+        #expect(configuration.pieceLengths.pieceBytes(for: 1 << 20) == 4 << 20)
+        #expect(configuration.pieceLengths.pieceBytes(for: 5 << 30) == 8 << 20)
+        #expect(
+            configuration.backends.map(\.backend)
+                == [.file(root: "/var/lib/herd/backend", namePath: .shardedDockerBlob)]
+        )
+        #expect(node.warnings.all.isEmpty)
+    }
+
+    @Test("reads a proxy's file")
+    func proxy() throws {
+        let node = try ConfigurationFile.load(Self.fixture("proxy"))
+        let configuration = try ProxyConfiguration(yaml: node)
+        #expect(configuration.dataDirectory == "/var/lib/herd/proxy")
+        #expect(configuration.origins == ["127.0.0.1:15002"])
+        #expect(configuration.buildIndexes == ["127.0.0.1:15004"])
+    }
+
+    @Test("reads an agent's file")
+    func agent() throws {
+        let node = try ConfigurationFile.load(Self.fixture("agent"))
+        let configuration = try AgentConfiguration(yaml: node)
+        #expect(configuration.dataDirectory == "/var/lib/herd/agent")
+        #expect(configuration.trackers == ["127.0.0.1:15003"])
+        #expect(configuration.cleanup.timeToLive == .hours(24))
+        #expect(configuration.cleanup.timeToIdle == .hours(6))
+        #expect(configuration.egress?.bytesPerSecond == 200 << 20)
+        #expect(configuration.ingress?.bytesPerSecond == 300 << 20)
+        #expect(configuration.swarm == SwarmPolicy())
+    }
+
+    @Test("reads Kraken's scheduler keys; zero means the default")
+    func scheduler() throws {
+        let text = """
+            data_dir: /data
+            tracker: {hosts: {static: ["t:1"]}, healthcheck: {fails: 3}, hashring: {max_replica: 3}}
+            build_index: {hosts: {static: ["b:1"]}}
+            allowed_cidrs: [127.0.0.1]
+            scheduler:
+              seeder_tti: 10m
+              leecher_tti: 0
+              conn_tti: 1m
+              conn_ttl: 2h
+              preemption_interval: 15s
+              emit_stats_interval: 1s
+              connstate: {max_open_conn: 20, max_mutual_conn: 0, disable_blacklist: true, blacklist_duration: 1h}
+              conn:
+                handshake_timeout: 7s
+                sender_buffer_size: 10000
+                bandwidth: {enable: false, egress_bits_per_sec: 8000, token_size: 1}
+              dispatch:
+                piece_request_min_timeout: 2s
+                piece_request_timeout_per_mb: 3s
+                piece_request_policy: default
+                pipeline_limit: 4
+                origin_pipeline_limit: 6
+                disable_endgame: true
+              torrentlog: {disable: true}
+            """
+        let node = try ConfigurationFile.parse(text, file: "agent.yaml")
+        let configuration = try AgentConfiguration(yaml: node)
+        let policy = configuration.swarm
+        #expect(policy.seederIdleMax == .minutes(10))
+        #expect(policy.leecherIdleMax == SwarmPolicy().leecherIdleMax)
+        #expect(policy.connectionIdleMax == .minutes(1))
+        #expect(policy.connectionAgeMax == .hours(2))
+        #expect(policy.reapInterval == .seconds(15))
+        #expect(policy.connectionsMax == 20)
+        #expect(policy.mutualConnectionsMax == nil)
+        #expect(policy.isBanningDisabled)
+        #expect(policy.banDuration == .hours(1) && policy.banDurationMax == .hours(1))
+        #expect(policy.handshakeTimeout == .seconds(7))
+        #expect(policy.requestTimeoutMin == .seconds(2))
+        #expect(policy.requestTimeoutPerMebibyte == .seconds(3))
+        #expect(policy.requestOrder == .random)
+        #expect(policy.requestsPerAgent == 4 && policy.requestsPerOrigin == 6)
+        #expect(policy.endgamePieces == 4)
+        #expect(policy.isEndgameDisabled)
+        #expect(configuration.egress == nil && configuration.ingress == nil)
+        let warnings = node.warnings.all.map(\.why)
+        #expect(warnings.contains("without effect in Herd: allowed_cidrs"))
+        #expect(warnings.contains("without effect in Herd: emit_stats_interval, torrentlog"))
+    }
+
+    @Test("reads Kraken's clean-up keys, the odd one included")
+    func cleanup() throws {
+        let text = """
+            castore:
+              upload_dir: /o/upload
+              cache_dir: /o/cache
+              capacity: 1000000
+              cache_cleanup: {interval: 1h, tti: 2h, aggressive_threshold: 80, aggressive_lower_threshold: 60, aggressive_ttL: 20m}
+            """
+        let node = try ConfigurationFile.parse(text, file: "origin.yaml")
+        let configuration = try OriginConfiguration(yaml: node)
+        #expect(configuration.dataDirectory == "/o")
+        #expect(configuration.cleanup.interval == .hours(1))
+        #expect(configuration.cleanup.timeToIdle == .hours(2))
+        #expect(configuration.cleanup.timeToLive == nil)
+        #expect(configuration.cleanup.diskHighPercent == 80)
+        #expect(configuration.cleanup.diskLowPercent == 60)
+        #expect(configuration.cleanup.aggressiveTimeToLive == .minutes(20))
     }
 }

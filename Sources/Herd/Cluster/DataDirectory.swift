@@ -60,6 +60,10 @@ final class DataDirectory: Sendable {
         }
     }
 
+    /// Removes what a killed herd was about to write to its own backend. Only the owner of the lock knows that nobody else
+    /// is writing there; the backend itself, which several origins share, does not.
+    func removeUnfinishedUploads() throws { try Directory.remove(backend + "/.uploads") }
+
     /// Whether a herd gives that name to something in its data directory.
     private static func isOurs(_ name: String) -> Bool {
         if name == "backend" || name == "herd.json" { return true }

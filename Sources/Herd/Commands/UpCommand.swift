@@ -84,6 +84,7 @@ struct UpCommand: AsyncParsableCommand {
         let plan = try ClusterPlan(options: options, dataDirectory: directory.path)
         let factory = try ComponentFactory(plan: plan, dataDirectory: directory.path)
         if fresh { try directory.empty() }
+        try directory.removeUnfinishedUploads()
         let files = ReadyFiles([readyFile, directory.stateFile].compactMap { $0 })
         // What an earlier, killed herd left must not be taken for this one's.
         files.remove(isFinal: false)
