@@ -15,7 +15,9 @@ extension BlobStore {
         if let blob = shard(of: digest).cachedBlob(digest) {
             return BlobInfo(digest: digest, bytes: blob.bytes)
         }
-        return try await pool.run { try self.infoNow(digest) }
+        return try await pool.run {
+            try self.isTrustworthyNow(digest) ? self.infoNow(digest) : nil
+        }
     }
 
     func infoNow(_ digest: Digest) throws -> BlobInfo? {
@@ -35,6 +37,7 @@ extension BlobStore {
 
     func openCachedNow(_ digest: Digest) throws -> CachedBlob? {
         let shard = shard(of: digest)
+        guard try shard.cachedBlob(digest) != nil || isTrustworthyNow(digest) else { return nil }
         let entry = layout.cacheEntry(digest)
         let blob = try shard.files.withLock { _ -> CachedBlob? in
             if let blob = shard.cachedBlob(digest) { return blob }

@@ -36,6 +36,8 @@ extension BlobStore {
         if options.isDurable {
             try file.synchronize()
             try Directory.synchronize(directory)
+        } else {
+            try markUnflushed(directory)
         }
         let isNew = try install(
             directory,

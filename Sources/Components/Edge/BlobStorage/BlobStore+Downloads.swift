@@ -167,6 +167,7 @@ extension BlobStore {
     /// - Throws: `FileError`.
     func installDownloadNow(_ digest: Digest, _ file: SharedFile) throws -> CachedBlob {
         let entry = layout.downloadEntry(digest)
+        try markUnflushed(entry)
         let isNew = try install(entry, as: digest, bytes: try file.size(), isDurable: false)
         let shard = shard(of: digest)
         if !isNew, let trash = try moveToTrashNow(entry) { discard(trash) }

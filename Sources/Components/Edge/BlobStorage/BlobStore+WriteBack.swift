@@ -38,6 +38,9 @@ extension BlobStore {
         let entry = layout.cacheEntry(digest)
         try shard(of: digest).sidecars.withLock { _ in
             guard isPersisted else { return try Directory.remove(entry.file(.persist)) }
+            guard try isTrustworthyNow(digest) else {
+                throw StorageError.notCached(digest, "write back")
+            }
             if let namespace {
                 // What is noted while nothing is owed, is done.
                 let owed = try isPersistedNow(in: entry) ? namespacesNow(in: entry) : []
@@ -48,6 +51,7 @@ extension BlobStore {
             try writeSidecar(.persist, Array("true".utf8), of: digest, durable: true)
             // The blob may have come by a commit that did not wait for the disk.
             try SharedFile.openForReading(entry.file(.data)).synchronize()
+            try Directory.remove(entry.file(.unflushed))
         }
     }
 

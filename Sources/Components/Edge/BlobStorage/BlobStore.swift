@@ -24,19 +24,23 @@ package final class BlobStore: Sendable {
     private let shards = (0..<64).map { _ in StoreShard() }
     private let uploads = Mutex<[String: Upload]>([:])
     let usageCell = Mutex(StorageUsage())
+    let bootIdentity: [UInt8]
 
     /// A store that is to be opened with ``open()``.
     /// - Parameters:
     ///   - pool: where everything that blocks runs.
     ///   - clock: the time in Unix seconds.
     ///   - diskUsage: how full the disk under a path is.
+    ///   - bootIdentity: what tells this boot of the machine from others; nil: as the system says.
     package init(
         configuration: BlobStoreConfiguration,
         pool: BlockingPool,
         clock: @escaping @Sendable () -> Int64,
         diskUsage: @escaping @Sendable (String) throws -> DiskUsage = { try DiskUsage.of($0) },
+        bootIdentity: [UInt8]? = nil,
         log: Logger
     ) {
+        self.bootIdentity = bootIdentity ?? Self.readBootIdentity()
         layout = DiskLayout(
             upload: configuration.uploadDirectory,
             download: configuration.downloadDirectory,

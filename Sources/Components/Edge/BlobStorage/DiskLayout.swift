@@ -34,6 +34,8 @@ struct DiskLayout: Sendable {
         case lastAccess = "_last_access_time"
         /// Under which namespace it came; Herd's own, unknown to Kraken.
         case namespace = "_namespace"
+        /// In which boot of the machine it was committed without waiting for the disk; Herd's own.
+        case unflushed = "_unflushed"
     }
 
     /// The directory of the cached blob `digest`.

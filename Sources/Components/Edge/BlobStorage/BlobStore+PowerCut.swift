@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Files
+import Logging
+import Synchronization
+import Telemetry
+
+// Commits that do not wait for the disk. The page cache survives the process but not the machine: after a power cut the
+// entry may be there and its bytes may not. So such an entry carries the identity of the boot it was made in, and after
+// another boot it is hashed once more before anyone gets to see it. That costs a small file instead of a flush.
+extension BlobStore {
+    /// What identifies this boot of the machine; the same text always where the system does not tell.
+    static func readBootIdentity() -> [UInt8] {
+        do {
+            let file = try SharedFile.openForReading("/proc/sys/kernel/random/boot_id")
+            // The file claims to be empty, so its length is no guide.
+            return try [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in
+                count = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+            }
+        } catch {
+            // Other systems lack the file: there nothing is hashed again.
+            return []
+        }
+    }
+
+    /// Notes in an entry that is about to be committed that its bytes may not be on the disk yet.
+    func markUnflushed(_ entry: String) throws {
+        guard !bootIdentity.isEmpty else { return }
+        let path = entry.file(.unflushed)
+        try Directory.remove(path)
+        try AtomicFile.stage(bootIdentity, at: path, durable: false)
+    }
+
+    /// Whether the entry of `digest` may be opened: it was flushed, or made in this boot, or is found to be right now.
+    /// One that is not is removed.
+    /// - Throws: `FileError`.
+    func isTrustworthyNow(_ digest: Digest) throws -> Bool {
+        let entry = layout.cacheEntry(digest)
+        let mark = try AtomicFile.read(entry.file(.unflushed), bytesMax: 64)
+        guard let mark, mark != bootIdentity else { return true }
+        let file: SharedFile
+        do {
+            file = try SharedFile.openForReading(entry.file(.data))
+        } catch let error as FileError where error.code == .notFound {
+            return true
+        }
+        var hasher = BlobHasher(pieceBytes: nil)
+        try hasher.update(from: file, upTo: try file.size())
+        if try hasher.digest() == digest {
+            // What was read back from the disk after a boot is on the disk.
+            try Directory.remove(entry.file(.unflushed))
+            return true
+        }
+        log.warning(
+            "removing a blob that a power cut has damaged",
+            metadata: [LogKey.blobDigest: "\(digest)"]
+        )
+        let trash = try shard(of: digest).files.withLock { _ in try moveToTrashNow(entry) }
+        if let trash {
+            try noteRemoved(trash)
+            discard(trash)
+        }
+        return false
+    }
+}
