@@ -87,7 +87,8 @@ import Testing
             let commit = try #require(server.asked.last)
             #expect(
                 commit.line
-                    == "PUT /internal/duplicate/namespace/ns%2Frepo/blobs/sha256:\(hex)/uploads/uid-1"
+                    == "PUT /internal/duplicate/namespace/ns%2Frepo/blobs/sha256:\(hex)/uploads/"
+                    + "uid-1"
             )
             #expect(commit.body == Array(#"{"Delay":1800000000000}"#.utf8))
         }
@@ -171,8 +172,8 @@ import Testing
         let json =
             #"{"Info":{"PieceLength":4194304,"PieceSums":[907060870],"Name":"\#(hex)","Length":5}}"#
         let context =
-            #"{"ip":"10.0.0.1","port":15001,"peer_id":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20],"#
-            + #""zone":"z","cluster":"","origin":true}"#
+            #"{"ip":"10.0.0.1","port":15001,"#
+            + #""peer_id":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20],"zone":"z","cluster":"","origin":true}"#
         let routes: Routes = { router, server in
             router.get("/blobs/{digest}/locations") { _, _ -> Response in
                 guard let name = HTTPField.Name("Origin-Locations") else { return .empty() }

@@ -27,7 +27,8 @@ let quietLog: Logger = {
     return log
 }()
 
-/// A real HTTP server on a free port of the loopback, with the routes of one test, which notes what it was asked.
+/// A real HTTP server on a free port of the loopback, with the routes of one test, which notes what
+/// it was asked.
 final class ScriptedServer: Sendable {
     struct Asked: Hashable, Sendable {
         var line: String

@@ -39,8 +39,8 @@ import Testing
         let digest = try Digest.of([1, 2, 3])
         let infoHash = InfoHash(hashing: [1])
         let handout =
-            #"{"peers":[{"peer_id":[1],"ip":"10.0.0.2","port":16001,"origin":true,"complete":true},"#
-            + #"{"ip":"","port":0}],"interval":3000000000}"# + "\n"
+            #"{"peers":[{"peer_id":[1],"ip":"10.0.0.2","port":16001,"origin":true,"#
+            + #""complete":true},{"ip":"","port":0}],"interval":3000000000}"# + "\n"
         let routes: Routes = { router, server in
             router.post("/announce/{hash}") { request, _ -> Response in
                 try await server.note(request)
@@ -58,8 +58,8 @@ import Testing
                 "[" + bytes.map(String.init).joined(separator: ",") + "]"
             }
             let expected =
-                #"{"name":"\#(digest.hex)","digest":"\#(digest)","info_hash":\#(ints(infoHash.bytes)),"peer":{"#
-                + #""peer_id":\#(ints(peer.peerID.bytes)),"ip":"10.0.0.1","port":16001,"#
+                #"{"name":"\#(digest.hex)","digest":"\#(digest)","#
+                + #""info_hash":\#(ints(infoHash.bytes)),"peer":{"peer_id":\#(ints(peer.peerID.bytes)),"ip":"10.0.0.1","port":16001,"#
                 + #""origin":false,"complete":false}}"#
             #expect(String(decoding: asked.body, as: UTF8.self) == expected)
         }
@@ -102,7 +102,8 @@ import Testing
         let content = Array("hello".utf8)
         let digest = try Digest.of(content)
         let json =
-            #"{"Info":{"PieceLength":4194304,"PieceSums":[907060870],"Name":"\#(digest.hex)","Length":5}}"#
+            #"{"Info":{"PieceLength":4194304,"PieceSums":[907060870],"Name":"\#(digest.hex)","#
+            + #""Length":5}}"#
         let attempts = Shared(0)
         let routes: Routes = { router, server in
             router.get("/namespace/{ns}/blobs/{digest}/metainfo") { request, context -> Response in

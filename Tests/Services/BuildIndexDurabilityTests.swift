@@ -220,7 +220,8 @@ import Testing
                 try await index.client.duplicatePut(tag, first.digest, delay: .zero)
                 await index.untilWrittenBack("\(tag)", first.digest)
                 let path =
-                    "\(root)/backend/docker/registry/v2/repositories/team/app/_manifests/tags/v1/current/link"
+                    "\(root)/backend/docker/registry/v2/repositories/team/app/_manifests/tags"
+                    + "/v1/current/link"
                 let newest = BuildIndexImage("three").digest
                 try AtomicFile.write(Array(newest.description.utf8), to: path, durable: false)
                 try await index.client.duplicatePut(tag, second.digest, delay: .zero)

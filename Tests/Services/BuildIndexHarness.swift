@@ -18,7 +18,8 @@ struct BuildIndexUnderTest: Sendable {
     let address: String
     let environment: ComponentEnvironment
 
-    /// Runs a build-index that stores under `root`, with a directory beside it as backend, while `body` runs.
+    /// Runs a build-index that stores under `root`, with a directory beside it as backend, while
+    /// `body` runs.
     static func with<Value: Sendable>(
         _ root: String,
         id: String = "build-index-0",

@@ -32,8 +32,8 @@ import Testing
             let list = try await index.send(.get, "/repositories/repo%2Fimg/tags")
             #expect(
                 list.text
-                    == #"{"Links":{"next":"","self":"/repositories/repo%2Fimg/tags"},"size":1,"result":["v1"]}"#
-                    + "\n"
+                    == #"{"Links":{"next":"","self":"/repositories/repo%2Fimg/tags"},"#
+                    + #""size":1,"result":["v1"]}"# + "\n"
             )
             let remote = try await index.send(.post, "/remotes/tags/repo%2Fimg:v1")
             #expect(remote.status == 200 && remote.bytes.isEmpty)
@@ -98,8 +98,8 @@ import Testing
                 let page = try await index.send(.get, "/list/?limit=2")
                 #expect(
                     page.text
-                        == #"{"Links":{"next":"/list/?limit=2&offset=a%2Fb%3A2","self":"/list/?limit=2"},"size":2,"#
-                        + #""result":["a/b:1","a/b:2"]}"# + "\n"
+                        == #"{"Links":{"next":"/list/?limit=2&offset=a%2Fb%3A2","#
+                        + #""self":"/list/?limit=2"},"size":2,"result":["a/b:1","a/b:2"]}"# + "\n"
                 )
                 let repository = try RepositoryName("a/b")
                 #expect(try await index.client.tags(of: repository).names == ["1", "2"])
@@ -154,8 +154,8 @@ import Testing
         try await BuildIndexUnderTest.withOrigin { index, origin, _ async throws in
             let child = image.manifest
             let list = OriginBlob(
-                #"{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","#
-                    + #""digest":"\#(child.digest)","size":\#(child.bytes.count)}]}"#
+                #"{"schemaVersion":2,"manifests":[{"#
+                    + #""mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"\#(child.digest)","size":\#(child.bytes.count)}]}"#
             )
             try await origin.upload(list)
             let path = "/tags/app:v1/digest/\(list.digest)"

@@ -4,10 +4,11 @@ package import Content
 package import Files
 package import NIOCore
 
-/// Storage for good, outside the cluster: blobs named by their 64 hexadecimal digits, tags named `repository:tag`.
+/// Storage for good, outside the cluster: blobs named by their 64 hexadecimal digits, tags named
+/// `repository:tag`.
 ///
-/// Implementations validate names, stream both ways, and may be called from any number of tasks at once. A download or
-/// upload ends with an error when its task is cancelled.
+/// Implementations validate names, stream both ways, and may be called from any number of tasks at
+/// once. A download or upload ends with an error when its task is cancelled.
 package protocol Backend: Sendable {
     /// What it is, for logs and errors: `file:/var/lib/herd`.
     var name: String { get }
@@ -16,7 +17,8 @@ package protocol Backend: Sendable {
     /// - Throws: ``BackendError``, here as in every call.
     func stat(_ name: String, namespace: Namespace) async throws -> BackendObject?
 
-    /// Passes the bytes of `name` to `write`, in order; the next part is read when `write` has returned.
+    /// Passes the bytes of `name` to `write`, in order; the next part is read when `write` has
+    /// returned.
     /// - Throws: ``BackendError`` `.notFound` before the first part, or what `write` throws.
     func download(
         _ name: String,
@@ -24,8 +26,8 @@ package protocol Backend: Sendable {
         into write: (ByteBuffer) async throws -> Void
     ) async throws
 
-    /// Makes `name` hold the bytes of `source`; what it held before is replaced as a whole, or not at all.
-    /// Returns once they are durable, as far as the backend promises that.
+    /// Makes `name` hold the bytes of `source`; what it held before is replaced as a whole, or not
+    /// at all. Returns once they are durable, as far as the backend promises that.
     func upload(_ name: String, namespace: Namespace, from source: BackendSource) async throws
 
     /// One page of the names that begin with `prefix`, in the order of their bytes.
@@ -87,7 +89,8 @@ package struct BackendListPage: Hashable, Sendable {
         (self.names, self.nextToken) = (names, nextToken)
     }
 
-    /// The page of `names`, which are all there are, that `request` asks for; tokens are the last name of a page.
+    /// The page of `names`, which are all there are, that `request` asks for; tokens are the last
+    /// name of a page.
     package init(of names: [String], for request: BackendListRequest) {
         let sorted = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         let rest = request.token.map { token in

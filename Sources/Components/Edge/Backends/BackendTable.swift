@@ -6,7 +6,8 @@ package import Files
 package import HTTPKit
 package import Primitives
 
-/// Which backend stores what: rows of patterns, of which the first that is found in a namespace wins.
+/// Which backend stores what: rows of patterns, of which the first that is found in a namespace
+/// wins.
 /// - Source: uber/kraken lib/backend/manager.go.
 package struct BackendTable: Sendable {
     private let rows: [Row]
@@ -48,7 +49,8 @@ package struct BackendTable: Sendable {
         try backend(for: namespace.name)
     }
 
-    /// The backend of what `text` is found to be; lists have prefixes, even the empty one, for a namespace.
+    /// The backend of what `text` is found to be; lists have prefixes, even the empty one, for a
+    /// namespace.
     /// - Throws: ``BackendError`` `.noBackend` when no row matches.
     package func backend(for text: String) throws -> any Backend {
         if text == NoopBackend.namespace { return NoopBackend() }

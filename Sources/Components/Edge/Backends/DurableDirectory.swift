@@ -3,7 +3,8 @@
 package import Files
 
 extension Directory {
-    /// Makes the directory at `path` with those above it, and returns once their names are on the disk.
+    /// Makes the directory at `path` with those above it, and returns once their names are on the
+    /// disk.
     /// - Throws: `FileError`.
     package static func createDurably(_ path: String) throws {
         guard let topmost = try create(path) else { return }

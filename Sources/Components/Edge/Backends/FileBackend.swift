@@ -6,7 +6,8 @@ package import Files
 package import NIOCore
 package import Primitives
 
-/// A directory as a backend: one file an object, replaced by renaming, durable before an upload returns.
+/// A directory as a backend: one file an object, replaced by renaming, durable before an upload
+/// returns.
 ///
 /// Several components, on several hosts, may share the directory; the last upload of a name wins.
 package struct FileBackend: Backend {
@@ -79,7 +80,8 @@ package struct FileBackend: Backend {
                 try Directory.synchronize(Directory.parent(of: path) ?? root)
             }
         } catch {
-            // Not on the pool as a cancellable job: it must be removed even when the task was cancelled.
+            // Not on the pool as a cancellable job: it must be removed even when the task was
+            // cancelled.
             pool.execute { _ in
                 // A file left behind costs space only, and the error that led here tells more.
                 try? Directory.remove(temporary)
@@ -158,7 +160,8 @@ package struct FileBackend: Backend {
 
 extension SharedFile {
     /// `count` bytes from `offset` on.
-    /// - Throws: ``BackendError`` when the file is shorter, so that a changed file is not taken for the whole one.
+    /// - Throws: ``BackendError`` when the file is shorter, so that a changed file is not taken for
+    ///   the whole one.
     func buffer(at offset: Int, count: Int) throws -> ByteBuffer {
         var buffer = ByteBuffer()
         let read = try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in

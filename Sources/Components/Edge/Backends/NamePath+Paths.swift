@@ -62,7 +62,8 @@ extension NamePath {
         }
     }
 
-    /// The directory, below a backend's root, that holds everything whose name begins with `prefix`; empty is the root.
+    /// The directory, below a backend's root, that holds everything whose name begins with
+    /// `prefix`; empty is the root.
     /// - Throws: ``BackendError`` `.invalidName`.
     package func directory(ofPrefix prefix: String) throws(BackendError) -> String {
         let prefix = namePrefix(prefix)

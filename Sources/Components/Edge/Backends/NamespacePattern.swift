@@ -2,12 +2,14 @@
 
 /// A regular expression over namespaces or tags, compiled once, searched for anywhere in the text.
 ///
-/// Kraken's patterns are RE2's; every one of those that people write for namespaces means the same here.
+/// Kraken's patterns are RE2's; every one of those that people write for namespaces means the same
+/// here.
 package struct NamespacePattern: Sendable {
     /// As configured.
     package let text: String
-    // SAFETY: a Regex is immutable once made and searching it has no side effects; the standard library only lacks the
-    // annotation because a Regex may hold closures, which one made of text does not.
+    // SAFETY: a Regex is immutable once made and searching it has no side effects; the standard
+    // library only lacks the annotation because a Regex may hold closures, which one made of text
+    // does not.
     private nonisolated(unsafe) let regex: Regex<AnyRegexOutput>
     private let matchesEverything: Bool
 

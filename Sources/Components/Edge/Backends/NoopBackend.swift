@@ -3,7 +3,8 @@
 package import Content
 package import NIOCore
 
-/// Holds nothing and takes everything: what the namespace `__noop__` is stored in, for caches without a backend.
+/// Holds nothing and takes everything: what the namespace `__noop__` is stored in, for caches
+/// without a backend.
 /// - Source: uber/kraken lib/backend/noop.go.
 package struct NoopBackend: Backend {
     /// The namespace that always means this backend.

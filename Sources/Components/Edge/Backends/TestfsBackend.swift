@@ -118,7 +118,8 @@ package struct TestfsBackend: Backend {
     package func close() async {}
 
     private func url(of name: String) throws -> String {
-        // The server turns `:` into `/`, so a colon in the name would be lost in a list; names by path have none.
+        // The server turns `:` into `/`, so a colon in the name would be lost in a list; names by
+        // path have none.
         let path = [root, try namePath.path(of: name)].filter { !$0.isEmpty }.joined(separator: "/")
         return "http://\(address)/files/\(Self.escape(path))"
     }
@@ -156,7 +157,8 @@ package struct TestfsBackend: Backend {
 }
 
 extension HTTPClientError {
-    /// Whether a testfs server said that a directory to list is not there; Kraken's server says so with 500.
+    /// Whether a testfs server said that a directory to list is not there; Kraken's server says so
+    /// with 500.
     fileprivate var isMissingDirectory: Bool {
         guard case .status(let code, _, let body) = self else { return false }
         return code == 404 || (code == 500 && body.contains("no such file"))

@@ -10,7 +10,8 @@ package import NIOCore
 package struct BlobBody: AsyncSequence, Sendable {
     package typealias Element = ByteBuffer
 
-    /// Begins the download of a range, or of the whole blob, on a host, `failing` only if there is no other.
+    /// Begins the download of a range, or of the whole blob, on a host, `failing` only if there is
+    /// no other.
     typealias Fetch =
         @Sendable (_ range: Range<Int>?, _ failing: String?) async throws -> BlobBody
 
@@ -58,7 +59,8 @@ package struct BlobBody: AsyncSequence, Sendable {
         count = Swift.max(0, end - range.lowerBound)
     }
 
-    /// The same bytes; when they break off, the rest is fetched with `fetch`, `attemptsMax` times at most.
+    /// The same bytes; when they break off, the rest is fetched with `fetch`, `attemptsMax` times
+    /// at most.
     ///
     /// - Parameter range: what this body is of; nil is the whole blob.
     func resuming(
@@ -109,7 +111,8 @@ package struct BlobBody: AsyncSequence, Sendable {
         fileprivate var address: String
 
         /// The next bytes, never none; nil at the end.
-        /// - Throws: ``ClusterError`` `.network` when the bytes break off and can't be had elsewhere.
+        /// - Throws: ``ClusterError`` `.network` when the bytes break off and can't be had
+        ///   elsewhere.
         @concurrent package mutating func next() async throws -> ByteBuffer? {
             while true {
                 do {

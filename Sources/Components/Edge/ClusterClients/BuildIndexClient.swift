@@ -91,7 +91,8 @@ package struct BuildIndexClient: Sendable {
         try await host.text(.put, path, json: body, timeout: .seconds(10))
     }
 
-    /// Hands a neighbour a replication that was asked for here; it does it after `delay` unless it was done.
+    /// Hands a neighbour a replication that was asked for here; it does it after `delay` unless it
+    /// was done.
     package func duplicateReplicate(
         _ tag: QualifiedTag,
         _ digest: Digest,

@@ -3,7 +3,8 @@
 import HTTPKit
 import NIOCore
 
-/// Cuts the bytes of an upload into bodies of consecutive requests, without gathering a body in memory.
+/// Cuts the bytes of an upload into bodies of consecutive requests, without gathering a body in
+/// memory.
 struct ChunkCutter: Sendable {
     private let source: UploadSource
     private let reader: StreamReader?

@@ -34,7 +34,8 @@ package struct ClusterError: Error, Hashable, Sendable, CustomStringConvertible 
         (self.code, self.what, self.why, self.remedy) = (code, what, why, remedy)
     }
 
-    /// Whether the host may be at fault, so that another one may do: a network failure, 429, 502, 503 or 504.
+    /// Whether the host may be at fault, so that another one may do: a network failure, 429, 502,
+    /// 503 or 504.
     /// - Source: uber/kraken utils/httputil/httputil.go, `IsRetryable`.
     package var mayPassElsewhere: Bool {
         switch code {

@@ -22,7 +22,8 @@ struct HostConnection: Sendable {
 
     init(address: String, http: HTTPClient) { (self.address, self.http) = (address, http) }
 
-    /// All our requests may be sent twice, so one that met a connection just being closed is. Statuses are the caller's.
+    /// All our requests may be sent twice, so one that met a connection just being closed is.
+    /// Statuses are the caller's.
     private static let retry = RetryPolicy(
         attemptsMax: 2,
         pause: .milliseconds(20),
@@ -114,7 +115,8 @@ struct HostConnection: Sendable {
         }
     }
 
-    /// The body at `path`, or `range` in it; a server that ignores the range is read from the start.
+    /// The body at `path`, or `range` in it; a server that ignores the range is read from the
+    /// start.
     func download(_ path: String, range: Range<Int>?, what: String) async throws -> BlobBody {
         var headers = HTTPFields()
         if let range {
@@ -126,7 +128,8 @@ struct HostConnection: Sendable {
             .get,
             "http://\(address)\(path)",
             headers: headers,
-            // The bulk client gives up when nothing arrives for a while; a blob may take as long as it needs.
+            // The bulk client gives up when nothing arrives for a while; a blob may take as long as
+            // it needs.
             timeout: .hours(24),
             acceptedStatuses: [200, 206],
             retry: Self.retry,

@@ -4,9 +4,11 @@ import Placement
 package import Primitives
 import Synchronization
 
-/// The hosts of one kind of component, `host:port`, with what callers have learnt about their health.
+/// The hosts of one kind of component, `host:port`, with what callers have learnt about their
+/// health.
 ///
-/// A host that gave no answer several times within a while is left out for as long, unless that would leave out all.
+/// A host that gave no answer several times within a while is left out for as long, unless that
+/// would leave out all.
 /// - Source: uber/kraken lib/hostlist and lib/healthcheck/passive.go.
 package final class HostList: Sendable {
     private let policy: HostListPolicy
@@ -25,8 +27,8 @@ package final class HostList: Sendable {
     /// A list of `hosts`.
     ///
     /// - Parameters:
-    ///   - resolve: asked for the hosts again, at a use, once what is known is older than `policy.timeToLive`; when it
-    ///     fails, the last known hosts stay.
+    ///   - resolve: asked for the hosts again, at a use, once what is known is older than
+    ///     `policy.timeToLive`; when it fails, the last known hosts stay.
     ///   - seed: of the random order.
     ///   - now: the clock.
     package init(
@@ -63,14 +65,16 @@ package final class HostList: Sendable {
         }
     }
 
-    /// The healthy hosts in the configured order, or all when none is; resolved again first when due.
+    /// The healthy hosts in the configured order, or all when none is; resolved again first when
+    /// due.
     package func healthyHosts() async -> [String] {
         await refreshIfDue()
         let now = now()
         return state.withLock { $0.health.usable($0.hosts, at: now) }
     }
 
-    /// ``healthyHosts()`` in random order, then the others, for the case that no healthy one answers.
+    /// ``healthyHosts()`` in random order, then the others, for the case that no healthy one
+    /// answers.
     package func shuffledHosts() async -> [String] {
         await refreshIfDue()
         let now = now()
@@ -115,7 +119,8 @@ package final class HostList: Sendable {
             let hosts = try await resolve()
             if !hosts.isEmpty { update(hosts) }
         } catch {
-            // The last known hosts are better than none; the next use after the time to live asks again.
+            // The last known hosts are better than none; the next use after the time to live asks
+            // again.
             state.withLock { $0.resolvedAt = now }
         }
     }

@@ -8,7 +8,8 @@ import Primitives
 
 /// Which upload API of an origin to use, and so what it does after the commit.
 package enum UploadPurpose: Hashable, Sendable {
-    /// A client's upload: the origin writes it back to the backend and copies it to the other owners before it answers.
+    /// A client's upload: the origin writes it back to the backend and copies it to the other
+    /// owners before it answers.
     case cluster
     /// A copy between origins: stored, nothing else.
     case transfer
@@ -21,9 +22,11 @@ extension OriginClient {
     /// - Source: uber/kraken origin/blobclient/uploader.go, `_defaultChunkSize`.
     package static let uploadChunkBytes = 32 << 20
 
-    /// Uploads `digest`; a blob that the origin has, or gets meanwhile from somebody else, counts as uploaded.
+    /// Uploads `digest`; a blob that the origin has, or gets meanwhile from somebody else, counts
+    /// as uploaded.
     ///
-    /// A chunk is streamed, never held in memory. The upload is abandoned when the task is cancelled.
+    /// A chunk is streamed, never held in memory. The upload is abandoned when the task is
+    /// cancelled.
     package func upload(
         _ digest: Digest,
         namespace: Namespace,

@@ -7,7 +7,8 @@ import NIOCore
 package import Primitives
 
 /// One origin's HTTP API.
-/// - Source: uber/kraken origin/blobclient/client.go: paths, time-outs and accepted statuses are its.
+/// - Source: uber/kraken origin/blobclient/client.go: paths, time-outs and accepted statuses are
+///   its.
 package struct OriginClient: Sendable {
     /// Its `host:port`.
     package let address: String
@@ -87,16 +88,19 @@ package struct OriginClient: Sendable {
         } catch let error as ClusterError where error.code == .accepted { return .started }
     }
 
-    /// Makes the origin upload `digest` to the origin cluster at `remote` (`host:port`), and waits for it.
+    /// Makes the origin upload `digest` to the origin cluster at `remote` (`host:port`), and waits
+    /// for it.
     ///
-    /// `.accepted` says that the origin does not have the blob yet and has begun to fetch it: ask again.
+    /// `.accepted` says that the origin does not have the blob yet and has begun to fetch it: ask
+    /// again.
     package func replicate(
         _ digest: Digest,
         namespace: Namespace,
         toRemote remote: String
     ) async throws {
         let path = blobPath(digest, namespace) + "/remote/\(URLEncoding.pathSegment(remote))"
-        // Kraken's 60 s abort large transfers half-way; the server aborts its upload when the request ends.
+        // Kraken's 60 s abort large transfers half-way; the server aborts its upload when the
+        // request ends.
         _ = try await host.text(.post, path, timeout: .minutes(15))
     }
 
@@ -106,7 +110,8 @@ package struct OriginClient: Sendable {
         _ = try await host.exchange(.delete, path, timeout: .seconds(60), accepting: [202])
     }
 
-    /// Removes blobs not touched for `timeToLive` (rounded up to hours), and those that the origin does not own.
+    /// Removes blobs not touched for `timeToLive` (rounded up to hours), and those that the origin
+    /// does not own.
     package func forceCleanup(timeToLive: Duration) async throws {
         let hours = (timeToLive.nanoseconds + Duration.hours(1).nanoseconds - 1)
         let path = "/forcecleanup?ttl_hr=\(hours / Duration.hours(1).nanoseconds)"

@@ -8,8 +8,8 @@ extension OriginCluster {
     /// What the first of `addresses` that can answers to `ask`.
     ///
     /// - Parameter isFinal: whether an error is the answer, so that no further host is asked.
-    /// - Throws: the final error; else `.notFound` when a host said so, because one that is down must not make a blob that
-    ///   nobody has look like an outage; else the last error.
+    /// - Throws: the final error; else `.notFound` when a host said so, because one that is down
+    ///   must not make a blob that nobody has look like an outage; else the last error.
     func firstAnswer<Value>(
         from addresses: [String],
         _ what: String,
@@ -31,7 +31,8 @@ extension OriginCluster {
         throw failure ?? ClusterError.noHosts(what)
     }
 
-    /// What the first of `addresses` that can answers to `ask`, asked again while it says `.accepted`.
+    /// What the first of `addresses` that can answers to `ask`, asked again while it says
+    /// `.accepted`.
     func polling<Value>(
         _ addresses: [String],
         _ what: String,
@@ -65,7 +66,8 @@ extension ClusterError {
 }
 
 extension PollPolicy {
-    /// Repeats `ask` while it throws `.accepted`, with waits in between, until the policy's time is over.
+    /// Repeats `ask` while it throws `.accepted`, with waits in between, until the policy's time is
+    /// over.
     package func untilDone<Value>(_ ask: () async throws -> Value) async throws -> Value {
         var generator = Generator(seed: .random(in: .min ... .max))
         let deadline = ContinuousClock.now.advanced(by: elapsedMax)

@@ -5,7 +5,8 @@ package import HTTPKit
 package import Logging
 package import Primitives
 
-/// All origins of a cluster as one: asks the owners of a blob, in the ring's order, until one answers.
+/// All origins of a cluster as one: asks the owners of a blob, in the ring's order, until one
+/// answers.
 /// - Source: uber/kraken origin/blobclient/cluster_client.go.
 package struct OriginCluster: Sendable {
     /// The origins any of which knows who owns a blob.
@@ -45,8 +46,8 @@ package struct OriginCluster: Sendable {
 
     /// Uploads `digest` to the first owner that takes it, which copies it to the others.
     ///
-    /// The next owner is asked after a network failure, 429, 502, 503 or 504 only, and only when `source` can be read
-    /// from its start again.
+    /// The next owner is asked after a network failure, 429, 502, 503 or 504 only, and only when
+    /// `source` can be read from its start again.
     package func upload(
         _ digest: Digest,
         namespace: Namespace,
@@ -61,7 +62,8 @@ package struct OriginCluster: Sendable {
         }
     }
 
-    /// How `digest` is cut into pieces. `.accepted` says that an owner has begun to fetch the blob: ask again.
+    /// How `digest` is cut into pieces. `.accepted` says that an owner has begun to fetch the blob:
+    /// ask again.
     package func metaInfo(of digest: Digest, namespace: Namespace) async throws -> MetaInfo {
         let owners = try await owners(of: digest).map(\.address)
         let isFinal = { (error: ClusterError) in error.code == .accepted }
@@ -112,7 +114,8 @@ package struct OriginCluster: Sendable {
         }
     }
 
-    /// The bytes of `digest`, or of `range` in it, as they arrive; waits while an owner fetches the blob.
+    /// The bytes of `digest`, or of `range` in it, as they arrive; waits while an owner fetches the
+    /// blob.
     ///
     /// When an owner fails half-way, the rest comes from the next one.
     package func download(

@@ -4,8 +4,8 @@ package import Primitives
 
 /// How often to ask again while the other side answers 202.
 ///
-/// Kraken's own schedule begins with one second; this one begins with a few short waits, because an origin of ours
-/// usually has a small blob after some milliseconds.
+/// Kraken's own schedule begins with one second; this one begins with a few short waits, because an
+/// origin of ours usually has a small blob after some milliseconds.
 /// - Source: uber/kraken origin/blobclient/cluster_client.go, `PollSchedule`.
 package struct PollPolicy: Hashable, Sendable {
     /// The first waits, before the exponential ones.
@@ -37,7 +37,8 @@ package struct PollPolicy: Hashable, Sendable {
         (self.jitter, self.elapsedMax) = (jitter, elapsedMax)
     }
 
-    /// The wait before attempt number `attempt` (from zero, counted after the first answer), without jitter.
+    /// The wait before attempt number `attempt` (from zero, counted after the first answer),
+    /// without jitter.
     package func wait(before attempt: Int) -> Duration {
         if attempt < quickWaits.count { return quickWaits[attempt] }
         var wait = initialWait

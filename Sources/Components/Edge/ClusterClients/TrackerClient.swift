@@ -49,7 +49,8 @@ package struct TrackerClient: Sendable {
         }
     }
 
-    /// How `digest` is cut into pieces. `.accepted` says that the origins have begun to fetch the blob: ask again.
+    /// How `digest` is cut into pieces. `.accepted` says that the origins have begun to fetch the
+    /// blob: ask again.
     package func metaInfo(of digest: Digest, namespace: Namespace) async throws -> MetaInfo {
         let path = "/namespace/\(URLEncoding.pathSegment(namespace.name))/blobs/\(digest)/metainfo"
         return try await host.metaInfo(of: digest, path: path, timeout: .seconds(10))

@@ -7,9 +7,10 @@ import Placement
 import Primitives
 import Telemetry
 
-/// All trackers as one: a blob's announces go to the tracker that rendezvous hashing picks for it, or the next one when
-/// that gives no answer.
-/// - Source: uber/kraken lib/hashring/passive_ring.go, tracker/announceclient, tracker/metainfoclient.
+/// All trackers as one: a blob's announces go to the tracker that rendezvous hashing picks for it,
+/// or the next one when that gives no answer.
+/// - Source: uber/kraken lib/hashring/passive_ring.go, tracker/announceclient,
+///   tracker/metainfoclient.
 package struct TrackerRing: Sendable {
     /// The trackers, `host:port`.
     package let hosts: HostList
@@ -52,7 +53,8 @@ package struct TrackerRing: Sendable {
         }
     }
 
-    /// How `digest` is cut into pieces; waits while the origins fetch the blob. `.notFound` when nobody has it.
+    /// How `digest` is cut into pieces; waits while the origins fetch the blob. `.notFound` when
+    /// nobody has it.
     package func metaInfo(of digest: Digest, namespace: Namespace) async throws -> MetaInfo {
         try await poll.untilDone {
             try await asking(digest, "meta info of \(digest)") {

@@ -9,8 +9,8 @@ package enum UploadSource: Sendable {
     case file(SharedFile, Range<Int>)
     /// Bytes in memory; readable as often as needed.
     case bytes(ByteBuffer)
-    /// `count` bytes that arrive in pieces of any length and can be read only once: when the first host fails after
-    /// some were taken, the upload fails rather than going on to the next host.
+    /// `count` bytes that arrive in pieces of any length and can be read only once: when the first
+    /// host fails after some were taken, the upload fails rather than going on to the next host.
     case stream(count: Int, any AsyncSequence<ByteBuffer, any Error> & Sendable)
 
     /// The number of bytes.

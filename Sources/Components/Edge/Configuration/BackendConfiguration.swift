@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One row of a component's backend table: what is named by a matching namespace lives in this backend.
+/// One row of a component's backend table: what is named by a matching namespace lives in this
+/// backend.
 ///
 /// Rows are tried in order; the first whose pattern matches wins.
 /// - Source: uber/kraken lib/backend/manager.go, `backends:`.
@@ -46,7 +47,8 @@ package enum BackendConfiguration: Hashable, Sendable {
         }
     }
 
-    /// Reads `file:<directory>` (absolute) or `testfs://host:port/root`, as `herd up --backend` takes it.
+    /// Reads `file:<directory>` (absolute) or `testfs://host:port/root`, as `herd up --backend`
+    /// takes it.
     /// - Throws: ``BackendURLError``.
     package init(url: String, purpose: Purpose) throws(BackendURLError) {
         if url.hasPrefix("file:") {
@@ -75,7 +77,8 @@ package enum BackendConfiguration: Hashable, Sendable {
 package enum NamePath: String, Hashable, Sendable, CaseIterable {
     /// `docker/registry/v2/repositories/<repo>/_manifests/tags/<tag>/current/link`, of `repo:tag`.
     case dockerTag = "docker_tag"
-    /// `docker/registry/v2/blobs/sha256/<first 2 digits>/<64 digits>/data`, of 64 hexadecimal digits.
+    /// `docker/registry/v2/blobs/sha256/<first 2 digits>/<64 digits>/data`, of 64 hexadecimal
+    /// digits.
     case shardedDockerBlob = "sharded_docker_blob"
     /// The name itself.
     case identity

@@ -11,7 +11,8 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
     package var port: Int
     /// The directory of the tag store; made when absent.
     package var dataDirectory: String
-    /// The address other members of `cluster` know this one by, `host:port`; nil: `host:port` of the listener.
+    /// The address other members of `cluster` know this one by, `host:port`; nil: `host:port` of
+    /// the listener.
     package var selfAddress: String?
     /// The build-indexes of this cluster, `host:port`, with or without this one.
     package var cluster: [String]
@@ -21,20 +22,23 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
     package var originName: String?
     /// Where tags are stored for good; rows are tried in order.
     package var backends: [BackendRule]
-    /// How the blobs behind a tag are found; rows are tried in order. A tag that matches none is refused.
+    /// How the blobs behind a tag are found; rows are tried in order. A tag that matches none is
+    /// refused.
     package var tagTypes: [TagTypeRule]
     /// Other clusters' build-indexes and the tags they shall have.
     package var remotes: [TagRemote]
-    /// Whether a tag is written to the backend before it is acknowledged. Default off: queued, on disk.
+    /// Whether a tag is written to the backend before it is acknowledged. Default off: queued, on
+    /// disk.
     package var writesThrough: Bool
-    /// By how much the write-back of each further neighbour is put off, so that usually one writes only.
+    /// By how much the write-back of each further neighbour is put off, so that usually one writes
+    /// only.
     package var duplicatePutStagger: Duration
     /// By how much each further neighbour's replication is put off.
     package var duplicateReplicateStagger: Duration
     /// How long a failed write-back waits before it is tried again.
     package var writeBackRetryInterval: Duration
-    /// How long a tag that is in the backend is answered from here without asking the backend anew, so that a put which
-    /// this member missed is seen in the end.
+    /// How long a tag that is in the backend is answered from here without asking the backend anew,
+    /// so that a put which this member missed is seen in the end.
     package var tagLifetime: Duration
     /// How long a stop waits for running requests.
     package var drainTimeout: Duration

@@ -8,9 +8,11 @@ package struct TestfsConfiguration: Hashable, Sendable {
     package var host: String
     /// The port to listen on; 0 picks a free one. 14000 as in Kraken's devcluster.
     package var port: Int
-    /// The directory that holds the files; made when absent. Nil: a temporary one, removed at the end, as in Kraken.
+    /// The directory that holds the files; made when absent. Nil: a temporary one, removed at the
+    /// end, as in Kraken.
     package var directory: String?
-    /// Bytes of one file; a longer one gets 413. 64 GiB: only there so that a client can't fill a disk unnoticed.
+    /// Bytes of one file; a longer one gets 413. 64 GiB: only there so that a client can't fill a
+    /// disk unnoticed.
     package var fileBytesMax: ByteCount
     /// How long a stop waits for running requests.
     package var drainTimeout: Duration

@@ -27,7 +27,8 @@ package struct BuildIndexComponent: Service {
         self.limits = limits
     }
 
-    /// Serves until it is told to stop; then running requests finish, and what is due is written back.
+    /// Serves until it is told to stop; then running requests finish, and what is due is written
+    /// back.
     package func run() async throws {
         guard configuration.remotes.isEmpty else { throw BuildIndexError.remotesUnsupported }
         let backends = try BackendTable(

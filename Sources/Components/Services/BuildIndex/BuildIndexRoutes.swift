@@ -19,7 +19,8 @@ struct BuildIndexRoutes: Sendable {
     func add(to router: Router<ServerContext>) {
         router.put("/tags/{tag}/digest/{digest}") { (request, context) -> Response in
             let (tag, digest) = (try Self.tag(context), try Self.digest(context))
-            // Whether to replicate makes no difference while there are no remotes; see addReplication.
+            // Whether to replicate makes no difference while there are no remotes; see
+            // addReplication.
             _ = try request.queryBool("replicate")
             try await tags.put(tag, digest)
             return .empty()
@@ -62,8 +63,9 @@ struct BuildIndexRoutes: Sendable {
         router.get("/list/**") { request, _ in try await lists.names(request) }
     }
 
-    /// Without remotes, which a configuration can't have yet, there is nothing to replicate to: what remains of these
-    /// endpoints is that the tag must exist, and that the request must be right.
+    /// Without remotes, which a configuration can't have yet, there is nothing to replicate to:
+    /// what remains of these endpoints is that the tag must exist, and that the request must be
+    /// right.
     private func addReplication(to router: Router<ServerContext>) {
         router.post("/remotes/tags/{tag}") { (_, context) -> Response in
             guard try await tags.digest(of: try Self.tag(context)) != nil else {

@@ -55,8 +55,8 @@ struct TagDependencies: Sendable {
 
     /// What the manifest `digest` refers to, in order.
     ///
-    /// Of an index these are its manifests only: their layers are not looked for, as in Kraken. Foreign layers are left
-    /// out, because no registry need have them.
+    /// Of an index these are its manifests only: their layers are not looked for, as in Kraken.
+    /// Foreign layers are left out, because no registry need have them.
     private func references(of digest: Digest, tag: QualifiedTag) async throws -> [Digest] {
         let namespace = try Namespace(tag.description)
         let bytes: [UInt8]

@@ -8,7 +8,8 @@ import Telemetry
 
 /// The tags on disk: one file each, `tags/<repository>/_tags/<tag>`, replaced as a whole.
 ///
-/// No component of a repository's name begins with `_`, so tags and nested repositories can't collide. All calls block.
+/// No component of a repository's name begins with `_`, so tags and nested repositories can't
+/// collide. All calls block.
 struct TagFiles: Sendable {
     private let tags: String
     private let temporary: String
@@ -19,7 +20,8 @@ struct TagFiles: Sendable {
         temporary = "\(root)/tmp"
     }
 
-    /// Makes the directories and reads every tag; files that are no tags are reported and left alone.
+    /// Makes the directories and reads every tag; files that are no tags are reported and left
+    /// alone.
     func open(log: Logger) throws -> [QualifiedTag: TagRecord] {
         try Directory.remove(temporary)
         try Directory.createDurably(temporary)

@@ -6,7 +6,8 @@ import HTTPKit
 import Hummingbird
 import Primitives
 
-/// The lists of tags and names: what the backends have, and what they will have once it is written back.
+/// The lists of tags and names: what the backends have, and what they will have once it is written
+/// back.
 /// - Source: uber/kraken build-index/tagserver/server.go and tagmodels, `ListResponse`.
 struct TagLists: Sendable {
     let store: TagStore
@@ -58,7 +59,8 @@ struct TagLists: Sendable {
         } catch let error as BackendError where error.code == .invalidName {
             throw HTTPProblem.badRequest(error.description).asText
         }
-        // A page ends where the backend's does; of the pending names it gets those that lie before that.
+        // A page ends where the backend's does; of the pending names it gets those that lie before
+        // that.
         let pending = await store.pendingNames(prefix: prefix).filter { name in
             guard let end = stored.nextToken else { return true }
             return !end.utf8.lexicographicallyPrecedes(name.utf8)

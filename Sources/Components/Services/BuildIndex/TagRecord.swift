@@ -16,8 +16,9 @@ struct TagRecord: Hashable, Sendable {
     struct WriteBack: Hashable, Sendable {
         /// When to write.
         var dueAt: Timestamp
-        /// For a neighbour's put, which the neighbour itself writes first: what the tag named here before. The backend is
-        /// written only if it still says that or nothing, so that a put that went elsewhere meanwhile is not undone.
+        /// For a neighbour's put, which the neighbour itself writes first: what the tag named here
+        /// before. The backend is written only if it still says that or nothing, so that a put that
+        /// went elsewhere meanwhile is not undone.
         var origin: Origin
     }
 

@@ -39,7 +39,8 @@ struct TagService: Sendable {
         await tellNeighbours(tag, digest)
     }
 
-    /// Takes over a put that a neighbour has made; writes it back after `delay` unless the neighbour did by then.
+    /// Takes over a put that a neighbour has made; writes it back after `delay` unless the
+    /// neighbour did by then.
     func putDuplicate(_ tag: QualifiedTag, _ digest: Digest, delay: Duration) async throws {
         try backend.checkBackend(of: tag)
         try await store.put(tag, digest, writeBackAfter: delay, isNeighbours: true)
@@ -48,7 +49,8 @@ struct TagService: Sendable {
 
     /// What `tag` names: what was put here, else what the backend says; nil when neither knows it.
     ///
-    /// A backend that fails counts as one that does not know: pushes go on while storage is down, as in Kraken.
+    /// A backend that fails counts as one that does not know: pushes go on while storage is down,
+    /// as in Kraken.
     func digest(of tag: QualifiedTag) async throws -> Digest? {
         let record = await store.record(of: tag)
         if let record, !isOutdated(record) { return record.digest }
@@ -65,7 +67,8 @@ struct TagService: Sendable {
         }
     }
 
-    /// Whether `record`, which the backend has had, is so old that a put elsewhere may have been missed.
+    /// Whether `record`, which the backend has had, is so old that a put elsewhere may have been
+    /// missed.
     private func isOutdated(_ record: TagRecord) -> Bool {
         let age = Timestamp.now.unixNanoseconds - record.putAt.unixNanoseconds
         return record.writeBack == nil && age > configuration.tagLifetime.nanoseconds

@@ -10,9 +10,9 @@ import Telemetry
 
 /// The tags that this build-index holds: in memory to be read, on disk to outlive a crash.
 ///
-/// A put returns once its file is on the disk, with the write-back it owes in the same file: neither can be lost without
-/// the other. At `tagsMax` tags, the one put longest ago among those in the backend is dropped here; when there is none,
-/// a new tag is refused.
+/// A put returns once its file is on the disk, with the write-back it owes in the same file:
+/// neither can be lost without the other. At `tagsMax` tags, the one put longest ago among those in
+/// the backend is dropped here; when there is none, a new tag is refused.
 actor TagStore {
     private let files: TagFiles
     private let pool: BlockingPool
@@ -62,7 +62,8 @@ actor TagStore {
         records.compactMap { tag, record in record.writeBack.map { (tag, $0.dueAt) } }
     }
 
-    /// The tags among ``pendingWriteBacks`` whose name begins with `prefix`: lists of the backend lack them.
+    /// The tags among ``pendingWriteBacks`` whose name begins with `prefix`: lists of the backend
+    /// lack them.
     func pendingNames(prefix: String) -> [String] {
         records.compactMap { tag, record in
             guard record.writeBack != nil else { return nil }
@@ -98,7 +99,8 @@ actor TagStore {
         noteLatest(tag)
     }
 
-    /// Notes that the backend says `digest` for `tag`; no effect when the tag has moved on meanwhile.
+    /// Notes that the backend says `digest` for `tag`; no effect when the tag has moved on
+    /// meanwhile.
     func markWrittenBack(_ tag: QualifiedTag, _ digest: Digest) async throws {
         await lock(tag)
         defer { unlock(tag) }
@@ -110,7 +112,8 @@ actor TagStore {
         try await write(record, for: tag, durable: false)
     }
 
-    /// Takes over the backend's `digest` for `tag`, unless the tag was put again since it named `stale`.
+    /// Takes over the backend's `digest` for `tag`, unless the tag was put again since it named
+    /// `stale`.
     func adopt(_ digest: Digest, for tag: QualifiedTag, insteadOf stale: TagRecord) async throws {
         await lock(tag)
         defer { unlock(tag) }
@@ -123,7 +126,8 @@ actor TagStore {
         switch before?.writeBack?.origin {
         // We owe the backend a write, so what it says now is nobody's latest word.
         case .client: .client
-        // The neighbour may not have come to write yet: the backend may still say what was there before both puts.
+        // The neighbour may not have come to write yet: the backend may still say what was there
+        // before both puts.
         case .neighbour(let replaced): .neighbour(replaced: replaced)
         case nil: .neighbour(replaced: before?.digest)
         }

@@ -6,9 +6,11 @@ import NIOCore
 import Primitives
 import Telemetry
 
-/// Writes to the backend what the tag store owes it, as soon as it is due, again and again until it is done.
+/// Writes to the backend what the tag store owes it, as soon as it is due, again and again until it
+/// is done.
 ///
-/// What is owed is on disk with the tag, so this queue is only the order of work: whatever stops it, a restart goes on.
+/// What is owed is on disk with the tag, so this queue is only the order of work: whatever stops
+/// it, a restart goes on.
 actor TagWriteBack {
     private let store: TagStore
     private let backend: TagBackend

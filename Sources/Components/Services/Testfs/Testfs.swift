@@ -25,7 +25,8 @@ package struct TestfsComponent: Service {
     package func run() async throws {
         let directory = try await makeDirectory()
         defer {
-            // Nobody can do anything about a temporary directory that can't be removed; the system cleans /tmp.
+            // Nobody can do anything about a temporary directory that can't be removed; the system
+            // cleans /tmp.
             if configuration.directory == nil { try? Directory.remove(directory) }
         }
         let files = TestfsFiles(

@@ -40,14 +40,16 @@ struct TestfsFiles: Sendable {
             return count
         } catch {
             pool.execute { _ in
-                // Left behind, it costs space until the next start; the error that led here tells more.
+                // Left behind, it costs space until the next start; the error that led here tells
+                // more.
                 try? Directory.remove(temporary)
             }
             throw error
         }
     }
 
-    /// The paths of all files below `directory`, sorted; nil when there is no such file or directory.
+    /// The paths of all files below `directory`, sorted; nil when there is no such file or
+    /// directory.
     func list(_ directory: String) async throws -> [String]? {
         let root = root
         return try await pool.run {

@@ -68,7 +68,8 @@ struct TestfsRoutes: Sendable {
 
 /// Paths as clients write them.
 enum TestfsPath {
-    /// The names in a path of percent-encoded `segments`; a colon separates like a slash, as in Kraken.
+    /// The names in a path of percent-encoded `segments`; a colon separates like a slash, as in
+    /// Kraken.
     /// - Throws: 400 when a name climbs, is hidden at the top, or is none that a file can have.
     static func segments(_ segments: [Substring]) throws -> [String] {
         var names: [String] = []
