@@ -26,7 +26,7 @@ struct AgentCommand: ComponentCommand {
     var zone: String?
 
     func configured() throws -> AgentConfiguration {
-        var configuration = try loaded().value
+        var configuration = try loaded()
         configuration.host = options.host ?? configuration.host
         configuration.peerIP = peerIp ?? configuration.peerIP
         configuration.peerPort = try peerPort.map(Port.checked) ?? configuration.peerPort

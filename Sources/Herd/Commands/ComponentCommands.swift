@@ -4,6 +4,7 @@ import ArgumentParser
 import BuildIndexService
 import ClusterConfiguration
 import HTTPKit
+import Logging
 import ProxyService
 import ServiceLifecycle
 import Telemetry
@@ -56,11 +57,13 @@ extension ComponentCommand {
         CommandConfiguration(commandName: kind.rawValue, abstract: abstract)
     }
 
-    /// Reads the file and reports what is wrong with it as a failure of the command.
-    func loaded() throws -> (document: ConfigurationNode, value: Configuration) {
+    /// Reads the file; what is wrong with it is a failure of the command, what has no effect a warning.
+    func loaded() throws -> Configuration {
         do {
             let document = try options.document()
-            return (document, try Self.read(document))
+            let configuration = try Self.read(document)
+            for warning in document.warnings.all { StandardError.write("warning: \(warning)\n") }
+            return configuration
         } catch let error as ConfigurationError {
             throw Failure("cannot start the \(Self.kind.rawValue)", why: error.description)
         }
@@ -68,7 +71,12 @@ extension ComponentCommand {
 
     func run() async throws {
         let configuration = try configured()
-        try await StandaloneComponent.run(Self.kind, options) { Self.make(configuration, $0) }
+        try await StandaloneComponent.run(Self.kind, options) { environment in
+            // No configuration holds secrets yet; what will must be left out here.
+            let text = Logger.MetadataValue.string("\(configuration)")
+            environment.log.info("effective configuration", metadata: ["configuration": text])
+            return Self.make(configuration, environment)
+        }
     }
 }
 
@@ -83,7 +91,7 @@ struct TestfsCommand: ComponentCommand {
     var port: Int?
 
     func configured() throws -> TestfsConfiguration {
-        var configuration = try loaded().value
+        var configuration = try loaded()
         configuration.host = options.host ?? configuration.host
         configuration.port = try port.map(Port.checked) ?? configuration.port
         return configuration
@@ -110,7 +118,7 @@ struct TrackerCommand: ComponentCommand {
     var port: Int?
 
     func configured() throws -> TrackerConfiguration {
-        var configuration = try loaded().value
+        var configuration = try loaded()
         configuration.host = options.host ?? configuration.host
         configuration.port = try port.map(Port.checked) ?? configuration.port
         return configuration
@@ -137,7 +145,7 @@ struct BuildIndexCommand: ComponentCommand {
     var port: Int?
 
     func configured() throws -> BuildIndexConfiguration {
-        var configuration = try loaded().value
+        var configuration = try loaded()
         configuration.host = options.host ?? configuration.host
         configuration.port = try port.map(Port.checked) ?? configuration.port
         return configuration
@@ -166,7 +174,7 @@ struct ProxyCommand: ComponentCommand {
     var serverPort: Int?
 
     func configured() throws -> ProxyConfiguration {
-        var configuration = try loaded().value
+        var configuration = try loaded()
         configuration.host = options.host ?? configuration.host
         configuration.registryPort = try port.map(Port.checked) ?? configuration.registryPort
         configuration.port = try serverPort.map(Port.checked) ?? configuration.port

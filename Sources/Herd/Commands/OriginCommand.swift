@@ -26,7 +26,7 @@ struct OriginCommand: ComponentCommand {
     var zone: String?
 
     func configured() throws -> OriginConfiguration {
-        var configuration = try loaded().value
+        var configuration = try loaded()
         configuration.host = options.host ?? configuration.host
         configuration.peerHost = options.host ?? configuration.peerHost
         configuration.peerIP = peerIp ?? configuration.peerIP
