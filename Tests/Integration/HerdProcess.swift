@@ -36,6 +36,11 @@ final class HerdProcess: Sendable {
         )
     }
 
+    deinit {
+        // A test that fails half-way leaves nothing running.
+        if process.isRunning { process.send(SIGKILL) }
+    }
+
     /// The executable that lies beside the running test bundle, unless `HERD_EXECUTABLE` names another.
     static var executable: String {
         if let path = ProcessInfo.processInfo.environment["HERD_EXECUTABLE"] { return path }

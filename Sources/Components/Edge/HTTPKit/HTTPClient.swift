@@ -84,6 +84,7 @@ package struct HTTPClient: Sendable {
                     error.retryAfter ?? .zero
                 )
                 guard ContinuousClock.now.advanced(by: pause) < deadline else { throw error }
+                // Back-off: nobody tells us when the server is well again.
                 try await Task.sleep(for: pause)
             }
         }

@@ -9,6 +9,7 @@ import Telemetry
 ///
 /// Parameters of the path: ``parameter(_:)``, never Hummingbird's raw `parameters`.
 package struct ServerContext: RequestContext {
+    /// What Hummingbird keeps for each request.
     package var coreContext: CoreRequestContextStorage
     /// The id of the request: the client's `X-Request-Id` where it sent a sane one, else made up here.
     package let requestID: String

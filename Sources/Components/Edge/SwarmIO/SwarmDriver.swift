@@ -19,6 +19,7 @@ package actor SwarmDriver {
         eventLoop.executor.asUnownedSerialExecutor()
     }
 
+    /// How it was set up.
     package nonisolated let configuration: SwarmDriverConfiguration
     nonisolated let eventLoop: any EventLoop
     nonisolated let store: BlobStore

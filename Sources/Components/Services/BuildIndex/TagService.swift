@@ -91,6 +91,7 @@ struct TagService: Sendable {
                 guard attempt < 3 else {
                     throw HTTPProblem.internalError("cannot write the tag back: \(error)").asText
                 }
+                // Back-off: nobody tells us when the backend is well again.
                 try await Task.sleep(for: pause)
                 pause = pause * 2
             }
