@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import BlobStorage
+import ClusterClients
+import Content
+import Files
+import HTTPKit
+import Primitives
+import SwarmIO
+import Telemetry
+
+/// A blob that an agent can serve: cached, or on its way.
+enum AgentBlob: Sendable {
+    /// Whole, checked, on disk.
+    case cached(CachedBlob)
+    /// Being downloaded; its pieces can be read as they come.
+    case arriving(SwarmDownload)
+
+    /// The blob's size.
+    var bytes: Int {
+        switch self {
+        case .cached(let blob): blob.bytes
+        case .arriving(let download): download.metaInfo.layout.blobBytes
+        }
+    }
+
+    /// Sends `range` to `writer`, part by part.
+    func send(_ range: Range<Int>, to writer: FileBodyWriter) async throws {
+        switch self {
+        case .cached(let blob):
+            try await writer.write(blob.file, range)
+            // The clean-up leaves the blob alone until its last byte is sent.
+            withExtendedLifetime(blob) {}
+        case .arriving(let download):
+            try await download.read(range) { file, part in try await writer.write(file, part) }
+        }
+    }
+}
+
+/// Blobs at an agent: from its disk, else through the swarm.
+struct AgentBlobs: Sendable {
+    let store: BlobStore
+    let driver: SwarmDriver
+    let desk: MetaInfoDesk
+
+    /// The blob `digest`, whose download begins, or is joined, when it is not cached.
+    /// - Throws: `ClusterError` `.notFound` when nobody has it; `SwarmError`, `FileError`.
+    func open(_ digest: Digest, namespace: Namespace) async throws -> AgentBlob {
+        if let blob = try await store.cachedBlob(digest) { return .cached(blob) }
+        let metaInfo = try await desk.metaInfo(of: digest, namespace: namespace)
+        return .arriving(try await driver.download(metaInfo, namespace: namespace))
+    }
+
+    /// The size of `digest`, without downloading anything.
+    /// - Throws: as ``open(_:namespace:)``.
+    func size(of digest: Digest, namespace: Namespace) async throws -> Int {
+        if let info = try await store.info(of: digest) { return info.bytes }
+        return try await desk.metaInfo(of: digest, namespace: namespace).layout.blobBytes
+    }
+
+    /// All bytes of a small blob, once it is whole and checked; nil when it has more than `bytesMax`.
+    /// - Throws: as ``open(_:namespace:)``.
+    func bytes(of digest: Digest, namespace: Namespace, upTo bytesMax: Int) async throws -> [UInt8]?
+    {
+        let size = try await size(of: digest, namespace: namespace)
+        guard size <= bytesMax else { return nil }
+        if case .arriving(let download) = try await open(digest, namespace: namespace) {
+            try await download.waitUntilComplete()
+        }
+        guard let blob = try await store.cachedBlob(digest) else {
+            // It was deleted in this very moment; whoever did that wanted it gone.
+            throw ClusterError(.notFound, what: "read \(digest)", why: "it was deleted meanwhile")
+        }
+        return try await store.pool.run {
+            try [UInt8](unsafeUninitializedCapacity: blob.bytes) { buffer, count in
+                count = try blob.file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+            }
+        }
+    }
+
+    /// Deletes `digest` here; without effect when it is not here.
+    /// - Throws: `StorageError`, `FileError`.
+    func delete(_ digest: Digest) async throws {
+        await desk.forget(digest)
+        try await driver.remove(digest)
+    }
+}
+
+/// What an agent does for its swarms: it asks the trackers.
+struct AgentHost: SwarmHost {
+    let trackers: TrackerRing
+    /// The address that others dial.
+    let ip: String
+    /// The port that others dial; known once the listener is bound.
+    let port: PeerPort
+
+    func announce(
+        _ announce: SwarmAnnounce
+    ) async throws -> (peers: [PeerInfo], interval: Duration) {
+        let peer = PeerInfo(
+            peerID: announce.peerID,
+            ip: ip,
+            port: port.value,
+            isComplete: announce.isComplete
+        )
+        let handout = try await trackers.announce(
+            announce.infoHash,
+            digest: announce.digest,
+            peer: peer
+        )
+        return (handout.peers, handout.interval)
+    }
+
+    /// Peers that ask for what is not here go elsewhere.
+    func blobMissing(_ digest: Digest, namespace: String) async {}
+}

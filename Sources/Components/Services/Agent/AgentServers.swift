@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterClients
+import ClusterConfiguration
+import HTTPKit
+import Hummingbird
+import RegistryAPI
+import SwarmIO
+import Telemetry
+
+/// An agent's two HTTP listeners: the registry for container runtimes, and the server for everything else.
+struct AgentServers: Sendable {
+    let configuration: AgentConfiguration
+    let environment: ComponentEnvironment
+    let blobs: AgentBlobs
+    let trackers: TrackerRing
+    let snapshot: AgentSnapshot
+
+    /// The listeners, which report their addresses when all are bound.
+    func make() -> [HTTPServer] {
+        let buildIndexes = BuildIndexCluster(
+            hosts: HostList(configuration.buildIndexes),
+            http: environment.httpClient,
+            log: environment.log
+        )
+        let bytesServed = environment.counters.counter("bytes_served")
+        let registry = Registry(
+            blobs: AgentRegistry(
+                blobs: blobs,
+                limits: configuration.limits,
+                bytesServed: bytesServed
+            ),
+            tags: BuildIndexTags(buildIndexes: buildIndexes, limits: configuration.limits),
+            pushAddress: configuration.pushAddress,
+            limits: configuration.limits
+        )
+        let standard = StandardRoutes(
+            environment,
+            okBody: "OK",
+            health: { [driver = blobs.driver] in await driver.probe() },
+            readiness: { try await checkReadiness(buildIndexes) },
+            snapshot: { [snapshot] in await snapshot.snapshot() }
+        )
+        let registryRouter = Router(context: ServerContext.self)
+        registry.add(to: registryRouter)
+        standard.addProbes(to: registryRouter)
+        let router = Router(context: ServerContext.self)
+        AgentRoutes(blobs: blobs, buildIndexes: buildIndexes, bytesServed: bytesServed)
+            .add(to: router)
+        standard.add(to: router)
+        return [
+            server("agent registry", "registry", configuration.registryPort, registryRouter),
+            server("agent", "http", configuration.port, router),
+        ]
+    }
+
+    private func server(
+        _ name: String,
+        _ purpose: String,
+        _ port: Int,
+        _ router: Router<ServerContext>
+    ) -> HTTPServer {
+        var options = ServerOptions(environment, limits: configuration.limits)
+        options.drainTimeout = configuration.drainTimeout
+        return HTTPServer(
+            name: name,
+            address: (configuration.host, port),
+            router: router,
+            options: options
+        ) { [environment, snapshot, host = configuration.host] port in
+            let addresses = snapshot.serve("\(host):\(port)", as: purpose)
+            if addresses.count == AgentSnapshot.listenerCount { environment.onReady(addresses) }
+        }
+    }
+
+    private func checkReadiness(_ buildIndexes: BuildIndexCluster) async throws {
+        do {
+            async let tags: Void = buildIndexes.checkReadiness()
+            async let peers: Void = trackers.checkReadiness()
+            _ = try await (tags, peers)
+        } catch {
+            throw NotReady(why: "\(error)")
+        }
+    }
+}
+
+/// Why an agent should get no traffic, in Kraken's words.
+private struct NotReady: Error, CustomStringConvertible {
+    let why: String
+    var description: String { "agent not ready: \(why)" }
+}
