@@ -5,6 +5,7 @@ import Foundation
 import HTTPKit
 import HTTPTypes
 import Hummingbird
+import Logging
 import NIOCore
 import NIOPosix
 import Primitives
@@ -68,7 +69,9 @@ import Testing
             #expect(secret.status == 500 && !secret.text.contains("hunter2"))
             #expect(try await ask("/digest/sha256:zz").status == 400)
             let problem = try JSON(parsing: try await ask("/problem").body)["error"]
-            #expect(problem?["message"]?.string == "taken" && problem?["detail"]?.string == "by you")
+            #expect(
+                problem?["message"]?.string == "taken" && problem?["detail"]?.string == "by you"
+            )
             #expect(problem?["code"]?.string == "CONFLICT" && problem?["remedy"]?.string == "wait")
             #expect(try await ask("/plain").text == "plain words")
             let accepted = try await ask("/accepted")
@@ -78,7 +81,9 @@ import Testing
                 (String(repeating: " ", count: 200), 413),
             ] {
                 let length = body.utf8.count
-                client.send("POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: \(length)\r\n\r\n\(body)")
+                client.send(
+                    "POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: \(length)\r\n\r\n\(body)"
+                )
                 #expect(try await client.response().status == status, "\(body)")
             }
         }
@@ -134,7 +139,8 @@ import Testing
         var generator = Generator(seed: seed)
         let pieces = [
             "GET ", "POST ", "/text", " HTTP/1.1", " HTTP/9.9", "\r\n", "\n", "Host: x", ": ", "\0",
-            "Content-Length: ", "-1", "99999999999999999999", "Transfer-Encoding: chunked", "ffffffff",
+            "Content-Length: ", "-1", "99999999999999999999", "Transfer-Encoding: chunked",
+            "ffffffff",
             "0\r\n\r\n", "%", "é", "\u{7f}", "Content-Length: 5\r\nContent-Length: 6\r\n",
         ]
         var messages: [[UInt8]] = []
@@ -184,7 +190,9 @@ import Testing
         } body: { server in
             let client = try RawClient(port: server.port)
             for _ in 0..<2 {
-                client.send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: \(content.count)\r\n\r\n")
+                client.send(
+                    "PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: \(content.count)\r\n\r\n"
+                )
                 client.send(content)
                 #expect(try await client.response().text == "\(content.count)")
                 #expect(received.withLock { $0 } == content)
@@ -197,6 +205,60 @@ import Testing
             #expect(try await client.response().status == 100)
             client.send("xy")
             #expect(try await client.response().text == "2")
+        }
+    }
+
+    @Test("pauses a client whose body nobody reads yet, and loses none of it")
+    func slowUpload() async throws {
+        let release = Latch<Void>()
+        let content = pattern(64 << 20)
+        try await TestServer.with { router in
+            router.put("/upload") { request, _ in
+                await release.value
+                var count = 0
+                for try await part in request.body { count += part.readableBytes }
+                return "\(count)"
+            }
+            router.get("/text") { _, _ in "text" }
+        } body: { server in
+            let client = try RawClient(port: server.port)
+            client.send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: \(64 << 20)\r\n\r\n")
+            client.sendInBackground(content)
+            let other = try RawClient(port: server.port)
+            var last = -1
+            for _ in 0..<500 {
+                other.send(get)
+                #expect(try await other.response().text == "text")
+                if client.sentCount > 1000, client.sentCount == last { break }
+                last = client.sentCount
+            }
+            // What the sockets hold at both ends, and ten reads.
+            #expect(client.sentCount < 40 << 20)
+            release.open()
+            #expect(try await client.response().text == "\(64 << 20)")
+        }
+    }
+
+    @Test("leaves connections beyond its bound waiting until one goes")
+    func connectionLimit() async throws {
+        try await TestServer.with { options in
+            options.limits.httpConnectionsMax = 1
+        } routes: { router in
+            router.get("/text") { _, _ in "text" }
+        } body: { server in
+            let first = try RawClient(port: server.port)
+            first.send(get)
+            #expect(try await first.response().text == "text")
+            // The kernel accepts them, the server does not look at them.
+            let waiting = try (0..<4).map { _ in try RawClient(port: server.port) }
+            for client in waiting { client.send(get) }
+            first.send(get)
+            #expect(try await first.response().text == "text")
+            first.close()
+            for client in waiting {
+                #expect(try await client.response().text == "text")
+                client.close()
+            }
         }
     }
 
@@ -338,7 +400,7 @@ import Testing
                 router: Router(context: ServerContext.self),
                 options: ServerOptions(
                     eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-                    log: .init(label: "test")
+                    log: Logger(label: "test")
                 )
             )
             let error = await #expect(throws: ListenError.self) { try await second.run() }

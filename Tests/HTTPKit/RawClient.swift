@@ -10,6 +10,7 @@ final class RawClient: Sendable {
     private let descriptor: CInt
     private let received = Mutex<[UInt8]>([])
     private let isClosed = Mutex(false)
+    private let sent = Mutex(0)
 
     /// Connects to `port` on the loopback; a reader never waits longer than 20 s.
     init(port: Int, receiveBufferBytes: CInt? = nil) throws {
@@ -63,21 +64,25 @@ final class RawClient: Sendable {
 
     func send(_ text: String) { send(Array(text.utf8)) }
 
+    /// The bytes that the kernel has taken of what is being sent.
+    var sentCount: Int { sent.withLock { $0 } }
+
     /// Sends all of `bytes`; stops silently when the server has closed.
     func send(_ bytes: [UInt8]) {
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.send(
-                    descriptor,
-                    $0.baseAddress! + sent,
-                    bytes.count - sent,
-                    CInt(MSG_NOSIGNAL.rawValue)
-                )
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
             }
             guard count > 0 else { return }
-            sent += count
+            rest.removeFirst(count)
+            sent.withLock { $0 += count }
         }
+    }
+
+    /// Sends all of `bytes` while the caller goes on.
+    func sendInBackground(_ bytes: [UInt8]) {
+        Thread.detachNewThread { self.send(bytes) }
     }
 
     /// Closes our direction only.

@@ -26,7 +26,11 @@ import Testing
         )
     }
 
-    private func ask(_ client: RawClient, _ path: String, _ headers: String = "") async throws
+    private func ask(
+        _ client: RawClient,
+        _ path: String,
+        _ headers: String = ""
+    ) async throws
         -> RawResponse
     {
         client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\(headers)\r\n")

@@ -7,6 +7,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
+import Primitives
 import Synchronization
 import Testing
 
@@ -114,11 +115,14 @@ final class TestFolder {
 
 /// `count` bytes without a short period.
 func pattern(_ count: Int) -> [UInt8] {
-    var state: UInt64 = 88_172_645_463_325_252
-    return (0..<count).map { _ in
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return UInt8(truncatingIfNeeded: state)
+    // A random block, with a number at the head of each copy of it.
+    var generator = Generator(seed: 7)
+    let block = (0..<4093).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(count + block.count)
+    while bytes.count < count {
+        withUnsafeBytes(of: bytes.count) { bytes += $0 }
+        bytes += block
     }
+    return Array(bytes[..<count])
 }

@@ -44,7 +44,8 @@ final class Drain: Sendable {
             }
             state = .draining(cut: cut)
             // The server's own method waits for its connections, and nobody here needs to.
-            Task { [server] in try? await server.shutdownGracefully() }  // its error is run()'s error, too
+            // Its error, if any, is run()'s error, too.
+            Task { [server] in try? await server.shutdownGracefully() }
         }
     }
 

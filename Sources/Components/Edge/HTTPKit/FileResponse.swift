@@ -12,9 +12,12 @@ extension Response {
         status: HTTPResponse.Status = .ok,
         headers: HTTPFields = [:]
     ) -> Response {
-        fileStream(bytes: range.count, status: status, headers: headers) { writer in
-            try await writer.write(file, range)
+        // Nothing is waited for but the client, so it takes no task of its own that a leaving client could cancel.
+        let body = ResponseBody(contentLength: range.count) { writer in
+            try await sink(for: writer, bytes: range.count).write(file, range)
+            try await writer.finish(nil)
         }
+        return Response(status: status, headers: headers, body: body)
     }
 
     /// An answer of exactly `bytes` bytes that `write` sends part by part, as it gets them.
@@ -28,18 +31,27 @@ extension Response {
         write: @escaping @Sendable (FileBodyWriter) async throws -> Void
     ) -> Response {
         let body = ResponseBody(contentLength: bytes) { writer in
-            let sink: FileBodyWriter
+            let sink = sink(for: writer, bytes: bytes)
             if let connection = ServerConnection.current {
-                sink = FileBodyWriter(to: .connection(connection), bytes: bytes)
                 try await connection.whileClientStays { try await write(sink) }
             } else {
-                sink = FileBodyWriter(to: .buffers(WriterBox(writer)), bytes: bytes)
                 try await write(sink)
             }
             try sink.checkComplete()
             try await writer.finish(nil)
         }
         return Response(status: status, headers: headers, body: body)
+    }
+
+    private static func sink(
+        for writer: any ResponseBodyWriter,
+        bytes: Int
+    ) -> FileBodyWriter {
+        let connection = ServerConnection.current
+        return FileBodyWriter(
+            to: connection.map { .connection($0) } ?? .buffers(WriterBox(writer)),
+            bytes: bytes
+        )
     }
 
     /// An answer with what `request` wants of the whole file: all of it, or one range (206, 416).
