@@ -17,6 +17,10 @@ package struct PiecePicker: Sendable {
     }
 
     private(set) var availability: PieceAvailability
+    /// How many connected agents hold each piece; the rest of the availability are origins.
+    private var agentCounts: [UInt16]
+    /// The pieces that no connected agent holds.
+    private var unshared: Bitfield
     private var windows: [Range<Int>] = []
     private let order: SwarmPolicy.RequestOrder
     private let tieBreak: SwarmPolicy.TieBreak
@@ -25,6 +29,8 @@ package struct PiecePicker: Sendable {
     /// A picker for a blob of which `held` is on disk.
     package init(held: Bitfield, order: SwarmPolicy.RequestOrder, tieBreak: SwarmPolicy.TieBreak) {
         availability = PieceAvailability(held: held)
+        agentCounts = Array(repeating: 0, count: held.pieceCount)
+        unshared = .full(pieceCount: held.pieceCount)
         (self.order, self.tieBreak, pieceCount) = (order, tieBreak, held.pieceCount)
     }
 
@@ -38,14 +44,56 @@ package struct PiecePicker: Sendable {
     /// The piece is under way or held.
     package mutating func unwant(_ piece: PieceIndex) { availability.unwant(piece) }
     /// A connected peer turned out to hold `piece`.
-    package mutating func peerGained(_ piece: PieceIndex) { availability.add(piece) }
+    package mutating func peerGained(_ piece: PieceIndex, isOrigin: Bool = false) {
+        availability.add(piece)
+        guard !isOrigin else { return }
+        agentCounts[piece.value] += 1
+        unshared.remove(piece)
+    }
     /// A connected peer no longer holds `piece`, or left.
-    package mutating func peerLost(_ piece: PieceIndex) { availability.subtract(piece) }
+    package mutating func peerLost(_ piece: PieceIndex, isOrigin: Bool = false) {
+        availability.subtract(piece)
+        guard !isOrigin else { return }
+        agentCounts[piece.value] -= 1
+        if agentCounts[piece.value] == 0 { unshared.insert(piece) }
+    }
+
+    /// The best piece to ask an origin for that holds `bits`: one that no agent holds, so that each piece leaves the
+    /// origins about once. Of a reader's window only the piece it waits for counts: all readers of a new blob want the
+    /// same first pieces, and if all asked the origins for them, they would have nothing to give each other.
+    func originPick(from bits: Bitfield, using generator: inout Generator) -> Pick? {
+        for window in windows {
+            let piece = PieceIndex(window.lowerBound)
+            guard availability.wanted.contains(piece), bits.contains(piece),
+                unshared.contains(piece)
+            else { continue }
+            return Pick(piece: piece, reason: .reader)
+        }
+        let start = start(using: &generator)
+        switch order {
+        case .rarestFirst:
+            guard let piece = availability.rarest(in: unshared, from: start), bits.contains(piece)
+            else { return nil }
+            let count = availability.count(of: piece)
+            return Pick(
+                piece: piece,
+                reason: count == 1 ? .onlySource : .rarest(availability: count)
+            )
+        case .random:
+            guard let piece = availability.any(in: unshared, from: start), bits.contains(piece)
+            else { return nil }
+            return Pick(piece: piece, reason: .random)
+        }
+    }
+
+    private func start(using generator: inout Generator) -> Int {
+        tieBreak == .random && pieceCount > 0 ? generator.below(pieceCount) : 0
+    }
 
     /// The best piece to ask a peer for that holds `bits`; nil when it has none that is wanted.
     /// - Complexity: O(readers' windows + availability levels × pieces / 64).
     package func pick(from bits: Bitfield, using generator: inout Generator) -> Pick? {
-        let start = tieBreak == .random && pieceCount > 0 ? generator.below(pieceCount) : 0
+        let start = start(using: &generator)
         if let piece = readerPick(from: bits, start: start) {
             return Pick(piece: piece, reason: .reader)
         }

@@ -183,7 +183,7 @@ extension Swarm {
 
     private mutating func add(_ peer: SwarmPeer, _ context: inout SwarmContext) {
         peers[peer.connection] = peer
-        for piece in peer.bits.indices { picker.peerGained(piece) }
+        for piece in peer.bits.indices { picker.peerGained(piece, isOrigin: peer.isOrigin) }
         context.emit(
             .note(.addActiveConnection(infoHash, peer.peerID, isOutgoing: peer.isOutgoing))
         )
@@ -191,7 +191,24 @@ extension Swarm {
             return drop(peer.connection, .bothComplete, &context)
         }
         requestMore(from: peer.connection, &context)
+        hurryIfStarved(context)
     }
+
+    /// Whether more peers would be of use; when every slot is taken by peers with nothing to give, some make room.
+    ///
+    /// Hosts that begin together otherwise fill each other's slots before any of them has a piece, and wait.
+    mutating func makeUseOfAnnounce(_ context: inout SwarmContext) -> Bool {
+        guard peers.count >= context.policy.connectionsMax else { return true }
+        guard isStarved else { return false }
+        let useless = peers.values.filter {
+            !$0.isBusy && picker.availability.offered(by: $0.bits) == 0
+        }
+        for peer in useless.prefix(Self.makeRoomCount) { drop(peer.connection, .useless, &context) }
+        return !useless.isEmpty
+    }
+
+    /// Peers that make room at a time.
+    private static let makeRoomCount = 3
 
     /// Closes an active connection for `reason`.
     mutating func drop(
@@ -203,8 +220,10 @@ extension Swarm {
         context.emit(.close(connection, reason))
         if reason.isFault {
             ban(peer.peerID, isHostile: reason == .badPiece, &context)
-        } else if reason == .idle {
-            bans.postpone(peer.peerID, until: context.now.advanced(by: context.policy.banDuration))
+        } else if reason == .idle || reason == .useless {
+            let policy = context.policy
+            let wait = reason == .idle ? policy.banDuration : policy.announceInterval
+            bans.postpone(peer.peerID, until: context.now.advanced(by: wait))
         }
     }
 
@@ -231,7 +250,7 @@ extension Swarm {
         _ context: inout SwarmContext
     ) -> SwarmPeer? {
         guard var peer = peers.removeValue(forKey: connection) else { return nil }
-        for piece in peer.bits.indices { picker.peerLost(piece) }
+        for piece in peer.bits.indices { picker.peerLost(piece, isOrigin: peer.isOrigin) }
         if let piece = peer.receiving, receivers[piece] == connection { receivers[piece] = nil }
         for piece in peer.asked { forget(piece, of: &peer) }
         if let piece = peer.receiving { wantAgain(piece) }

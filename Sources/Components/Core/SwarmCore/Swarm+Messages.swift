@@ -80,7 +80,7 @@ extension Swarm {
         peer.sending.removeAll { $0 == piece }
         peer.progressAt = context.now
         peer.bytesSent += bytes
-        if peer.bits.insert(piece) { picker.peerGained(piece) }
+        if peer.bits.insert(piece) { picker.peerGained(piece, isOrigin: peer.isOrigin) }
         peers[connection] = peer
         context.emit(.note(.sentPiece(infoHash, peer.peerID, piece, bytes: bytes)))
     }
@@ -134,8 +134,11 @@ extension Swarm {
         _ context: inout SwarmContext
     ) {
         let piece = PieceIndex(Int(index))
-        guard layout.contains(piece), peers[connection]?.bits.insert(piece) == true else { return }
-        picker.peerGained(piece)
+        guard layout.contains(piece), var peer = peers[connection], peer.bits.insert(piece) else {
+            return
+        }
+        peers[connection] = peer
+        picker.peerGained(piece, isOrigin: peer.isOrigin)
         if phase == .seeding, peers[connection]?.bits.isComplete == true {
             return drop(connection, .bothComplete, &context)
         }
@@ -146,7 +149,7 @@ extension Swarm {
         guard phase != .seeding else { return drop(connection, .bothComplete, &context) }
         guard var peer = peers[connection] else { return }
         for index in 0..<layout.pieceCount where peer.bits.insert(PieceIndex(index)) {
-            picker.peerGained(PieceIndex(index))
+            picker.peerGained(PieceIndex(index), isOrigin: peer.isOrigin)
         }
         peers[connection] = peer
         requestMore(from: connection, &context)
@@ -160,7 +163,7 @@ extension Swarm {
     ) {
         let piece = PieceIndex(Int(index))
         guard var peer = peers[connection], peer.asked.contains(piece) else { return }
-        if peer.bits.remove(piece) { picker.peerLost(piece) }
+        if peer.bits.remove(piece) { picker.peerLost(piece, isOrigin: peer.isOrigin) }
         forget(piece, of: &peer)
         peers[connection] = peer
         context.emit(.note(.requestFailed(infoHash, peer.peerID, piece)))

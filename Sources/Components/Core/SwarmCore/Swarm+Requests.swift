@@ -31,6 +31,15 @@ extension Swarm {
         peers[connection] = peer
     }
 
+    /// Requests under way below which origins are asked for what agents hold, too.
+    static let idleRequests = 2
+
+    /// Fills the free request slots of every peer when few requests are left.
+    mutating func requestWhenIdle(_ context: inout SwarmContext) {
+        let asked = peers.values.reduce(0) { $0 + $1.asked.count }
+        if asked < Self.idleRequests { requestFromAll(&context) }
+    }
+
     /// Fills the free request slots of every peer.
     mutating func requestFromAll(_ context: inout SwarmContext) {
         guard phase == .leeching else { return }
@@ -45,6 +54,22 @@ extension Swarm {
 
     private mutating func choose(for peer: SwarmPeer, _ context: SwarmContext) -> PiecePicker.Pick?
     {
+        if peer.isOrigin, let budget = context.policy.originRequestsMax(for: layout) {
+            let asked = peers.values.reduce(into: (origins: 0, all: 0)) { sums, other in
+                // The peer's own list is ahead of the table while its slots are being filled.
+                let count =
+                    other.connection == peer.connection ? peer.asked.count : other.asked.count
+                sums.all += count
+                if other.isOrigin { sums.origins += count }
+            }
+            if asked.origins < budget,
+                let pick = picker.originPick(from: peer.bits, using: &generator)
+            {
+                return pick
+            }
+            // What agents hold comes from agents, unless they keep us waiting.
+            guard asked.all < Self.idleRequests else { return endgamePick(for: peer, context) }
+        }
         if let pick = picker.pick(from: peer.bits, using: &generator) { return pick }
         return endgamePick(for: peer, context)
     }

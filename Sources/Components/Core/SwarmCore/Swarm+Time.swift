@@ -78,7 +78,4 @@ extension Swarm {
         else { return false }
         return due <= context.now
     }
-
-    /// Whether every slot is in use, so that more peers would be of no use.
-    func isSaturated(_ policy: SwarmPolicy) -> Bool { peers.count >= policy.connectionsMax }
 }

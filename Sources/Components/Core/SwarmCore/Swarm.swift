@@ -137,6 +137,7 @@ package struct Swarm: Sendable {
             beginCommit(&context)
         } else {
             requestMore(from: connection, &context)
+            requestWhenIdle(&context)
         }
     }
 

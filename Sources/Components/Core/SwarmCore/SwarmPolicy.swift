@@ -30,6 +30,8 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var requestsPerAgent = 3
     /// Pieces asked of one origin at a time.
     package var requestsPerOrigin = 5
+    /// Whether agents ask origins only for what no agent holds, and for few pieces at a time. Kraken: no.
+    package var sparesOrigins = true
     /// Missing pieces from which on a piece may be asked of several peers.
     package var endgamePieces = 3
     /// Whether a piece is never asked of several peers.
@@ -74,6 +76,17 @@ package struct SwarmPolicy: Sendable, Hashable {
 
     /// Kraken's rules with the repairs of `docs/decisions`.
     package init() {}
+
+    /// Pieces asked of all origins together at a time; nil when only ``requestsPerOrigin`` bounds them.
+    ///
+    /// An eighth of a blob, so that agents which begin together fetch different pieces and trade them.
+    package func originRequestsMax(for layout: PieceLayout) -> Int? {
+        guard sparesOrigins else { return nil }
+        return min(requestsPerOrigin, max(Self.originRequestsMin, layout.pieceCount / 8))
+    }
+
+    /// Enough to keep a connection busy while an answer is on its way.
+    private static let originRequestsMin = 2
 
     /// How long a peer has to answer a request of a blob cut by `layout`.
     /// - Source: kraken lib/torrent/scheduler/dispatch/config.go, `calcPieceRequestTimeout`.

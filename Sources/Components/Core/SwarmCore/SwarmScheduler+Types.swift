@@ -60,7 +60,7 @@ package enum CloseReason: Hashable, Sendable {
     case noSlot, duplicate, ownPeerID, banned, unknownSwarm, wrongInfoHash, wrongPeerID,
         malformedBitfield
     case protocolViolation(String), tooManyRequests, badPiece, unanswered, idle, aged, bothComplete
-    case simultaneousOpen, swarmForgotten, stopping, tooManyNeighboursInCommon
+    case simultaneousOpen, swarmForgotten, stopping, tooManyNeighboursInCommon, useless
 
     /// Whether the peer earned a ban.
     package var isFault: Bool {

@@ -185,6 +185,7 @@ package struct SwarmScheduler: Sendable {
         guard let index = swarms.index(forKey: hash) else { return false }
         let firstEffect = context.effects.count
         body(&swarms.values[index], &context)
+        announceIfDue(hash, index, &context)
         for effect in context.effects[firstEffect...] {
             switch effect {
             case .dial(let connection, _, _), .accept(let connection, _):
@@ -193,7 +194,6 @@ package struct SwarmScheduler: Sendable {
             default: break
             }
         }
-        announceIfDue(hash, index, &context)
         arm(hash, swarms.values[index].nextDeadline(policy, at: context.now))
         return true
     }
@@ -273,7 +273,7 @@ package struct SwarmScheduler: Sendable {
         _ context: inout SwarmContext
     ) {
         guard swarms.values[index].isAnnounceDue(context) else { return }
-        if swarms.values[index].isSaturated(policy) {
+        guard swarms.values[index].makeUseOfAnnounce(&context) else {
             let interval = swarms.values[index].announcing.interval
             swarms.values[index].announcing.due = context.now.advanced(by: interval)
             return
