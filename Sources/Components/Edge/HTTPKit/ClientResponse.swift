@@ -78,12 +78,19 @@ package struct ClientBody: AsyncSequence, Sendable {
         fileprivate let deadline: ContinuousClock.Instant
 
         /// The next bytes; nil at the end.
-        @concurrent package mutating func next() async throws -> ByteBuffer? {
+        package mutating func next() async throws -> ByteBuffer? {
+            try await next(isolation: #isolation)
+        }
+
+        /// The next bytes, for a caller on `actor`; nil at the end.
+        package mutating func next(
+            isolation actor: isolated (any Actor)?
+        ) async throws(any Error) -> ByteBuffer? {
             guard ContinuousClock.now < deadline else {
                 throw HTTPClientError.timeout("reading the body")
             }
             do {
-                return try await base.next()
+                return try await base.next(isolation: actor)
             } catch {
                 throw HTTPClientError.wrapping(error, url: "body")
             }
