@@ -8,16 +8,27 @@ import OrderedCollections
 import Primitives
 
 /// How blobs are cut: asked of the trackers once, however many clients want to know at a time.
+///
+/// A client that leaves stops waiting at once, and the asking when it was the last: origins may fetch a blob from their
+/// backend for minutes, and neither a stop nor a request slot may depend on that.
 actor MetaInfoDesk {
     private let trackers: TrackerRing
     private let store: BlobStore
     private let countMax: Int
-    private var flights: [Digest: Task<MetaInfo, any Error>] = [:]
+    private var flights: [Digest: Flight] = [:]
+    private var nextNumber: UInt64 = 0
     /// What trackers said lately, oldest first: a client asks for a blob's size before it asks for the blob.
     private var recent: OrderedDictionary<Digest, MetaInfo> = [:]
 
     /// Documents kept in memory; each may have megabytes, so they are few.
     private static let recentMax = 64
+
+    /// One question on its way, and who waits for its answer.
+    private struct Flight {
+        let number: UInt64
+        let task: Task<Void, Never>
+        var waiters: [UInt64: CheckedContinuation<MetaInfo, any Error>] = [:]
+    }
 
     init(trackers: TrackerRing, store: BlobStore, limits: Limits) {
         (self.trackers, self.store) = (trackers, store)
@@ -25,23 +36,74 @@ actor MetaInfoDesk {
     }
 
     /// The meta info of `digest`; waits while the origins fetch the blob from their backend.
-    /// - Throws: `ClusterError`, `.notFound` when nobody has the blob.
+    /// - Throws: `ClusterError`, `.notFound` when nobody has the blob; `CancellationError`.
     func metaInfo(of digest: Digest, namespace: Namespace) async throws -> MetaInfo {
         if let known = recent[digest] { return known }
-        if let flight = flights[digest] { return try await flight.value }
-        // A task of its own: the client that asked first may leave, the others still wait.
-        let flight = Task { [trackers, store] in
-            if let kept = try await store.metaInfo(of: digest) { return kept }
-            return try await trackers.metaInfo(of: digest, namespace: namespace)
+        let waiter = makeNumber()
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                guard !Task.isCancelled else {
+                    return continuation.resume(throwing: CancellationError())
+                }
+                join(digest, namespace, waiter, continuation)
+            }
+        } onCancel: {
+            Task { await leave(digest, waiter) }
         }
-        flights[digest] = flight
-        defer { flights[digest] = nil }
-        let metaInfo = try await flight.value
-        recent[digest] = metaInfo
-        while recent.count > countMax { recent.removeFirst() }
-        return metaInfo
     }
 
     /// Forgets what is known of `digest`: the blob was deleted, and may be cut otherwise next time.
     func forget(_ digest: Digest) { recent[digest] = nil }
+
+    private func join(
+        _ digest: Digest,
+        _ namespace: Namespace,
+        _ waiter: UInt64,
+        _ continuation: CheckedContinuation<MetaInfo, any Error>
+    ) {
+        if flights[digest] == nil {
+            let number = makeNumber()
+            // A task of its own: the client that asked first may leave while the others still wait.
+            let task = Task {
+                let answer: Result<MetaInfo, any Error>
+                do { answer = .success(try await ask(digest, namespace)) } catch {
+                    answer = .failure(error)
+                }
+                land(digest, number, answer)
+            }
+            flights[digest] = Flight(number: number, task: task)
+        }
+        flights[digest]?.waiters[waiter] = continuation
+    }
+
+    private func leave(_ digest: Digest, _ waiter: UInt64) {
+        guard let continuation = flights[digest]?.waiters.removeValue(forKey: waiter) else {
+            return
+        }
+        continuation.resume(throwing: CancellationError())
+        guard let flight = flights[digest], flight.waiters.isEmpty else { return }
+        flights[digest] = nil
+        flight.task.cancel()
+    }
+
+    private func land(_ digest: Digest, _ number: UInt64, _ answer: Result<MetaInfo, any Error>) {
+        // One that everybody has left lands on nobody, even when others have taken off again meanwhile.
+        guard let flight = flights[digest], flight.number == number else { return }
+        flights[digest] = nil
+        if case .success(let metaInfo) = answer {
+            recent[digest] = metaInfo
+            while recent.count > countMax { recent.removeFirst() }
+        }
+        for waiter in flight.waiters.values { waiter.resume(with: answer) }
+    }
+
+    private func ask(_ digest: Digest, _ namespace: Namespace) async throws -> MetaInfo {
+        if let kept = try await store.metaInfo(of: digest) { return kept }
+        return try await trackers.metaInfo(of: digest, namespace: namespace)
+    }
+
+    private func makeNumber() -> UInt64 {
+        nextNumber += 1
+        return nextNumber
+    }
 }
