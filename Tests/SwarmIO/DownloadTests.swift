@@ -102,15 +102,6 @@ import Testing
             let bytes = randomBytes(20 * Self.pieceBytes, seed: 3)
             let (_, metaInfo) = try await fixture.origin(bytes, pieceBytes: Self.pieceBytes)
             let agent = try await fixture.node(.agent)
-            let dog = Task {
-                try await Task.sleep(for: .seconds(6))
-                print("DOG agent", await agent.driver.snapshot())
-                print("DOG", await agent.driver.dump())
-                for e in agent.events.events(after: 0).events.suffix(12) {
-                    print("DOG", e.kind, e.piece ?? -1, e.reason ?? "")
-                }
-            }
-            defer { dog.cancel() }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<20 {
                     group.addTask {

@@ -14,9 +14,6 @@ package struct SwarmDriverSnapshot: Hashable, Sendable {
 }
 
 extension SwarmDriver {
-    package func dump() -> String {
-        "tasks \(tasks.count) commits \(commits.count) closings \(closings.count) waiters \(swarms.values.map { $0.waiters.count }) committed \(swarms.values.map { $0.isCommitted })"
-    }
     /// The swarms with their pieces and peers. Cheap: bitfields are shared, not copied.
     package func snapshot() -> SwarmDriverSnapshot {
         let now = Self.now
