@@ -76,7 +76,8 @@ extension Descriptor {
         guard let text = document["digest"]?.string else {
             throw .manifest("\(place) has no digest")
         }
-        guard let digest = try? Digest(parsing: text) else {  // its error lacks the place, which tells more
+        // its error lacks the place, which tells more
+        guard let digest = try? Digest(parsing: text) else {
             throw .manifest("\(place).digest is not sha256: and 64 hex digits")
         }
         guard let bytes = document["size"]?.integer, bytes >= 0 else {

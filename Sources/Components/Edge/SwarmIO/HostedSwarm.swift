@@ -116,7 +116,7 @@ final class HostedSwarm {
 
     /// Whether a reader may have `piece`. The last one is kept back until the whole blob was checked, so that nobody is
     /// served to the end what turns out to be wrong.
-    private func isReadable(_ piece: PieceIndex) -> Bool {
+    func isReadable(_ piece: PieceIndex) -> Bool {
         isCommitted || available.contains(piece) && piece.value < layout.pieceCount - 1
     }
 

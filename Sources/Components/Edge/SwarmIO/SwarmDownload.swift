@@ -58,16 +58,30 @@ extension SwarmDriver {
     private static let windowPieces = 4
 
     func waitUntilComplete(_ digest: Digest) async throws {
-        guard let swarm = swarm(of: digest) else {
-            guard try await store.cachedBlob(digest) != nil else {
-                throw SwarmError.ended(digest, isStopping ? .stopped : .removed)
+        while true {
+            try Task.checkCancellation()
+            guard let swarm = swarm(of: digest) else {
+                guard try await store.cachedBlob(digest) != nil else {
+                    throw SwarmError.ended(digest, isStopping ? .stopped : .removed)
+                }
+                return
             }
-            return
+            guard !swarm.isCommitted else { return }
+            try await waitForCommit(swarm)
         }
-        guard !swarm.isCommitted else { return }
+    }
+
+    /// Returns when something happened to `swarm` that its waiters must look at.
+    private func waitForCommit(_ swarm: HostedSwarm) async throws {
         let (waiter, infoHash) = (makeSerial(), swarm.infoHash)
         try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { swarm.waiters[waiter] = $0 }
+            try await withCheckedThrowingContinuation { continuation in
+                // Others may have had a turn since the caller looked; whoever comes too late would wait for ever.
+                guard swarms[infoHash] === swarm, !swarm.isCommitted else {
+                    return continuation.resume()
+                }
+                swarm.waiters[waiter] = continuation
+            }
         } onCancel: {
             eventLoop.execute { [self] in
                 assumeIsolated {
@@ -115,10 +129,10 @@ extension SwarmDriver {
         let infoHash = swarm.infoHash
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                // The scheduler may have ended the swarm when it was told of the window.
-                guard swarms[infoHash] === swarm, swarm.readers[reader] != nil else {
-                    return continuation.resume()
-                }
+                // The scheduler may have ended the swarm when it was told of the window, or the piece may have come since.
+                guard swarms[infoHash] === swarm, let window = swarm.readers[reader]?.window,
+                    !swarm.isReadable(PieceIndex(window.lowerBound))
+                else { return continuation.resume() }
                 swarm.readers[reader]?.continuation = continuation
             }
         } onCancel: {
