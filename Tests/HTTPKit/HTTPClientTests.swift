@@ -147,8 +147,14 @@ import Testing
                 if case .network = await failure(unused + "/x") {} else { Issue.record("network") }
                 let slow = await failure(server.url + "/wait", timeout: .milliseconds(50))
                 if case .timeout = slow {} else { Issue.record("timeout") }
-                let half = await failure(server.url + "/half", timeout: .milliseconds(100))
+                // Long enough for the head to arrive, so that it is the body that takes too long.
+                let half = await failure(server.url + "/half", timeout: .seconds(2))
                 if case .timeout = half {} else { Issue.record("body timeout: \(half as Any)") }
+                let streamed = await #expect(throws: HTTPClientError.self) {
+                    let request = ClientRequest(.get, server.url + "/half", timeout: .seconds(2))
+                    for try await _ in try await client.send(request).body {}
+                }
+                if case .timeout = streamed {} else { Issue.record("\(streamed as Any)") }
                 let large = await failure(server.url + "/large")
                 if case .bodyTooLarge(100) = large {} else { Issue.record("bodyTooLarge") }
                 let teapot = await failure(server.url + "/teapot")

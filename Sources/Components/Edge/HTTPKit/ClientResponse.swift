@@ -39,14 +39,20 @@ package struct ClientResponse: Sendable {
         if let contentLength, contentLength > bytesMax {
             throw HTTPClientError.bodyTooLarge(bytesMax: bytesMax)
         }
-        var whole = ByteBuffer()
-        for try await var part in body {
-            guard whole.readableBytes + part.readableBytes <= bytesMax else {
-                throw HTTPClientError.bodyTooLarge(bytesMax: bytesMax)
+        return try await withDeadline(body.deadline, "reading the body") { [base = body.base] in
+            var whole = ByteBuffer()
+            do {
+                for try await var part in base {
+                    guard whole.readableBytes + part.readableBytes <= bytesMax else {
+                        throw HTTPClientError.bodyTooLarge(bytesMax: bytesMax)
+                    }
+                    if whole.readableBytes == 0 { whole = part } else { whole.writeBuffer(&part) }
+                }
+            } catch {
+                throw HTTPClientError.wrapping(error, url: "body")
             }
-            if whole.readableBytes == 0 { whole = part } else { whole.writeBuffer(&part) }
+            return whole
         }
-        return whole
     }
 
     /// The first bytes of the body as text, for an error's message; empty when they cannot be had.
@@ -74,7 +80,7 @@ package struct ClientBody: AsyncSequence, Sendable {
 
     /// Reads the body; ends in ``HTTPClientError`` when the connection breaks or the request's time is over.
     package struct AsyncIterator: AsyncIteratorProtocol {
-        fileprivate var base: HTTPClientResponse.Body.AsyncIterator
+        fileprivate let reader: BodyReader
         fileprivate let deadline: ContinuousClock.Instant
 
         /// The next bytes; nil at the end.
@@ -86,11 +92,10 @@ package struct ClientBody: AsyncSequence, Sendable {
         package mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(any Error) -> ByteBuffer? {
-            guard ContinuousClock.now < deadline else {
-                throw HTTPClientError.timeout("reading the body")
-            }
             do {
-                return try await base.next(isolation: actor)
+                return try await withDeadline(deadline, "reading the body") { [reader] in
+                    try await reader.next()
+                }
             } catch {
                 throw HTTPClientError.wrapping(error, url: "body")
             }
@@ -98,6 +103,36 @@ package struct ClientBody: AsyncSequence, Sendable {
     }
 
     package func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(base: base.makeAsyncIterator(), deadline: deadline)
+        AsyncIterator(reader: BodyReader(base.makeAsyncIterator()), deadline: deadline)
+    }
+}
+
+/// An iterator that the task which keeps an eye on the time can hold, too.
+private final class BodyReader: @unchecked Sendable {
+    // SAFETY: an iterator's calls do not overlap, and `withDeadline` returns only when the task that makes the call has.
+    private var base: HTTPClientResponse.Body.AsyncIterator
+
+    init(_ base: HTTPClientResponse.Body.AsyncIterator) { self.base = base }
+
+    @concurrent func next() async throws -> ByteBuffer? { try await base.next() }
+}
+
+/// What `body` returns, unless it takes longer than until `deadline`: then it is cancelled.
+/// - Throws: what `body` throws; ``HTTPClientError/timeout(_:)`` saying `what` took so long.
+private func withDeadline<Value: Sendable>(
+    _ deadline: ContinuousClock.Instant,
+    _ what: String,
+    _ body: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value.self) { group in
+        defer { group.cancelAll() }
+        group.addTask { try await body() }
+        group.addTask {
+            // A deadline: a server that has fallen silent tells nobody.
+            try await Task.sleep(until: deadline, clock: .continuous)
+            throw HTTPClientError.timeout(what)
+        }
+        guard let first = try await group.next() else { throw CancellationError() }
+        return first
     }
 }
