@@ -11,11 +11,11 @@ import Telemetry
 import TestSupport
 import Testing
 
-@Suite("Agent: blobs", .timeLimit(.minutes(1))) struct AgentBlobTests {
+@Suite("Agent: blobs", .serialized, .timeLimit(.minutes(1))) struct AgentBlobTests {
     @Test("brings a blob from the swarm once, and serves it from its disk from then on")
     func downloads() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(20 * AgentCluster.pieceBytes + 7)
+            let blob = OriginBlob.patterned(20 * AgentCluster.pieceBytes + 7)
             try await cluster.upload(blob)
             try await cluster.withAgent { agent in
                 for path in [blob.path, "/namespace/ns%2Frepo/blobs/\(blob.digest.hex)"] {
@@ -40,7 +40,7 @@ import Testing
     @Test("takes blobs of every size", arguments: [0, 1, 1 << 16, (1 << 16) + 1])
     func sizes(_ bytes: Int) async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(bytes)
+            let blob = OriginBlob.patterned(bytes)
             try await cluster.upload(blob)
             try await cluster.withAgent { agent in
                 let answer = try await agent.send(.get, blob.path)
@@ -53,7 +53,7 @@ import Testing
     @Test("answers ranges of blobs that are there and of blobs that are not")
     func ranges() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(10 * AgentCluster.pieceBytes)
+            let blob = OriginBlob.patterned(10 * AgentCluster.pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent { agent in
                 for (header, range) in [
@@ -81,7 +81,7 @@ import Testing
     @Test("tells a blob's size without downloading any of it")
     func head() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(3 * AgentCluster.pieceBytes)
+            let blob = OriginBlob.patterned(3 * AgentCluster.pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent { agent in
                 for (path, purpose) in [
@@ -121,7 +121,7 @@ import Testing
     @Test("lets many clients share one download")
     func sharing() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(30 * AgentCluster.pieceBytes)
+            let blob = OriginBlob.patterned(30 * AgentCluster.pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent { agent in
                 try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -142,7 +142,7 @@ import Testing
     @Test("deletes a blob and gets it again without a pause")
     func deletion() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(8 * AgentCluster.pieceBytes)
+            let blob = OriginBlob.patterned(8 * AgentCluster.pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent { agent in
                 let clock = ContinuousClock()
@@ -162,7 +162,7 @@ import Testing
     @Test("gets what another agent has from that agent, too")
     func agentsShare() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(64 * AgentCluster.pieceBytes)
+            let blob = OriginBlob.patterned(64 * AgentCluster.pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent("agent-0") { first in
                 #expect(try await first.send(.get, blob.path).bytes == blob.bytes)

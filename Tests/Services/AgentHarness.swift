@@ -17,6 +17,22 @@ import TestSupport
 import Testing
 import TrackerService
 
+extension OriginBlob {
+    /// A blob of `count` bytes that differ from place to place, made fast: random bytes by the MiB keep the few threads of
+    /// an unoptimised test run from everybody else's deadlines.
+    static func patterned(_ count: Int, seed: UInt64 = 1) -> OriginBlob {
+        var generator = Generator(seed: seed)
+        let block = generator.bytes(4093)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count + block.count + 8)
+        while bytes.count < count {
+            withUnsafeBytes(of: bytes.count) { bytes += $0 }
+            bytes += block
+        }
+        return OriginBlob(Array(bytes[..<count]))
+    }
+}
+
 /// A component that runs until it is stopped.
 struct AgentPart: Sendable {
     let addresses: [String: String]

@@ -13,7 +13,8 @@ import Telemetry
 import TestSupport
 import Testing
 
-@Suite("Agent: registry and service", .timeLimit(.minutes(1))) struct AgentServiceTests {
+@Suite("Agent: registry and service", .serialized, .timeLimit(.minutes(1))) struct AgentServiceTests
+{
     private let manifestType = "application/vnd.oci.image.manifest.v1+json"
 
     @Test("is a registry from which an image can be pulled, by tag and by digest")

@@ -10,7 +10,8 @@ import Telemetry
 import Testing
 
 /// Blobs on their way: the agents of these tests receive at a bounded rate, so that a download has a middle.
-@Suite("Agent: blobs that arrive", .timeLimit(.minutes(1))) struct AgentStreamingTests {
+@Suite("Agent: blobs that arrive", .serialized, .timeLimit(.minutes(1))) struct AgentStreamingTests
+{
     private let pieceBytes = AgentCluster.pieceBytes
 
     private func slowly(_ configuration: inout AgentConfiguration) {
@@ -32,7 +33,7 @@ import Testing
     @Test("hands out verified pieces before the blob is whole")
     func streams() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(48 * pieceBytes)
+            let blob = OriginBlob.patterned(48 * pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent("agent-0", slowly) { agent in
                 let response = try await agent.open(blob)
@@ -51,7 +52,7 @@ import Testing
     @Test("fetches first what a reader waits for")
     func readersWindow() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(48 * pieceBytes)
+            let blob = OriginBlob.patterned(48 * pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent("agent-0", slowly) { agent in
                 let range = 40 * pieceBytes + 5..<41 * pieceBytes
@@ -68,7 +69,7 @@ import Testing
     @Test("goes on with a download when the client that asked for it leaves")
     func leavingClient() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(32 * pieceBytes)
+            let blob = OriginBlob.patterned(32 * pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent("agent-0", slowly) { agent in
                 let stays = Task { try await agent.send(.get, blob.path).bytes }
@@ -80,7 +81,7 @@ import Testing
                 }
                 #expect(try await stays.value == blob.bytes)
 
-                let other = OriginBlob.random(32 * pieceBytes, seed: 2)
+                let other = OriginBlob.patterned(32 * pieceBytes, seed: 2)
                 try await cluster.upload(other)
                 do {
                     let response = try await agent.open(other)
@@ -101,7 +102,7 @@ import Testing
     @Test("stops in time with a download under way, and takes it up again when it starts")
     func resumes() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(64 * pieceBytes)
+            let blob = OriginBlob.patterned(64 * pieceBytes)
             try await cluster.upload(blob)
             let clock = ContinuousClock()
             try await cluster.withAgent("agent-0") { configuration in
@@ -131,7 +132,7 @@ import Testing
     @Test("serves what it has cached after a restart, whatever became of the cluster")
     func cachedAfterRestart() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(5 * pieceBytes)
+            let blob = OriginBlob.patterned(5 * pieceBytes)
             try await cluster.upload(blob)
             try await cluster.withAgent { agent in
                 let answer = try await agent.send(.get, blob.path)
@@ -153,7 +154,7 @@ import Testing
     @Test("seeds a cached blob again after a restart, without being asked for it")
     func seedsAfterRestart() async throws {
         try await AgentCluster.with { cluster in
-            let blob = OriginBlob.random(5 * pieceBytes)
+            let blob = OriginBlob.patterned(5 * pieceBytes)
             try await cluster.upload(blob)
             var port = 0
             try await cluster.withAgent("agent-0") { agent in
