@@ -35,6 +35,7 @@ struct SwarmSimulation {
         var alarm: Instant?
         var forgotten: ForgetReason?
         var payloadsReceived = 0
+        var payloadsSent = 0
     }
 
     struct Send: Equatable {
@@ -433,6 +434,7 @@ struct SwarmSimulation {
         let link = linkOf[host]?[send.connection]
         schedule(at: now.advanced(by: duration)) { world in
             world.hosts[host].isUplinkBusy = false
+            world.hosts[host].payloadsSent += 1
             world.finish(send, of: host, on: link, bytes)
             world.pump(host)
         }

@@ -114,4 +114,14 @@ import Testing
         #expect(isComplete)
         #expect(world.hosts[1].payloadsReceived - before <= 40 - stored.count + 1)
     }
+
+    @Test("agents that begin together take few copies from the origins, and none waits for a slot")
+    func sparesOrigins() throws {
+        var world = try SwarmSimulation(seed: 11, leechers: 30, origins: 3, pieces: 32)
+        let isComplete = world.complete(within: .seconds(20))
+        #expect(isComplete)
+        let sent = (0..<3).reduce(0) { $0 + world.hosts[$1].payloadsSent }
+        #expect(sent <= 8 * 32, "the origins sent \(sent) pieces of 32")
+        #expect(world.violations == [])
+    }
 }
