@@ -10,8 +10,6 @@ struct AnnounceState: Sendable {
     var due: Instant?
     /// Whether one is on its way or queued.
     var isUnderWay = false
-    /// The last one's beginning.
-    var last: Instant?
     /// What the tracker asked for.
     var interval: Duration
     /// The wait of a swarm that has nobody to ask; doubles from announce to announce.

@@ -35,8 +35,6 @@ package struct Swarm: Sendable {
     var bans: BanList
     var announcing: AnnounceState
     var generator: Generator
-    /// Whether somebody on this host waits for the blob.
-    var isLocalRequest: Bool
     /// The last instant at which a piece was stored.
     var lastWrite: Instant
     /// The last instant at which a piece was read, here or by a peer.
@@ -65,7 +63,6 @@ package struct Swarm: Sendable {
         bans = BanList(countMax: context.limits.bansPerSwarmMax)
         announcing = AnnounceState(policy: policy)
         self.generator = generator
-        isLocalRequest = description.isLocalRequest
         (lastWrite, lastRead) = (context.now, context.now)
         nextReap = context.now.advanced(by: policy.reapInterval)
     }

@@ -143,7 +143,6 @@ package struct SwarmScheduler: Sendable {
             with(hash, &context) { $0.begin(&$1) }
         } else if description.isLocalRequest {
             with(hash, &context) { swarm, context in
-                swarm.isLocalRequest = true
                 swarm.lastRead = context.now
                 swarm.lastWrite = max(swarm.lastWrite, context.now)
                 if swarm.phase == .leeching { swarm.announcing.due = context.now }
@@ -279,7 +278,6 @@ package struct SwarmScheduler: Sendable {
             return
         }
         swarms.values[index].announcing.isUnderWay = true
-        swarms.values[index].announcing.last = context.now
         if announces.begin(hash) { announce(hash, &context) }
     }
 
