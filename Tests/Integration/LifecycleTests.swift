@@ -68,14 +68,16 @@ extension IntegrationTests {
 
 /// What a stopped herd must not leave in its data directory.
 enum Leftovers {
-    /// Unfinished uploads and temporary files below `folder`.
+    /// Unfinished uploads and downloads, and temporary files, below `folder`.
     static func find(in folder: URL) throws -> [String] {
         let paths =
             FileManager.default.enumerator(atPath: folder.path)?.compactMap { $0 as? String } ?? []
         return paths.filter { path in
             let parts = path.split(separator: "/")
             let isUpload = parts.contains("upload") && parts.last != "upload"
-            return isUpload || path.contains(".tmp") || path.hasSuffix("-tmp")
+            // Empty directories of downloads that are through may stay.
+            let isDownload = parts.contains("download") && parts.last == "data"
+            return isUpload || isDownload || path.contains(".tmp") || path.hasSuffix("-tmp")
         }
     }
 }

@@ -13,6 +13,8 @@ struct OCIImage: Sendable {
     let manifest: String
     /// The digests of its layers.
     let layers: [String]
+    /// The digests of its layers, its configuration and its manifest, with their sizes.
+    let blobs: [String: Int]
 
     /// Writes an image whose layers hold `layerBytes` each; the same seed gives the same digests.
     static func make(
@@ -54,7 +56,12 @@ struct OCIImage: Sendable {
             )
         )
         try writer.finish(manifest: manifest, tag: tag)
-        return OCIImage(folder: folder, manifest: manifest.digest, layers: layers.map(\.digest))
+        return OCIImage(
+            folder: folder,
+            manifest: manifest.digest,
+            layers: layers.map(\.digest),
+            blobs: Dictionary((layers + [config, manifest]).map { ($0.digest, $0.bytes) }) { $1 }
+        )
     }
 
     /// One tar archive with one file of `bytes` pseudo-random bytes.
@@ -76,9 +83,13 @@ struct OCIImage: Sendable {
         put(String(repeating: "0", count: 6 - sum.count) + sum + "\0 ", at: 148)
         var archive = Data(header)
         archive.reserveCapacity(bytes + 2048)
-        var words = [UInt64](repeating: 0, count: (bytes + 7) / 8)
+        // Random bytes are slow to make in an unoptimised build: a block of them, numbered each time.
+        var words = [UInt64](repeating: 0, count: 1 << 15)
         for index in words.indices { words[index] = generator.next() }
-        words.withUnsafeBytes { archive.append(contentsOf: $0.prefix(bytes)) }
+        for start in stride(from: 0, to: bytes, by: words.count * 8) {
+            words[0] = UInt64(start)
+            words.withUnsafeBytes { archive.append(contentsOf: $0.prefix(bytes - start)) }
+        }
         archive.append(Data(count: (512 - bytes % 512) % 512 + 1024))
         return archive
     }
