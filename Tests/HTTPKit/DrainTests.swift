@@ -4,7 +4,6 @@ import Files
 import HTTPKit
 import Hummingbird
 import NIOCore
-import Synchronization
 import Telemetry
 import Testing
 
@@ -36,12 +35,11 @@ import Testing
         }
     }
 
+    /// A request that was not cut off would never end, nor would this test.
     @Test("cuts off what takes longer than the drain's bound")
     func cut() async throws {
         let cancelled = Latch<Void>()
         let entered = Latch<Void>()
-        let clock = ContinuousClock()
-        let start = Mutex(clock.now)
         try await TestServer.with { options in
             options.drainTimeout = .milliseconds(200)
         } routes: { router in
@@ -57,12 +55,10 @@ import Testing
             let client = try RawClient(port: server.port)
             client.send(request("/never"))
             await entered.value
-            start.withLock { $0 = clock.now }
             server.running.cancel()
             try await server.running.value
             await cancelled.value
         }
-        #expect(start.withLock { clock.now - $0 } < .seconds(4))
     }
 
     @Test("ends event streams at once")

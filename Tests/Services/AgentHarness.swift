@@ -88,7 +88,7 @@ struct AgentPart: Sendable {
             "http://\(address(purpose))\(path)",
             headers: headers,
             body: body.map { .bytes(ByteBuffer(string: $0)) } ?? .none,
-            timeout: .seconds(30),
+            timeout: .minutes(3),
             acceptedStatuses: Set(100...599),
             retry: .never
         )
@@ -106,7 +106,7 @@ struct AgentPart: Sendable {
             .get,
             "http://\(address("http"))\(blob.path)",
             headers: headers,
-            timeout: .seconds(30),
+            timeout: .minutes(3),
             acceptedStatuses: [200, 206],
             retry: .never
         )
@@ -137,13 +137,21 @@ final class AgentCluster: Sendable {
     }
 
     /// Runs `body` with a cluster that has no agents yet.
-    static func with(_ body: (AgentCluster) async throws -> Void) async throws {
+    static func with(
+        announceInterval: Duration = .seconds(3),
+        _ body: (AgentCluster) async throws -> Void
+    ) async throws {
         try await withTemporaryFolder { root in
             let origin = try await startOrigin(root)
             let origins = [origin.address("http")]
             let tracker = try await AgentPart.start("tracker-0", .tracker) {
                 TrackerComponent(
-                    configuration: TrackerConfiguration(port: 0, origins: origins),
+                    configuration: TrackerConfiguration(
+                        port: 0,
+                        origins: origins,
+                        announceInterval: announceInterval,
+                        originLookupTimeout: .minutes(1)
+                    ),
                     environment: $0
                 )
             }

@@ -95,71 +95,73 @@ private final class CutterTracker: Sendable {
     }
 }
 
-@Suite("Agent: how blobs are cut", .timeLimit(.minutes(1))) struct AgentMetaInfoTests {
-    private func metaInfo(_ blob: OriginBlob) throws -> MetaInfo {
-        let layout = try #require(PieceLayout(blobBytes: blob.bytes.count, pieceBytes: 1 << 20))
-        return try MetaInfo(digest: blob.digest, layout: layout, pieceSums: [1])
-    }
+extension ServicesTests {
+    @Suite("Agent: how blobs are cut") struct AgentMetaInfoTests {
+        private func metaInfo(_ blob: OriginBlob) throws -> MetaInfo {
+            let layout = try #require(PieceLayout(blobBytes: blob.bytes.count, pieceBytes: 1 << 20))
+            return try MetaInfo(digest: blob.digest, layout: layout, pieceSums: [1])
+        }
 
-    @Test("is asked once for many clients, and remembered")
-    func singleFlight() async throws {
-        let blob = OriginBlob("cut me")
-        let gate = TrackerSignal<Void>()
-        let tracker = CutterTracker([.document(try metaInfo(blob))], gate: gate)
-        try await tracker.withAgent { agent in
-            let first = Task { try await agent.send(.head, blob.path) }
-            await tracker.untilAsked()
-            let others = (0..<8).map { _ in Task { try await agent.send(.head, blob.path) } }
-            gate.send(())
-            for client in [first] + others {
-                let answer = try await client.value
-                #expect(answer.status == 200)
-                #expect(answer.header("Content-Length") == "\(blob.bytes.count)")
+        @Test("is asked once for many clients, and remembered")
+        func singleFlight() async throws {
+            let blob = OriginBlob("cut me")
+            let gate = TrackerSignal<Void>()
+            let tracker = CutterTracker([.document(try metaInfo(blob))], gate: gate)
+            try await tracker.withAgent { agent in
+                let first = Task { try await agent.send(.head, blob.path) }
+                await tracker.untilAsked()
+                let others = (0..<8).map { _ in Task { try await agent.send(.head, blob.path) } }
+                gate.send(())
+                for client in [first] + others {
+                    let answer = try await client.value
+                    #expect(answer.status == 200)
+                    #expect(answer.header("Content-Length") == "\(blob.bytes.count)")
+                }
+                #expect(tracker.askedCount == 1)
             }
-            #expect(tracker.askedCount == 1)
         }
-    }
 
-    @Test("is asked again while the origins fetch the blob")
-    func polling() async throws {
-        let blob = OriginBlob("be patient")
-        let document = CutterTracker.Answer.document(try metaInfo(blob))
-        let tracker = CutterTracker([.status(202), .status(202), document])
-        try await tracker.withAgent { agent in
-            let answer = try await agent.send(.head, blob.path)
-            #expect(answer.status == 200)
-            #expect(tracker.askedCount == 3)
-        }
-    }
-
-    @Test("is passed on as unknown, or as a failure, and asked anew next time")
-    func failures() async throws {
-        let blob = OriginBlob("perhaps")
-        let document = CutterTracker.Answer.document(try metaInfo(blob))
-        let tracker = CutterTracker([.status(404), .status(500), document])
-        try await tracker.withAgent { agent in
-            for status in [404, 503, 200, 200] {
+        @Test("is asked again while the origins fetch the blob")
+        func polling() async throws {
+            let blob = OriginBlob("be patient")
+            let document = CutterTracker.Answer.document(try metaInfo(blob))
+            let tracker = CutterTracker([.status(202), .status(202), document])
+            try await tracker.withAgent { agent in
                 let answer = try await agent.send(.head, blob.path)
-                #expect(answer.status == status)
+                #expect(answer.status == 200)
+                #expect(tracker.askedCount == 3)
             }
-            #expect(tracker.askedCount == 3)
         }
-    }
 
-    @Test("does not keep an agent from stopping while the origins fetch for minutes")
-    func stopping() async throws {
-        let blob = OriginBlob("never comes")
-        let tracker = CutterTracker([.status(202)])
-        try await tracker.withAgent {
-            $0.drainTimeout = .milliseconds(100)
-        } body: { agent in
-            let client = Task { try await agent.send(.get, blob.path) }
-            await tracker.untilAsked()
-            let start = ContinuousClock.now
-            try await agent.stop()
-            #expect(ContinuousClock.now - start < .seconds(3))
-            // Cut off, or told to come again: but not left waiting.
-            if case .success(let answer) = await client.result { #expect(answer.status == 503) }
+        @Test("is passed on as unknown, or as a failure, and asked anew next time")
+        func failures() async throws {
+            let blob = OriginBlob("perhaps")
+            let document = CutterTracker.Answer.document(try metaInfo(blob))
+            let tracker = CutterTracker([.status(404), .status(500), document])
+            try await tracker.withAgent { agent in
+                for status in [404, 503, 200, 200] {
+                    let answer = try await agent.send(.head, blob.path)
+                    #expect(answer.status == status)
+                }
+                #expect(tracker.askedCount == 3)
+            }
+        }
+
+        @Test("does not keep an agent from stopping while the origins fetch for minutes")
+        func stopping() async throws {
+            let blob = OriginBlob("never comes")
+            let tracker = CutterTracker([.status(202)])
+            try await tracker.withAgent {
+                $0.drainTimeout = .milliseconds(100)
+            } body: { agent in
+                let client = Task { try await agent.send(.get, blob.path) }
+                await tracker.untilAsked()
+                let start = ContinuousClock.now
+                try await agent.stop()
+                #expect(ContinuousClock.now - start < .minutes(1))
+                // Cut off, or told to come again: but not left waiting.
+                if case .success(let answer) = await client.result { #expect(answer.status == 503) }
+            }
         }
     }
 }

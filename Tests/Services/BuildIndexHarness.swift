@@ -98,7 +98,7 @@ struct BuildIndexUnderTest: Sendable {
             method,
             "http://\(address)\(path)",
             body: body.map { .bytes(ByteBuffer(string: $0)) } ?? .none,
-            timeout: .seconds(30),
+            timeout: .minutes(3),
             acceptedStatuses: Set(100...599),
             retry: .never
         )

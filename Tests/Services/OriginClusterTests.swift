@@ -11,148 +11,150 @@ import Telemetry
 import TestSupport
 import Testing
 
-@Suite("Origin: cluster", .timeLimit(.minutes(1))) struct OriginClusterTests {
-    private func holds(_ origin: OriginUnderTest, _ blob: OriginBlob) async throws -> Bool {
-        try await origin.send(.head, "\(blob.internalPath)?local=true").status == 200
-    }
+extension ServicesTests {
+    @Suite("Origin: cluster") struct OriginClusterTests {
+        private func holds(_ origin: OriginUnderTest, _ blob: OriginBlob) async throws -> Bool {
+            try await origin.send(.head, "\(blob.internalPath)?local=true").status == 200
+        }
 
-    @Test("has a blob on all of its owners once the upload is answered")
-    func copies() async throws {
-        try await withTemporaryFolder { root in
-            try await OriginUnderTest.cluster(of: 3, root) {
-                $0.replicasMax = 2
-            } body: { origins in
-                for seed in 1..<5 {
-                    let blob = OriginBlob.random(50_000, seed: UInt64(seed))
-                    let owners = try await origins[0].client.locations(of: blob.digest)
-                    #expect(owners.count == 2)
-                    for origin in origins {
-                        #expect(try await origin.client.locations(of: blob.digest) == owners)
+        @Test("has a blob on all of its owners once the upload is answered")
+        func copies() async throws {
+            try await withTemporaryFolder { root in
+                try await OriginUnderTest.cluster(of: 3, root) {
+                    $0.replicasMax = 2
+                } body: { origins in
+                    for seed in 1..<5 {
+                        let blob = OriginBlob.random(50_000, seed: UInt64(seed))
+                        let owners = try await origins[0].client.locations(of: blob.digest)
+                        #expect(owners.count == 2)
+                        for origin in origins {
+                            #expect(try await origin.client.locations(of: blob.digest) == owners)
+                        }
+                        let cluster = OriginCluster(
+                            hosts: HostList(origins.map(\.address)),
+                            http: TrackerWorld.http,
+                            log: TrackerWorld.log
+                        )
+                        try await cluster.upload(
+                            blob.digest,
+                            namespace: .proxyUploads,
+                            from: .bytes(ByteBuffer(bytes: blob.bytes))
+                        )
+                        for origin in origins {
+                            let isOwner = owners.contains(origin.address)
+                            #expect(try await holds(origin, blob) == isOwner)
+                        }
+                        // One copies to the backend now, the other one in half an hour if it has to.
+                        let first = try #require(origins.first { $0.address == owners[0] })
+                        await first.untilWrittenBack(blob)
                     }
-                    let cluster = OriginCluster(
-                        hosts: HostList(origins.map(\.address)),
-                        http: TrackerWorld.http,
-                        log: TrackerWorld.log
-                    )
-                    try await cluster.upload(
-                        blob.digest,
-                        namespace: .proxyUploads,
-                        from: .bytes(ByteBuffer(bytes: blob.bytes))
-                    )
-                    for origin in origins {
-                        let isOwner = owners.contains(origin.address)
-                        #expect(try await holds(origin, blob) == isOwner)
-                    }
-                    // One copies to the backend now, the other one in half an hour if it has to.
-                    let first = try #require(origins.first { $0.address == owners[0] })
-                    await first.untilWrittenBack(blob)
                 }
             }
         }
-    }
 
-    @Test("copies what it fetched from the backend to the other owners")
-    func copiesRefreshed() async throws {
-        try await withTemporaryFolder { root in
-            let blob = OriginBlob.random(100_000)
-            try await OriginUnderTest.with(root, id: "seed") { origin in
-                try await origin.upload(blob)
-                await origin.untilWrittenBack(blob)
-            }
-            try await OriginUnderTest.cluster(of: 2, root) { _ in
-            } body: { origins in
-                let answer = try await origins[0].poll(blob.path)
-                #expect(answer.bytes == blob.bytes)
-                await origins[0].event { $0.kind == .replicationDone }
-                #expect(try await holds(origins[1], blob))
-                #expect(try await origins[1].status().queues?.first?.pendingCount == 0)
-            }
-        }
-    }
-
-    @Test("takes uploads while another owner is down, and stops counting on it")
-    func survivesLoss() async throws {
-        let port = try await OriginUnderTest.freePort()
-        let own = try await OriginUnderTest.freePort()
-        try await withTemporaryFolder { root in
-            try await OriginUnderTest.with(root) { configuration in
-                configuration.port = own
-                configuration.cluster = ["127.0.0.1:\(own)", "127.0.0.1:\(port)"]
-                configuration.healthInterval = .milliseconds(20)
-                configuration.healthFailsMax = 2
-            } body: { origin in
-                let blob = OriginBlob("hello")
-                try await origin.upload(blob)
-                #expect(try await origin.send(.get, blob.path).text == "hello")
-                await origin.event { $0.kind == .membership && $0.reason == "unhealthy" }
-                #expect(try await origin.client.locations(of: blob.digest) == [origin.address])
-                let members = try #require(try await origin.status().ring?.members)
-                #expect(members.count { $0.isHealthy } == 1)
-            }
-        }
-    }
-
-    @Test("uploads a blob to another cluster, fetching it first if need be")
-    func copiesToRemote() async throws {
-        try await withTemporaryFolder { root in
-            try await OriginUnderTest.with(root, id: "remote") { configuration in
-                configuration.backends[0].backend = .file(
-                    root: "\(root)/other",
-                    namePath: .identity
-                )
-            } body: { remote in
-                try await OriginUnderTest.with(root) { origin in
-                    let blob = OriginBlob.random(200_000)
+        @Test("copies what it fetched from the backend to the other owners")
+        func copiesRefreshed() async throws {
+            try await withTemporaryFolder { root in
+                let blob = OriginBlob.random(100_000)
+                try await OriginUnderTest.with(root, id: "seed") { origin in
                     try await origin.upload(blob)
-                    let path = "\(blob.path)/remote/\(remote.address)"
-                    #expect(try await origin.send(.post, path).status == 200)
-                    #expect(try await holds(remote, blob))
                     await origin.untilWrittenBack(blob)
-                    _ = try await origin.send(.delete, "/internal/blobs/\(blob.digest)")
-                    #expect(try await origin.send(.post, path).status == 202)
-                    let absent = OriginBlob("absent")
-                    let lost = "\(absent.path)/remote/\(remote.address)"
-                    #expect(try await origin.send(.post, lost).status == 404)
-                    let odd = "\(blob.path)/remote/nowhere"
-                    #expect(try await origin.send(.post, odd).status == 400)
+                }
+                try await OriginUnderTest.cluster(of: 2, root) { _ in
+                } body: { origins in
+                    let answer = try await origins[0].poll(blob.path)
+                    #expect(answer.bytes == blob.bytes)
+                    await origins[0].event { $0.kind == .replicationDone }
+                    #expect(try await holds(origins[1], blob))
+                    #expect(try await origins[1].status().queues?.first?.pendingCount == 0)
                 }
             }
         }
-    }
 
-    @Test("refuses to start outside of its own ring")
-    func refusesStrangers() async throws {
-        let origin = OriginComponent(
-            configuration: {
-                var configuration = OriginConfiguration(dataDirectory: "/nowhere")
-                configuration.cluster = ["elsewhere:1"]
-                return configuration
-            }(),
-            environment: TrackerWorld.environment("origin-0", kind: .origin)
-        )
-        await #expect(throws: OriginError.self) { try await origin.run() }
-    }
+        @Test("takes uploads while another owner is down, and stops counting on it")
+        func survivesLoss() async throws {
+            let port = try ReservedPort.make()
+            let own = try ReservedPort.make()
+            try await withTemporaryFolder { root in
+                try await OriginUnderTest.with(root) { configuration in
+                    configuration.port = own
+                    configuration.cluster = ["127.0.0.1:\(own)", "127.0.0.1:\(port)"]
+                    configuration.healthInterval = .milliseconds(20)
+                    configuration.healthFailsMax = 2
+                } body: { origin in
+                    let blob = OriginBlob("hello")
+                    try await origin.upload(blob)
+                    #expect(try await origin.send(.get, blob.path).text == "hello")
+                    await origin.event { $0.kind == .membership && $0.reason == "unhealthy" }
+                    #expect(try await origin.client.locations(of: blob.digest) == [origin.address])
+                    let members = try #require(try await origin.status().ring?.members)
+                    #expect(members.count { $0.isHealthy } == 1)
+                }
+            }
+        }
 
-    @Test("introduces itself to peers by the hash of its address")
-    func introducesItself() async throws {
-        try await withTemporaryFolder { root in
-            try await OriginUnderTest.with(root) { configuration in
-                configuration.zone = "z"
-                configuration.clusterName = "c"
-            } body: { origin in
-                let context = try await origin.client.peerContext()
-                #expect("\(context.ip):\(context.port)" == origin.peerAddress)
-                #expect(
-                    context.peerID == PeerID(hashOfAddress: context.ip, port: context.port)
-                )
-                #expect((context.zone, context.cluster, context.isOrigin) == ("z", "c", true))
-                let json = try await origin.send(.get, "/internal/peercontext").json
-                #expect(
-                    json.members?.map(\.key) == [
-                        "ip", "port", "peer_id", "zone", "cluster", "origin",
-                    ]
-                )
-                #expect(json["peer_id"]?.array?.count == 20)
+        @Test("uploads a blob to another cluster, fetching it first if need be")
+        func copiesToRemote() async throws {
+            try await withTemporaryFolder { root in
+                try await OriginUnderTest.with(root, id: "remote") { configuration in
+                    configuration.backends[0].backend = .file(
+                        root: "\(root)/other",
+                        namePath: .identity
+                    )
+                } body: { remote in
+                    try await OriginUnderTest.with(root) { origin in
+                        let blob = OriginBlob.random(200_000)
+                        try await origin.upload(blob)
+                        let path = "\(blob.path)/remote/\(remote.address)"
+                        #expect(try await origin.send(.post, path).status == 200)
+                        #expect(try await holds(remote, blob))
+                        await origin.untilWrittenBack(blob)
+                        _ = try await origin.send(.delete, "/internal/blobs/\(blob.digest)")
+                        #expect(try await origin.send(.post, path).status == 202)
+                        let absent = OriginBlob("absent")
+                        let lost = "\(absent.path)/remote/\(remote.address)"
+                        #expect(try await origin.send(.post, lost).status == 404)
+                        let odd = "\(blob.path)/remote/nowhere"
+                        #expect(try await origin.send(.post, odd).status == 400)
+                    }
+                }
+            }
+        }
+
+        @Test("refuses to start outside of its own ring")
+        func refusesStrangers() async throws {
+            let origin = OriginComponent(
+                configuration: {
+                    var configuration = OriginConfiguration(dataDirectory: "/nowhere")
+                    configuration.cluster = ["elsewhere:1"]
+                    return configuration
+                }(),
+                environment: TrackerWorld.environment("origin-0", kind: .origin)
+            )
+            await #expect(throws: OriginError.self) { try await origin.run() }
+        }
+
+        @Test("introduces itself to peers by the hash of its address")
+        func introducesItself() async throws {
+            try await withTemporaryFolder { root in
+                try await OriginUnderTest.with(root) { configuration in
+                    configuration.zone = "z"
+                    configuration.clusterName = "c"
+                } body: { origin in
+                    let context = try await origin.client.peerContext()
+                    #expect("\(context.ip):\(context.port)" == origin.peerAddress)
+                    #expect(
+                        context.peerID == PeerID(hashOfAddress: context.ip, port: context.port)
+                    )
+                    #expect((context.zone, context.cluster, context.isOrigin) == ("z", "c", true))
+                    let json = try await origin.send(.get, "/internal/peercontext").json
+                    #expect(
+                        json.members?.map(\.key) == [
+                            "ip", "port", "peer_id", "zone", "cluster", "origin",
+                        ]
+                    )
+                    #expect(json["peer_id"]?.array?.count == 20)
+                }
             }
         }
     }

@@ -59,6 +59,7 @@ struct OriginUnderTest: Sendable {
         var configuration = OriginConfiguration(dataDirectory: "\(root)/\(id)")
         (configuration.port, configuration.peerPort) = (0, 0)
         configuration.writeBackRetryMin = .milliseconds(50)
+        configuration.healthTimeout = .minutes(1)
         configuration.backends = [
             BackendRule(
                 backend: .file(root: "\(root)/backend", namePath: .shardedDockerBlob)
@@ -99,26 +100,8 @@ struct OriginUnderTest: Sendable {
         body: @escaping ([OriginUnderTest]) async throws -> Value
     ) async throws -> Value {
         var ports: [Int] = []
-        for _ in 0..<count { ports.append(try await freePort()) }
+        for _ in 0..<count { ports.append(try ReservedPort.make()) }
         return try await cluster(ports: ports, from: 0, [], root, configure, body)
-    }
-
-    /// A port that nobody uses. Below those that the system gives to outgoing connections, so that none of these takes it
-    /// before the origin does.
-    static func freePort() async throws -> Int {
-        while true {
-            let port = Int.random(in: 10_000..<32_768)
-            do {
-                let channel = try await ServerBootstrap(
-                    group: MultiThreadedEventLoopGroup.singleton
-                )
-                .bind(host: "127.0.0.1", port: port).get()
-                try await channel.close()
-                return port
-            } catch is IOError {
-                continue
-            }
-        }
     }
 
     private static func cluster<Value: Sendable>(
@@ -166,7 +149,7 @@ struct OriginUnderTest: Sendable {
             "http://\(address)\(path)",
             headers: headers,
             body: body.map { .bytes(ByteBuffer(bytes: $0)) } ?? .none,
-            timeout: .seconds(30),
+            timeout: .minutes(3),
             acceptedStatuses: Set(100...599),
             retry: .never
         )

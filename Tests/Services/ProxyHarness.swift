@@ -101,7 +101,7 @@ final class ProxyCluster: Sendable {
     ) async throws {
         let folder = NSTemporaryDirectory() + "proxy-" + UUID().uuidString
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let names = try await freePorts(originCount).map { "127.0.0.1:\($0)" }
+        let names = try (0..<originCount).map { _ in "127.0.0.1:\(try ReservedPort.make())" }
         var origins: [ProxyNeighbour] = []
         for (index, name) in names.enumerated() {
             var configuration = OriginConfiguration(dataDirectory: "\(folder)/origin-\(index)")
@@ -158,18 +158,6 @@ final class ProxyCluster: Sendable {
         )
     }
 
-    /// Ports of the loopback on which nobody listens.
-    static func freePorts(_ count: Int) async throws -> [Int] {
-        var channels: [any Channel] = []
-        for _ in 0..<count {
-            let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            channels.append(try await bootstrap.bind(host: "127.0.0.1", port: 0).get())
-        }
-        let ports = channels.compactMap { $0.localAddress?.port }
-        for channel in channels { try await channel.close() }
-        return ports
-    }
-
     /// The blobs and uploads that lie on the proxy's disk.
     func filesOnDisk() throws -> [String] {
         let files = try FileManager.default.subpathsOfDirectory(atPath: configuration.dataDirectory)
@@ -212,6 +200,7 @@ final class ProxyCluster: Sendable {
             "http://\(address)\(path)",
             headers: headers,
             body: body.map { .bytes(ByteBuffer(bytes: $0)) } ?? .none,
+            timeout: .minutes(3),
             acceptedStatuses: Set(200..<600),
             retry: .never
         )
