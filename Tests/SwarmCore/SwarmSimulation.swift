@@ -73,6 +73,7 @@ struct SwarmSimulation {
     private var sequence = 0
     private var generator: Generator
     private var announced: [Int] = []
+    private var checks = 0
     private let policy: SwarmPolicy
 
     init(
@@ -244,23 +245,19 @@ struct SwarmSimulation {
     }
 
     private mutating func check(_ host: Int) {
-        let snapshot = hosts[host].scheduler.snapshot(of: metaInfo.infoHash, at: now)
-        guard let snapshot else { return }
-        if snapshot.peers.count + snapshot.dialCount > policy.connectionsMax {
-            violations.append(
-                "host \(host) has \(snapshot.peers.count) + \(snapshot.dialCount) slots"
-            )
+        checks += 1
+        // Every piece at every event would take most of the time.
+        let isThorough = checks % 64 == 0
+        for rule in hosts[host].scheduler.checkInvariants(isThorough: isThorough) {
+            violations.append("host \(host) at \(now): \(rule)")
         }
-        for peer in snapshot.peers {
-            let slots = peer.isOrigin ? policy.requestsPerOrigin : policy.requestsPerAgent
-            if peer.requestedPieces.count > slots {
-                violations.append(
-                    "host \(host) asks \(peer.requestedPieces.count) pieces of one peer"
-                )
-            }
+        guard host >= originCount,
+            let snapshot = hosts[host].scheduler.snapshot(of: metaInfo.infoHash, at: now)
+        else { return }
+        // Whatever it counts as held was checked by its disk.
+        if snapshot.held.heldCount != hosts[host].stored.count {
+            violations.append("host \(host) holds what was not checked")
         }
-        let ids = snapshot.peers.map(\.peerID)
-        if Set(ids).count != ids.count { violations.append("host \(host) is connected twice") }
     }
 
     private mutating func record(_ host: Int, _ effect: SwarmScheduler.Effect) {

@@ -4,16 +4,32 @@ import Content
 import OrderedCollections
 import Primitives
 
-/// The peers that one swarm does not dial for a while, each with its failures so far.
+/// The peers that one swarm does not dial, or does not let in, for a while, each with its failures so far.
+///
+/// An id is proved by dialling: the tracker named its address. Whoever connects may use any id, so what it does counts
+/// against that id at the door only, or a liar could keep us from an honest peer by using its name.
 struct BanList: Sendable {
     /// One peer's state.
     struct Entry: Hashable, Sendable {
         /// Not dialled before this instant.
-        var until: Instant
+        var undialledUntil = Instant.origin
+        /// Not let in before this instant.
+        var shutOutUntil = Instant.origin
         /// Failures in a row; a delivered piece forgets them.
-        var strikes: Int
-        /// Whether incoming connections are refused too, because it sent bad data.
-        var isHostile: Bool
+        var strikes = 0
+        /// Wrong pieces, never forgotten while the swarm lives.
+        var offences = 0
+
+        /// When nothing is held against it any more, for now.
+        var until: Instant { max(undialledUntil, shutOutUntil) }
+    }
+
+    /// How long bans are.
+    struct Terms: Sendable {
+        /// The first ban; doubles with each further one.
+        var first: Duration
+        /// The longest ban.
+        var longest: Duration
     }
 
     private var entries: OrderedDictionary<PeerID, Entry> = [:]
@@ -21,48 +37,72 @@ struct BanList: Sendable {
 
     init(countMax: Int) { self.countMax = countMax }
 
+    /// Remembered peers.
+    var count: Int { entries.count }
+
     /// Whether `peer` must not be dialled at `now`.
     func isBanned(_ peer: PeerID, at now: Instant) -> Bool {
-        (entries[peer]?.until ?? .origin) > now
+        (entries[peer]?.undialledUntil ?? .origin) > now
     }
 
     /// Whether `peer` must not be let in at `now`.
-    func isHostile(_ peer: PeerID, at now: Instant) -> Bool {
-        isBanned(peer, at: now) && (entries[peer]?.isHostile ?? false)
+    func isShutOut(_ peer: PeerID, at now: Instant) -> Bool {
+        (entries[peer]?.shutOutUntil ?? .origin) > now
     }
 
-    /// Bans `peer` for `base` doubled with each earlier strike, at most `longest`; answers for how long.
-    mutating func ban(
-        _ peer: PeerID,
-        base: Duration,
-        longest: Duration,
-        isHostile: Bool,
-        at now: Instant
-    ) -> Duration {
-        let strikes = (entries[peer]?.strikes ?? 0) + 1
-        let duration = min(longest, base * (1 << min(strikes - 1, 16)))
-        set(peer, Entry(until: now.advanced(by: duration), strikes: strikes, isHostile: isHostile))
+    /// `peer`, which was dialled, failed; answers for how long it is not dialled again.
+    mutating func strike(_ peer: PeerID, _ terms: Terms, at now: Instant) -> Duration {
+        var entry = entries[peer] ?? Entry()
+        entry.strikes += 1
+        let duration = terms.first.doubled(entry.strikes - 1, atMost: terms.longest)
+        entry.undialledUntil = max(entry.undialledUntil, now.advanced(by: duration))
+        set(peer, entry)
         return duration
     }
 
-    /// Keeps `peer` from being dialled before `until`, without a strike.
-    mutating func postpone(_ peer: PeerID, until: Instant) {
-        let strikes = entries[peer]?.strikes ?? 0
-        set(peer, Entry(until: until, strikes: strikes, isHostile: false))
+    /// `peer` sent wrong bytes; answers for how long it is shut out, and not dialled either if its id `isProved`.
+    mutating func condemn(
+        _ peer: PeerID,
+        isProved: Bool,
+        _ terms: Terms,
+        at now: Instant
+    ) -> Duration {
+        var entry = entries[peer] ?? Entry()
+        entry.offences += 1
+        let duration = terms.first.doubled(entry.offences - 1, atMost: terms.longest)
+        let end = now.advanced(by: duration)
+        entry.shutOutUntil = max(entry.shutOutUntil, end)
+        if isProved { entry.undialledUntil = max(entry.undialledUntil, end) }
+        set(peer, entry)
+        return duration
     }
 
-    /// `peer` did its work: its failures are forgotten.
-    mutating func forgive(_ peer: PeerID) { entries[peer] = nil }
+    /// Keeps `peer` from being dialled before `end`, without a strike.
+    mutating func postpone(_ peer: PeerID, until end: Instant) {
+        var entry = entries[peer] ?? Entry()
+        entry.undialledUntil = max(entry.undialledUntil, end)
+        set(peer, entry)
+    }
+
+    /// `peer` did its work: its failures are forgotten, but no wrong piece.
+    mutating func forgive(_ peer: PeerID) {
+        guard let index = entries.index(forKey: peer) else { return }
+        if entries.values[index].offences == 0 {
+            entries.remove(at: index)
+        } else {
+            entries.values[index].strikes = 0
+        }
+    }
 
     /// Forgets everyone.
     mutating func removeAll() { entries.removeAll() }
 
-    /// The end of the ban that ends first after `now`; nil when nobody is banned.
+    /// The first instant after `now` at which somebody may be dialled again; nil when nobody waits.
     func nextEnd(after now: Instant) -> Instant? {
-        entries.values.lazy.map(\.until).filter { $0 > now }.min()
+        entries.values.lazy.map(\.undialledUntil).filter { $0 > now }.min()
     }
 
-    /// Who is banned at `now`, and until when.
+    /// Who is banned in either way at `now`, and until when.
     func banned(at now: Instant) -> [(peer: PeerID, until: Instant)] {
         entries.filter { $0.value.until > now }.map { ($0.key, $0.value.until) }
     }

@@ -92,6 +92,24 @@ struct PieceAvailability: Sendable {
         zip(wanted.words, bits.words).reduce(0) { $0 + ($1.0 & $1.1).nonzeroBitCount }
     }
 
+    /// Pieces held by connected peers, all together.
+    var countSum: Int { counts.reduce(0) { $0 + Int($1) } }
+
+    /// The rules that are broken; for tests.
+    func brokenRules() -> [String] {
+        var broken: [String] = []
+        for (level, words) in levels.enumerated() {
+            for index in counts.indices {
+                let isMember = words[index / 64] & (1 << UInt64(index % 64)) != 0
+                let belongs = wanted.contains(PieceIndex(index)) && counts[index] == level
+                if isMember != belongs {
+                    broken.append("piece \(index) is amiss in level \(level)")
+                }
+            }
+        }
+        return broken
+    }
+
     private static func first(
         in left: [UInt64],
         and right: [UInt64],

@@ -127,4 +127,20 @@ package struct PiecePicker: Sendable {
         }
         return nil
     }
+
+    /// The rules that are broken when the connected peers hold what `holders` says; for tests.
+    func brokenRules(holders: [(bits: Bitfield, isOrigin: Bool)]) -> [String] {
+        var broken = availability.brokenRules()
+        for index in 0..<pieceCount {
+            let piece = PieceIndex(index)
+            let all = holders.count { $0.bits.contains(piece) }
+            let agents = holders.count { !$0.isOrigin && $0.bits.contains(piece) }
+            if availability.count(of: piece) != all || Int(agentCounts[index]) != agents
+                || unshared.contains(piece) != (agents == 0)
+            {
+                broken.append("piece \(index) has \(all) holders, \(agents) of them agents")
+            }
+        }
+        return broken
+    }
 }

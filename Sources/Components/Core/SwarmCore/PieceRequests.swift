@@ -1,45 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
-import DequeModule
 import Primitives
 
-/// The requests of one swarm that wait for an answer.
+/// The requests of one swarm that wait for an answer, oldest first.
 ///
-/// Every request has the same time-out, so they expire in the order in which they were made.
+/// There are as many as all peers' slots at most, some fifty, so one flat list serves every question without allocating.
+/// Every request has the same time-out, so the first in the list is the first to expire.
 struct PieceRequests: Sendable {
     /// One piece asked of one peer.
     struct Request: Hashable, Sendable {
         let piece: PieceIndex
         let connection: ConnectionID
+        let isOfOrigin: Bool
         let askedAt: Instant
     }
 
     /// The time a peer has to answer.
     let timeout: Duration
-    private var queue: Deque<Request> = []
-    private var byPiece: [PieceIndex: [Request]] = [:]
+    private(set) var live: [Request] = []
+    /// How many of them are asked of origins.
+    private(set) var originCount = 0
 
     init(timeout: Duration) { self.timeout = timeout }
 
-    /// The instant at which the oldest request expires; nil when none waits. May be early, never late.
-    var nextExpiry: Instant? { queue.first.map { $0.askedAt.advanced(by: timeout) } }
+    /// The instant at which the oldest request expires; nil when none waits.
+    var nextExpiry: Instant? { live.first.map { $0.askedAt.advanced(by: timeout) } }
+
+    /// Requests that wait for an answer.
+    var count: Int { live.count }
 
     /// Whether nothing waits for an answer.
-    var isEmpty: Bool { byPiece.isEmpty }
+    var isEmpty: Bool { live.isEmpty }
 
-    mutating func add(_ piece: PieceIndex, of connection: ConnectionID, at now: Instant) {
-        let request = Request(piece: piece, connection: connection, askedAt: now)
-        queue.append(request)
-        byPiece[piece, default: []].append(request)
+    mutating func add(
+        _ piece: PieceIndex,
+        of connection: ConnectionID,
+        isOfOrigin: Bool,
+        at now: Instant
+    ) {
+        live.append(
+            Request(piece: piece, connection: connection, isOfOrigin: isOfOrigin, askedAt: now)
+        )
+        if isOfOrigin { originCount += 1 }
     }
 
-    /// The requests for `piece`, oldest first.
-    func requests(for piece: PieceIndex) -> [Request] { byPiece[piece] ?? [] }
+    /// Whether anybody owes `piece`.
+    func contains(_ piece: PieceIndex) -> Bool { live.contains { $0.piece == piece } }
 
     /// The request for `piece` at `connection`.
     func request(for piece: PieceIndex, at connection: ConnectionID) -> Request? {
-        byPiece[piece]?.first { $0.connection == connection }
+        live.first { $0.piece == piece && $0.connection == connection }
+    }
+
+    /// The oldest request for `piece` at any other connection.
+    func request(for piece: PieceIndex, except connection: ConnectionID) -> Request? {
+        live.first { $0.piece == piece && $0.connection != connection }
+    }
+
+    /// Whether nobody but its connection owes the piece of `request`.
+    func isSole(_ request: Request) -> Bool {
+        self.request(for: request.piece, except: request.connection) == nil
     }
 
     /// Forgets the request for `piece` at `connection`; answers it if there was one.
@@ -47,28 +68,19 @@ struct PieceRequests: Sendable {
         _ piece: PieceIndex,
         of connection: ConnectionID
     ) -> Request? {
-        guard var requests = byPiece[piece],
-            let index = requests.firstIndex(where: { $0.connection == connection })
-        else { return nil }
-        let request = requests.remove(at: index)
-        byPiece[piece] = requests.isEmpty ? nil : requests
-        return request
+        let index = live.firstIndex { $0.piece == piece && $0.connection == connection }
+        return index.map { remove(at: $0) }
     }
 
-    /// Forgets and answers the requests whose time is over.
-    mutating func expire(at now: Instant) -> [Request] {
-        var expired: [Request] = []
-        while let first = queue.first {
-            let isLive = byPiece[first.piece]?.contains(first) ?? false
-            guard isLive else {
-                queue.removeFirst()
-                continue
-            }
-            guard first.askedAt.advanced(by: timeout) <= now else { break }
-            queue.removeFirst()
-            remove(first.piece, of: first.connection)
-            expired.append(first)
-        }
-        return expired
+    /// Forgets and answers the oldest request if its time is over.
+    mutating func popExpired(at now: Instant) -> Request? {
+        guard let expiry = nextExpiry, expiry <= now else { return nil }
+        return remove(at: 0)
+    }
+
+    private mutating func remove(at index: Int) -> Request {
+        let request = live.remove(at: index)
+        if request.isOfOrigin { originCount -= 1 }
+        return request
     }
 }

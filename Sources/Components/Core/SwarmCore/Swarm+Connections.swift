@@ -11,7 +11,7 @@ extension Swarm {
     /// Peers from a tracker, in the order in which it wants them dialled.
     mutating func handout(_ handout: [PeerInfo], interval: Duration, _ context: inout SwarmContext)
     {
-        if interval > .zero, interval <= .minutes(1) { announcing.interval = interval }
+        announcing.obey(interval)
         guard phase == .leeching else { return }
         let localPeer = context.localPeer
         let others = handout.filter { $0.peerID != localPeer }
@@ -22,12 +22,18 @@ extension Swarm {
 
     /// Nobody could be asked for peers.
     mutating func announceFailed(_ context: inout SwarmContext) {
-        guard phase == .leeching else { return announcing.isUnderWay = false }
-        announcing.plan(at: context.now, isStarved: isStarved, using: &generator)
+        switch phase {
+        case .leeching:
+            announcing.plan(at: context.now, isStarved: isStarved, using: &generator)
+        case .committing: break
+        case .seeding: announcing.retryComplete(at: context.now)
+        }
     }
 
-    /// Whether nothing can arrive: no request waits, nothing is received, nobody is being dialled.
-    var isStarved: Bool { requests.isEmpty && receivers.isEmpty && dials.isEmpty }
+    /// Whether more peers are needed: no request waits, nothing is received, nobody is being dialled, and the disk is well.
+    var isStarved: Bool {
+        requests.isEmpty && receivers.isEmpty && dials.isEmpty && diskFaults == 0
+    }
 
     /// Dials candidates while slots are free.
     mutating func dialMore(_ context: inout SwarmContext) {
@@ -44,7 +50,7 @@ extension Swarm {
         }
     }
 
-    private func knows(_ peer: PeerID) -> Bool {
+    func knows(_ peer: PeerID) -> Bool {
         peers.values.contains { $0.peerID == peer } || dials.values.contains { $0.peerID == peer }
     }
 
@@ -56,13 +62,13 @@ extension Swarm {
     ) {
         guard let expected = dials.removeValue(forKey: connection) else { return }
         guard handshake.peerID == expected.peerID else {
-            return refuse(connection, expected.peerID, .wrongPeerID, &context)
+            return reject(connection, expected.peerID, .wrongPeerID, &context)
         }
         guard handshake.infoHash == infoHash, handshake.digest == metaInfo.digest else {
-            return refuse(connection, expected.peerID, .wrongInfoHash, &context)
+            return reject(connection, expected.peerID, .wrongInfoHash, &context)
         }
         guard let bits = parse(handshake.bitfieldBytes) else {
-            return refuse(connection, expected.peerID, .malformedBitfield, &context)
+            return reject(connection, expected.peerID, .malformedBitfield, &context)
         }
         let peer = SwarmPeer(
             connection: connection,
@@ -84,7 +90,7 @@ extension Swarm {
         guard let peer = dials.removeValue(forKey: connection) else { return }
         switch fault {
         case .refused: postpone(peer.peerID, &context)
-        case .unreachable, .misbehaved: ban(peer.peerID, isHostile: false, &context)
+        case .unreachable, .misbehaved: strike(peer.peerID, &context)
         }
         dialMore(&context)
         hurryIfStarved(context)
@@ -97,78 +103,26 @@ extension Swarm {
         bans.postpone(peer, until: context.now.advanced(by: wait))
     }
 
-    // MARK: - Incoming
-
-    /// A peer wants in.
-    mutating func admit(
-        _ connection: ConnectionID,
-        _ handshake: PeerHandshake,
-        _ context: inout SwarmContext
-    ) {
-        let peerID = handshake.peerID
-        guard handshake.infoHash == infoHash, handshake.digest == metaInfo.digest else {
-            return refuse(connection, peerID, .wrongInfoHash, &context)
-        }
-        guard !bans.isHostile(peerID, at: context.now) else {
-            return refuse(connection, peerID, .banned, &context)
-        }
-        guard let bits = parse(handshake.bitfieldBytes) else {
-            return refuse(connection, peerID, .malformedBitfield, &context)
-        }
-        guard settleDuplicate(of: connection, from: peerID, &context) else { return }
-        guard connectionCount < context.policy.connectionsMax else {
-            return refuse(connection, peerID, .noSlot, &context)
-        }
-        if let mutualMax = context.policy.mutualConnectionsMax {
-            let mutual = handshake.neighbours.count { knows($0) }
-            guard mutual <= mutualMax else {
-                return refuse(connection, peerID, .tooManyNeighboursInCommon, &context)
-            }
-        }
-        context.emit(.accept(connection, self.handshake(context: context, isAnswer: true)))
-        // Whether an incoming peer is an origin is unknown, as in Kraken: the wire does not say.
-        let peer = SwarmPeer(
-            connection: connection,
-            peerID: peerID,
-            isOrigin: false,
-            isOutgoing: false,
-            bits: bits,
-            at: context.now
-        )
-        add(peer, &context)
-    }
-
-    /// Two connections to one peer: keeps one, the same one on both sides; answers whether the new one may go on.
-    private mutating func settleDuplicate(
-        of connection: ConnectionID,
-        from peerID: PeerID,
-        _ context: inout SwarmContext
-    ) -> Bool {
-        if let old = peers.values.first(where: { $0.peerID == peerID }) {
-            // A peer that connects anew has lost the old connection, unless bytes flow on it.
-            guard !old.isBusy else {
-                refuse(connection, peerID, .duplicate, &context)
-                return false
-            }
-            drop(old.connection, .duplicate, &context)
-        }
-        guard let dial = dials.first(where: { $0.value.peerID == peerID }) else { return true }
-        // Both sides dialled at once: the one opened by the greater id stays.
-        guard peerID > context.localPeer else {
-            refuse(connection, peerID, .simultaneousOpen, &context)
-            return false
-        }
-        dials[dial.key] = nil
-        context.emit(.close(dial.key, .simultaneousOpen))
-        return true
-    }
-
-    private func parse(_ bytes: [UInt8]) -> Bitfield? {
+    func parse(_ bytes: [UInt8]) -> Bitfield? {
         // A bitfield of another length belongs to another blob; the peer is told by the closing alone.
         try? Bitfield(wireBytes: bytes, expectedPieceCount: layout.pieceCount)
     }
 
-    private mutating func refuse(
+    /// Closes a connection that we opened: its other end is not what the tracker said.
+    private mutating func reject(
+        _ connection: ConnectionID,
+        _ peer: PeerID,
+        _ reason: CloseReason,
+        _ context: inout SwarmContext
+    ) {
+        refuse(connection, peer, reason, &context)
+        strike(peer, &context)
+        dialMore(&context)
+        hurryIfStarved(context)
+    }
+
+    /// Closes a connection before it is active. Not a ban: an incoming peer may use any id.
+    func refuse(
         _ connection: ConnectionID,
         _ peer: PeerID,
         _ reason: CloseReason,
@@ -176,14 +130,13 @@ extension Swarm {
     ) {
         context.emit(.note(.connectionRejected(infoHash, peer, reason)))
         context.emit(.close(connection, reason))
-        if reason.isFault { ban(peer, isHostile: false, &context) }
     }
 
     // MARK: - Coming and going
 
-    private mutating func add(_ peer: SwarmPeer, _ context: inout SwarmContext) {
+    mutating func add(_ peer: SwarmPeer, _ context: inout SwarmContext) {
         peers[peer.connection] = peer
-        for piece in peer.bits.indices { picker.peerGained(piece, isOrigin: peer.isOrigin) }
+        count(peer, as: .gained)
         context.emit(
             .note(.addActiveConnection(infoHash, peer.peerID, isOutgoing: peer.isOutgoing))
         )
@@ -218,12 +171,14 @@ extension Swarm {
     ) {
         guard let peer = remove(connection, reason: "\(reason)", &context) else { return }
         context.emit(.close(connection, reason))
-        if reason.isFault {
-            ban(peer.peerID, isHostile: reason == .badPiece, &context)
-        } else if reason == .idle || reason == .useless {
-            let policy = context.policy
-            let wait = reason == .idle ? policy.banDuration : policy.announceInterval
-            bans.postpone(peer.peerID, until: context.now.advanced(by: wait))
+        let policy = context.policy
+        switch reason {
+        case .badPiece: condemn(peer, &context)
+        case .idle where phase == .leeching:
+            bans.postpone(peer.peerID, until: context.now.advanced(by: policy.banDuration))
+        case .useless:
+            bans.postpone(peer.peerID, until: context.now.advanced(by: policy.announceInterval))
+        default: if reason.isFault, peer.isOutgoing { strike(peer.peerID, &context) }
         }
     }
 
@@ -249,25 +204,59 @@ extension Swarm {
         reason: String,
         _ context: inout SwarmContext
     ) -> SwarmPeer? {
-        guard var peer = peers.removeValue(forKey: connection) else { return nil }
-        for piece in peer.bits.indices { picker.peerLost(piece, isOrigin: peer.isOrigin) }
+        guard let peer = peers.removeValue(forKey: connection) else { return nil }
+        count(peer, as: .lost)
         if let piece = peer.receiving, receivers[piece] == connection { receivers[piece] = nil }
-        for piece in peer.asked { forget(piece, of: &peer) }
+        for piece in peer.asked { requests.remove(piece, of: connection) }
+        for piece in peer.asked { wantAgain(piece) }
         if let piece = peer.receiving { wantAgain(piece) }
         context.emit(.note(.dropActiveConnection(infoHash, peer.peerID, reason: reason)))
         return peer
     }
 
-    private mutating func ban(_ peer: PeerID, isHostile: Bool, _ context: inout SwarmContext) {
+    /// A peer came to hold a piece, or no longer does.
+    enum Change { case gained, lost }
+
+    /// Counts `piece` of the peer at `slot` in or out; a complete swarm picks nothing, so it counts nothing either.
+    mutating func count(_ piece: PieceIndex, as change: Change, of slot: Int) {
+        guard phase != .seeding else { return }
+        let isOrigin = peers.values[slot].isOrigin
+        switch change {
+        case .gained: picker.peerGained(piece, isOrigin: isOrigin)
+        case .lost: picker.peerLost(piece, isOrigin: isOrigin)
+        }
+    }
+
+    /// Counts all pieces of `peer` in or out.
+    private mutating func count(_ peer: SwarmPeer, as change: Change) {
+        guard phase != .seeding else { return }
+        for piece in peer.bits.indices {
+            switch change {
+            case .gained: picker.peerGained(piece, isOrigin: peer.isOrigin)
+            case .lost: picker.peerLost(piece, isOrigin: peer.isOrigin)
+            }
+        }
+    }
+
+    // MARK: - Bans
+
+    /// `peer`, which we dialled, is of no use: it is left alone for a while.
+    private mutating func strike(_ peer: PeerID, _ context: inout SwarmContext) {
         guard !context.policy.isBanningDisabled else { return }
-        let duration = bans.ban(
-            peer,
-            base: context.policy.banDuration,
-            longest: context.policy.banDurationMax,
-            isHostile: isHostile,
+        let duration = bans.strike(peer, context.policy.banTerms, at: context.now)
+        context.emit(.note(.banned(infoHash, peer, duration)))
+    }
+
+    /// `peer` sent wrong bytes.
+    private mutating func condemn(_ peer: SwarmPeer, _ context: inout SwarmContext) {
+        guard !context.policy.isBanningDisabled else { return }
+        let duration = bans.condemn(
+            peer.peerID,
+            isProved: peer.isOutgoing,
+            context.policy.banTerms,
             at: context.now
         )
-        context.emit(.note(.banned(infoHash, peer, duration)))
+        context.emit(.note(.banned(infoHash, peer.peerID, duration)))
     }
 
     /// Announces soon when nobody is left to ask.

@@ -12,20 +12,20 @@ extension Swarm {
         from connection: ConnectionID,
         _ context: inout SwarmContext
     ) {
-        guard peers[connection] != nil else {
+        guard let slot = peers.index(forKey: connection) else {
             // The driver may not know yet that we closed it; a payload's head needs an answer.
-            return context.emit(.close(connection, .protocolViolation("no handshake")))
+            context.emit(.close(connection, .protocolViolation("no handshake")))
+            return dialFailed(connection, .misbehaved, &context)
         }
         switch message {
         case .bitfield, .unknown: break  // Kraken logs and ignores both
-        case .pieceRequest(let span): serve(span, to: connection, &context)
-        case .piecePayload(let span): payload(span, from: connection, &context)
-        case .announcePiece(let index): announced(index, by: connection, &context)
-        case .cancelPiece(let index):
-            context.emit(.cancelSend(connection, PieceIndex(Int(index))))
+        case .pieceRequest(let span): serve(span, to: slot, &context)
+        case .piecePayload(let span): payload(span, from: slot, &context)
+        case .announcePiece(let index): announced(index, by: slot, &context)
+        case .cancelPiece(let index): cancelled(PieceIndex(Int(index)), by: slot, &context)
         case .error(let index, let code, _):
             if code == PeerMessage.pieceRequestFailed { failed(index, at: connection, &context) }
-        case .complete: completed(connection, &context)
+        case .complete: completed(slot, &context)
         }
     }
 
@@ -33,21 +33,25 @@ extension Swarm {
 
     private mutating func serve(
         _ span: PieceSpan,
-        to connection: ConnectionID,
+        to slot: Int,
         _ context: inout SwarmContext
     ) {
+        let connection = peers.values[slot].connection
         guard let piece = span.wholePiece(in: layout) else {
             return sendError(span.index, "not a whole piece", connection, &context)
         }
         guard held.contains(piece) else {
             return sendError(span.index, "piece not complete", connection, &context)
         }
-        guard var peer = peers[connection], !peer.sending.contains(piece) else { return }
-        guard peer.sending.count < context.limits.requestsFromPeerMax else {
+        guard !peers.values[slot].sending.contains(piece) else {
+            // What is on its way answers this request, too, even if it was cancelled meanwhile.
+            return peers.values[slot].cancelled.removeAll { $0 == piece }
+        }
+        guard peers.values[slot].sending.count < context.limits.requestsFromPeerMax else {
             return drop(connection, .tooManyRequests, &context)
         }
-        peer.sending.append(piece)
-        peers[connection] = peer
+        if peers.values[slot].sending.isEmpty { peers.values[slot].sendingSince = context.now }
+        peers.values[slot].sending.append(piece)
         lastRead = context.now
         context.emit(.sendPiece(connection, infoHash, piece))
     }
@@ -68,6 +72,18 @@ extension Swarm {
         context.emit(.send(connection, message))
     }
 
+    private mutating func cancelled(
+        _ piece: PieceIndex,
+        by slot: Int,
+        _ context: inout SwarmContext
+    ) {
+        guard peers.values[slot].sending.contains(piece),
+            !peers.values[slot].cancelled.contains(piece)
+        else { return }
+        peers.values[slot].cancelled.append(piece)
+        context.emit(.cancelSend(peers.values[slot].connection, piece))
+    }
+
     /// A payload went out: the peer holds the piece, unless it says otherwise.
     mutating func pieceSent(
         _ piece: PieceIndex,
@@ -76,18 +92,29 @@ extension Swarm {
         _ context: inout SwarmContext
     ) {
         lastRead = context.now
-        guard var peer = peers[connection] else { return }
-        peer.sending.removeAll { $0 == piece }
-        peer.progressAt = context.now
-        peer.bytesSent += bytes
-        if peer.bits.insert(piece) { picker.peerGained(piece, isOrigin: peer.isOrigin) }
-        peers[connection] = peer
-        context.emit(.note(.sentPiece(infoHash, peer.peerID, piece, bytes: bytes)))
+        guard let slot = peers.index(forKey: connection) else { return }
+        peers.values[slot].endSending(piece)
+        peers.values[slot].sendingSince = context.now
+        peers.values[slot].progressAt = context.now
+        peers.values[slot].bytesSent += bytes
+        if peers.values[slot].bits.insert(piece) { count(piece, as: .gained, of: slot) }
+        let peerID = peers.values[slot].peerID
+        context.emit(.note(.sentPiece(infoHash, peerID, piece, bytes: bytes)))
     }
 
-    /// A payload did not go out.
-    mutating func sendFailed(_ piece: PieceIndex, to connection: ConnectionID) {
-        peers[connection]?.sending.removeAll { $0 == piece }
+    /// A payload did not go out; the peer learns of it, unless it did not want it any more.
+    mutating func sendFailed(
+        _ piece: PieceIndex,
+        to connection: ConnectionID,
+        _ context: inout SwarmContext
+    ) {
+        guard let slot = peers.index(forKey: connection),
+            peers.values[slot].sending.contains(piece)
+        else { return }
+        let isWanted = !peers.values[slot].cancelled.contains(piece)
+        peers.values[slot].endSending(piece)
+        guard isWanted else { return }
+        sendError(Int32(clamping: piece.value), "piece not readable", connection, &context)
     }
 
     // MARK: - Receiving
@@ -95,32 +122,31 @@ extension Swarm {
     /// The head of a payload: answered by exactly one of receive, discard, close.
     private mutating func payload(
         _ span: PieceSpan,
-        from connection: ConnectionID,
+        from slot: Int,
         _ context: inout SwarmContext
     ) {
-        guard var peer = peers[connection] else { return }
+        let connection = peers.values[slot].connection
         guard let piece = span.wholePiece(in: layout) else {
             return drop(connection, .protocolViolation("not a whole piece"), &context)
         }
-        let isAsked = peer.asked.contains(piece)
-        guard isAsked || peer.late.remove(piece) != nil else {
+        let isAsked = peers.values[slot].asked.contains(piece)
+        guard peers.values[slot].receiving == nil,
+            isAsked || peers.values[slot].settleLate(piece)
+        else {
             return drop(connection, .protocolViolation("a payload nobody asked for"), &context)
         }
-        peer.progressAt = context.now
-        guard phase == .leeching, !held.contains(piece), receivers[piece] == nil,
-            peer.receiving == nil
-        else {
-            let bytes = layout.bytes(of: piece)
-            if isAsked { forget(piece, of: &peer) }
-            peers[connection] = peer
-            context.emit(.note(.duplicatePiece(infoHash, peer.peerID, piece, bytes: bytes)))
+        (peers.values[slot].progressAt, peers.values[slot].answeredAt) = (context.now, context.now)
+        peers.values[slot].silences = 0
+        guard phase == .leeching, !held.contains(piece), receivers[piece] == nil else {
+            let (peerID, bytes) = (peers.values[slot].peerID, layout.bytes(of: piece))
+            if isAsked { release(piece, of: slot) }
+            context.emit(.note(.duplicatePiece(infoHash, peerID, piece, bytes: bytes)))
             context.emit(.discardPayload(connection, piece, bytes: bytes))
             return requestMore(from: connection, &context)
         }
         receivers[piece] = connection
-        peer.receiving = piece
-        peer.receivingSince = context.now
-        peers[connection] = peer
+        peers.values[slot].receiving = piece
+        peers.values[slot].receivingSince = context.now
         // A late payload: nobody else shall be asked while it arrives.
         picker.unwant(piece)
         context.emit(.receivePayload(connection, infoHash, piece))
@@ -130,44 +156,34 @@ extension Swarm {
 
     private mutating func announced(
         _ index: Int32,
-        by connection: ConnectionID,
+        by slot: Int,
         _ context: inout SwarmContext
     ) {
         let piece = PieceIndex(Int(index))
-        guard layout.contains(piece), var peer = peers[connection], peer.bits.insert(piece) else {
-            return
-        }
-        peers[connection] = peer
-        picker.peerGained(piece, isOrigin: peer.isOrigin)
-        if phase == .seeding, peers[connection]?.bits.isComplete == true {
+        guard peers.values[slot].bits.insert(piece) else { return }
+        count(piece, as: .gained, of: slot)
+        let connection = peers.values[slot].connection
+        if phase == .seeding, peers.values[slot].bits.isComplete {
             return drop(connection, .bothComplete, &context)
         }
         requestMore(from: connection, &context)
     }
 
-    private mutating func completed(_ connection: ConnectionID, _ context: inout SwarmContext) {
+    private mutating func completed(_ slot: Int, _ context: inout SwarmContext) {
+        let connection = peers.values[slot].connection
         guard phase != .seeding else { return drop(connection, .bothComplete, &context) }
-        guard var peer = peers[connection] else { return }
-        for index in 0..<layout.pieceCount where peer.bits.insert(PieceIndex(index)) {
-            picker.peerGained(PieceIndex(index), isOrigin: peer.isOrigin)
+        guard !peers.values[slot].bits.isComplete else { return }
+        for index in 0..<layout.pieceCount where peers.values[slot].bits.insert(PieceIndex(index)) {
+            count(PieceIndex(index), as: .gained, of: slot)
         }
-        peers[connection] = peer
         requestMore(from: connection, &context)
     }
+}
 
-    /// The peer cannot serve a request: it does not hold the piece, whatever it said.
-    private mutating func failed(
-        _ index: Int32,
-        at connection: ConnectionID,
-        _ context: inout SwarmContext
-    ) {
-        let piece = PieceIndex(Int(index))
-        guard var peer = peers[connection], peer.asked.contains(piece) else { return }
-        if peer.bits.remove(piece) { picker.peerLost(piece, isOrigin: peer.isOrigin) }
-        forget(piece, of: &peer)
-        peers[connection] = peer
-        context.emit(.note(.requestFailed(infoHash, peer.peerID, piece)))
-        requestFromAll(&context)
-        hurryIfStarved(context)
+extension SwarmPeer {
+    /// `piece` is out, or will not go out.
+    mutating func endSending(_ piece: PieceIndex) {
+        sending.removeAll { $0 == piece }
+        if !cancelled.isEmpty { cancelled.removeAll { $0 == piece } }
     }
 }

@@ -8,25 +8,33 @@ import Primitives
 extension Swarm {
     /// The next instant at which ``timePassed(_:)`` can change anything; nil when idle. May be early, never late.
     func nextDeadline(_ policy: SwarmPolicy, at now: Instant) -> Instant? {
-        var deadlines: [Instant?] = [commitRetry]
-        if phase == .leeching {
-            deadlines += [
-                requests.nextExpiry, nextStall, nextEndgame(policy),
-                lastWrite.advanced(by: policy.leecherIdleMax),
-            ]
-            if !announcing.isUnderWay { deadlines.append(announcing.due) }
-            if connectionCount < policy.connectionsMax, !candidates.isEmpty {
-                deadlines.append(bans.nextEnd(after: now))
-            }
+        var next = peers.isEmpty ? Instant.distantFuture : nextReap
+        switch phase {
+        case .leeching:
+            next.bring(forward: leechingDeadline(policy, at: now))
+            next.bring(forward: announcing.nextDeadline)
+        case .committing:
+            next.bring(forward: commitRetry)
+            next.bring(forward: announcing.answerDue)
+        case .seeding:
+            let idleEnd = max(lastRead, lastWrite).advanced(by: policy.seederIdleMax)
+            next.bring(forward: isInUse ? max(idleEnd, nextReap) : idleEnd)
+            next.bring(forward: announcing.nextDeadline)
         }
-        if phase == .seeding {
-            let idleSince = max(lastRead, lastWrite)
-            deadlines.append(
-                max(idleSince.advanced(by: policy.seederIdleMax), isInUse ? nextReap : .origin)
-            )
+        return next == .distantFuture ? nil : next
+    }
+
+    private func leechingDeadline(_ policy: SwarmPolicy, at now: Instant) -> Instant {
+        var next = lastWrite.advanced(by: policy.leecherIdleMax)
+        next.bring(forward: requests.nextExpiry)
+        next.bring(forward: nextStall)
+        next.bring(forward: nextEndgame(policy))
+        next.bring(forward: nextSecondChance)
+        next.bring(forward: diskPause)
+        if connectionCount < policy.connectionsMax, !candidates.isEmpty {
+            next.bring(forward: bans.nextEnd(after: now))
         }
-        if !peers.isEmpty { deadlines.append(nextReap) }
-        return deadlines.compactMap(\.self).min()
+        return next
     }
 
     /// Whether bytes are under way to or from anybody.
@@ -38,6 +46,11 @@ extension Swarm {
         if let retry = commitRetry, retry <= now { beginCommit(&context) }
         expireRequests(&context)
         dropStalled(&context)
+        giveSecondChances(&context)
+        if let pause = diskPause, pause <= now {
+            diskPause = nil
+            requestFromAll(&context)
+        }
         if let endgame = nextEndgame(policy), endgame <= now { requestFromAll(&context) }
         if nextReap <= now {
             nextReap = now.advanced(by: policy.reapInterval)
@@ -49,6 +62,10 @@ extension Swarm {
             dialMore(&context)
             hurryIfStarved(context)
         case .seeding:
+            if announcing.isDue(at: now) {
+                announcing.rest()
+                announceComplete(&context)
+            }
             let idleSince = max(lastRead, lastWrite)
             if idleSince.advanced(by: policy.seederIdleMax) <= now, !isInUse { return .idleSeeder }
         case .committing: break
@@ -59,23 +76,37 @@ extension Swarm {
     /// Closes idle and old connections, but none on which bytes flow.
     private mutating func reap(_ context: inout SwarmContext) {
         for peer in peers.values {
-            if peer.connectedAt.advanced(by: context.policy.connectionAgeMax) <= context.now,
-                !peer.isBusy
+            if isStuck(peer, context) || isIdle(peer, context) {
+                drop(peer.connection, .idle, &context)
+            } else if !peer.isBusy,
+                peer.connectedAt.advanced(by: context.policy.connectionAgeMax) <= context.now
             {
                 drop(peer.connection, .aged, &context)
-            } else if peer.progressAt.advanced(by: context.policy.connectionIdleMax) <= context.now,
-                peer.receiving == nil, peer.sending.isEmpty
-            {
-                drop(peer.connection, .idle, &context)
             }
         }
     }
 
+    private func isIdle(_ peer: SwarmPeer, _ context: SwarmContext) -> Bool {
+        peer.progressAt.advanced(by: context.policy.connectionIdleMax) <= context.now
+            && peer.receiving == nil && peer.sending.isEmpty
+    }
+
+    /// Whether it takes nothing of what it asked for: a host that lost its power closes no connection, and the kernel tries
+    /// for a quarter of an hour.
+    private func isStuck(_ peer: SwarmPeer, _ context: SwarmContext) -> Bool {
+        let patience = requests.timeout * context.policy.sendTimeouts
+        return !peer.sending.isEmpty && peer.sendingSince.advanced(by: patience) <= context.now
+    }
+
     /// Whether an announce is due now.
-    func isAnnounceDue(_ context: SwarmContext) -> Bool {
-        guard phase == .leeching, context.role == .agent, !announcing.isUnderWay,
-            let due = announcing.due
-        else { return false }
-        return due <= context.now
+    func isAnnounceDue(at now: Instant) -> Bool {
+        phase == .leeching && announcing.isDue(at: now)
+    }
+}
+
+extension Instant {
+    /// Becomes `other`, if that is earlier.
+    fileprivate mutating func bring(forward other: Instant?) {
+        if let other, other < self { self = other }
     }
 }

@@ -40,6 +40,12 @@ package struct Swarm: Sendable {
     /// The last instant at which a piece was read, here or by a peer.
     var lastRead: Instant
     var nextReap: Instant
+    /// Pieces in a row that could not be written.
+    var diskFaults = 0
+    /// Until when nothing is asked for, because the disk took nothing.
+    var diskPause: Instant?
+    /// Commits in a row that the disk refused.
+    var commitFaults = 0
     /// When a failed commit is tried again.
     var commitRetry: Instant?
     /// Commits that ended with a wrong digest.
@@ -61,7 +67,7 @@ package struct Swarm: Sendable {
         )
         requests = PieceRequests(timeout: policy.requestTimeout(for: description.metaInfo.layout))
         bans = BanList(countMax: context.limits.bansPerSwarmMax)
-        announcing = AnnounceState(policy: policy)
+        announcing = AnnounceState(policy: policy, isSilent: context.role == .origin)
         self.generator = generator
         (lastWrite, lastRead) = (context.now, context.now)
         nextReap = context.now.advanced(by: policy.reapInterval)
@@ -85,11 +91,17 @@ package struct Swarm: Sendable {
         )
     }
 
-    /// Starts work: what is complete is committed, what is not is announced at once.
+    /// Starts work: what is complete is committed or announced, what is not is announced at once.
     mutating func begin(_ context: inout SwarmContext) {
         context.emit(.note(.addTorrent(infoHash, held: held)))
-        if phase == .leeching, held.isComplete { beginCommit(&context) }
-        if phase == .leeching { announcing.due = context.now }
+        if phase == .seeding { return announceComplete(&context) }
+        if held.isComplete { beginCommit(&context) } else { announcing.demand(at: context.now) }
+    }
+
+    /// Tells the tracker that the blob is complete here; nobody waits for the answer, only a failure comes back.
+    func announceComplete(_ context: inout SwarmContext) {
+        guard context.role == .agent else { return }
+        context.emit(.announce(infoHash, metaInfo.digest, isComplete: true))
     }
 
     // MARK: - Pieces
@@ -105,37 +117,42 @@ package struct Swarm: Sendable {
         lastWrite = context.now
         announcing.fed(policy: context.policy)
         picker.unwant(piece)
-        let bytes = layout.bytes(of: piece)
-        if var peer = peers[connection] {
-            let asked = requests.request(for: piece, at: connection)?.askedAt ?? context.now
-            forget(piece, of: &peer)
-            peer.progressAt = context.now
-            peer.bytesReceived += bytes
-            peer.expiries = 0
-            peers[connection] = peer
-            bans.forgive(peer.peerID)
-            let took = asked.duration(to: context.now)
-            let note = SwarmNote.receivePiece(
-                infoHash,
-                peer.peerID,
-                piece,
-                bytes: bytes,
-                took: took,
-                fromOrigin: peer.isOrigin
-            )
-            context.emit(.note(note))
-        }
-        cancelOthers(asking: piece, except: connection, &context)
+        let isDiskBack = diskFaults > 0
+        (diskFaults, diskPause) = (0, nil)
+        book(piece, from: connection, &context)
+        takeBack(piece, except: connection, &context)
         context.emit(.pieceAvailable(infoHash, piece))
         for peer in peers.values where !peer.bits.contains(piece) && peer.connection != connection {
             context.emit(.send(peer.connection, .announcePiece(Int32(clamping: piece.value))))
         }
-        if held.isComplete {
-            beginCommit(&context)
-        } else {
-            requestMore(from: connection, &context)
-            requestWhenIdle(&context)
-        }
+        if held.isComplete { return beginCommit(&context) }
+        requestMore(from: connection, &context)
+        // Origins are asked for more when little is under way; and everybody is when one piece at a time was the rule.
+        if isDiskBack || requests.count < Self.idleRequests { requestFromAll(&context) }
+    }
+
+    /// Credits the peer that sent `piece`.
+    private mutating func book(
+        _ piece: PieceIndex,
+        from connection: ConnectionID,
+        _ context: inout SwarmContext
+    ) {
+        let request = requests.remove(piece, of: connection)
+        guard let slot = peers.index(forKey: connection) else { return }
+        let bytes = layout.bytes(of: piece)
+        peers.values[slot].credit(piece, bytes: bytes, isInTime: request != nil, at: context.now)
+        let peer = peers.values[slot]
+        // Whoever connects may use any id: only one that was dialled has earned it.
+        if peer.isOutgoing { bans.forgive(peer.peerID) }
+        let note = SwarmNote.receivePiece(
+            infoHash,
+            peer.peerID,
+            piece,
+            bytes: bytes,
+            took: (request?.askedAt ?? peer.receivingSince).duration(to: context.now),
+            fromOrigin: peer.isOrigin
+        )
+        context.emit(.note(note))
     }
 
     /// A received piece does not count.
@@ -146,23 +163,40 @@ package struct Swarm: Sendable {
         _ context: inout SwarmContext
     ) {
         endReceiving(piece, connection)
-        guard var peer = peers[connection] else { return }
-        forget(piece, of: &peer)
-        peers[connection] = peer
+        guard let slot = peers.index(forKey: connection) else { return }
+        release(piece, of: slot)
         switch fault {
         case .checksum:
-            context.emit(.note(.badPiece(infoHash, peer.peerID, piece)))
+            context.emit(.note(.badPiece(infoHash, peers.values[slot].peerID, piece)))
             drop(connection, .badPiece, &context)
-        case .disk:
-            // Not the peer's fault; its bytes are gone, so the piece is asked for again, by whoever has a slot.
-            if !held.contains(piece) { wantAgain(piece) }
+        case .disk: pauseForDisk(context)
         }
         requestFromAll(&context)
+        dialMore(&context)
+        hurryIfStarved(context)
     }
 
     private mutating func endReceiving(_ piece: PieceIndex, _ connection: ConnectionID) {
         if receivers[piece] == connection { receivers[piece] = nil }
-        if peers[connection]?.receiving == piece { peers[connection]?.receiving = nil }
+        if let slot = peers.index(forKey: connection), peers.values[slot].receiving == piece {
+            peers.values[slot].receiving = nil
+        }
+    }
+
+    // MARK: - The disk
+
+    /// Not the peer's fault: its bytes are gone, and so would the next be. Asks for nothing for a while, each time longer.
+    private mutating func pauseForDisk(_ context: SwarmContext) {
+        // What was under way when the disk filled up is one failure.
+        guard diskPause == nil else { return }
+        diskFaults += 1
+        let pause = context.policy.diskPause(after: diskFaults)
+        diskPause = context.now.advanced(by: pause)
+    }
+
+    /// Whether the disk may be given more: after a failure one piece at a time, until it takes one.
+    var isDiskReady: Bool {
+        diskPause == nil && (diskFaults == 0 || requests.isEmpty && receivers.isEmpty)
     }
 
     // MARK: - The whole blob
@@ -180,6 +214,11 @@ package struct Swarm: Sendable {
         lastRead = context.now
         bans.removeAll()
         candidates = []
+        announcing.rest()
+        // Nothing will be picked any more.
+        let policy = context.policy
+        let nothing = Bitfield(pieceCount: 0)
+        picker = PiecePicker(held: nothing, order: policy.requestOrder, tieBreak: policy.tieBreak)
         context.emit(.note(.torrentComplete(infoHash)))
         for dial in dials.keys { context.emit(.close(dial, .bothComplete)) }
         dials.removeAll()
@@ -190,27 +229,36 @@ package struct Swarm: Sendable {
                 context.emit(.send(peer.connection, .complete))
             }
         }
-        if context.role == .agent {
-            context.emit(.announce(infoHash, metaInfo.digest, isComplete: true))
-        }
+        announceComplete(&context)
     }
 
-    /// The blob could not be committed; answers whether the swarm must be given up.
-    mutating func commitFailed(_ fault: CommitFault, _ context: inout SwarmContext) -> Bool {
-        guard phase == .committing else { return false }
+    /// The blob could not be committed; answers why the swarm must be given up, if it must.
+    mutating func commitFailed(_ fault: CommitFault, _ context: inout SwarmContext) -> ForgetReason?
+    {
+        guard phase == .committing else { return nil }
         switch fault {
         case .disk:
-            commitRetry = context.now.advanced(by: context.policy.requestTimeoutMin)
+            // Those who wait are told in the end, as when no piece comes; the data stays.
+            let patience = lastWrite.advanced(by: context.policy.leecherIdleMax)
+            guard context.now < patience else { return .leecherTimedOut }
+            commitFaults += 1
+            let pause = context.policy.diskPause(after: commitFaults)
+            commitRetry = context.now.advanced(by: pause)
         case .digestMismatch:
             mismatches += 1
-            if mismatches >= Self.mismatchesMax { return true }
-            for connection in peers.keys { drop(connection, .swarmForgotten, &context) }
-            held = Bitfield(pieceCount: layout.pieceCount)
-            let policy = context.policy
-            picker = PiecePicker(held: held, order: policy.requestOrder, tieBreak: policy.tieBreak)
-            phase = .leeching
-            announcing.due = context.now
+            if mismatches >= Self.mismatchesMax { return .unverifiable }
+            startOver(&context)
         }
-        return false
+        return nil
+    }
+
+    /// Forgets every piece: one of them is wrong, and nobody knows which.
+    private mutating func startOver(_ context: inout SwarmContext) {
+        for connection in peers.keys { drop(connection, .swarmForgotten, &context) }
+        held = Bitfield(pieceCount: layout.pieceCount)
+        let policy = context.policy
+        picker = PiecePicker(held: held, order: policy.requestOrder, tieBreak: policy.tieBreak)
+        phase = .leeching
+        announcing.demand(at: context.now)
     }
 }

@@ -5,6 +5,14 @@ import Primitives
 
 /// One peer on one active connection of a swarm.
 struct SwarmPeer: Sendable {
+    /// Answers that may still come for requests we no longer count on.
+    struct Late: Sendable {
+        /// How many; a peer that was asked twice may answer twice.
+        var count = 0
+        /// Whether it was told that they are no longer wanted.
+        var isCancelled = false
+    }
+
     let connection: ConnectionID
     let peerID: PeerID
     let isOrigin: Bool
@@ -12,18 +20,44 @@ struct SwarmPeer: Sendable {
     let connectedAt: Instant
     /// What it holds, as far as it said.
     var bits: Bitfield
+
+    // Asking it.
+
     /// Pieces asked of it that wait for an answer.
     var asked: [PieceIndex] = []
-    /// Pieces asked of it once and no longer waited for; their payloads may still come.
-    var late: Set<PieceIndex> = []
+    /// Pieces asked of it and no longer waited for.
+    var late: [PieceIndex: Late] = [:]
+    /// Time-outs in a row without a payload in between; requests made together time out as one.
+    var silences = 0
+    /// When the last of these was counted.
+    var silentAt: Instant
+    /// When the head of its last payload came.
+    var answeredAt: Instant
+    /// Whether its last request timed out; it is then asked for one piece at a time.
+    var isSlow = false
+    /// Pieces that it answered by errors, until they are asked for again.
+    var failed: [PieceIndex] = []
+    /// Such errors in a row.
+    var failures = 0
+    /// When they are asked for again.
+    var failedUntil: Instant?
+
+    // Receiving from it.
+
     /// The piece that it is sending into our file.
     var receiving: PieceIndex?
     /// When the head of that piece came.
     var receivingSince = Instant.origin
+
+    // Sending to it.
+
     /// Pieces it asked for that are not yet sent.
     var sending: [PieceIndex] = []
-    /// Requests in a row that it left unanswered.
-    var expiries = 0
+    /// Those of them that it cancelled; they may be on their way all the same.
+    var cancelled: [PieceIndex] = []
+    /// When the last of them went out, or when the first of them was asked for.
+    var sendingSince = Instant.origin
+
     /// The last instant at which a piece came or went.
     var progressAt: Instant
     /// Payload bytes received from it.
@@ -42,10 +76,33 @@ struct SwarmPeer: Sendable {
         (self.connection, self.peerID) = (connection, peerID)
         (self.isOrigin, self.isOutgoing) = (isOrigin, isOutgoing)
         (self.bits, connectedAt, progressAt) = (bits, now, now)
+        (silentAt, answeredAt) = (.origin, now)
     }
 
-    /// Whether bytes are under way in either direction.
+    /// Whether bytes are under way in either direction, or should be.
     var isBusy: Bool { !asked.isEmpty || receiving != nil || !sending.isEmpty }
+
+    /// It delivered `piece`.
+    mutating func credit(_ piece: PieceIndex, bytes: Int, isInTime: Bool, at now: Instant) {
+        asked.removeAll { $0 == piece }
+        progressAt = now
+        bytesReceived += bytes
+        failures = 0
+        if isInTime { isSlow = false }
+    }
+
+    /// Whether a payload for `piece` may come, though nobody waits for it.
+    mutating func settleLate(_ piece: PieceIndex) -> Bool {
+        guard let count = late[piece]?.count else { return false }
+        if count > 1 { late[piece]?.count = count - 1 } else { late[piece] = nil }
+        return true
+    }
+
+    /// A request for `piece` is no longer counted on.
+    mutating func addLate(_ piece: PieceIndex, isCancelled: Bool) {
+        late[piece, default: Late()].count += 1
+        late[piece]?.isCancelled = isCancelled
+    }
 }
 
 /// What a swarm needs of its surroundings while it handles one event.

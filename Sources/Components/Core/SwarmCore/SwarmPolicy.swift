@@ -71,8 +71,23 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var announceInterval = Duration.seconds(3)
     /// The first wait of a swarm without any source before it announces again; doubles up to the interval.
     package var starvedAnnounceDelay = Duration.milliseconds(100)
-    /// Unanswered requests in a row after which a peer is closed and banned.
+    /// How long a tracker has to answer; after that the announce counts as failed.
+    package var announceTimeout = Duration.minutes(1)
+    /// Time-outs in a row without a payload in between after which a peer is closed; requests made together count once.
     package var expiriesMax = 3
+    /// When a peer that answered a request by an error is asked again; doubles with each further one, up to
+    /// ``banDuration``. Kraken: never on its own.
+    package var failureRetry = Duration.seconds(1)
+    /// Errors in a row after which a peer is asked for nothing until then.
+    package var failuresMax = 3
+    /// How long nothing is fetched, or committed, after the disk refused it; doubles each time.
+    package var diskRetry = Duration.seconds(1)
+    /// The longest of these pauses.
+    package var diskRetryMax = Duration.minutes(1)
+    /// How long a peer must be idle before a complete swarm without a free slot gives its slot to another.
+    package var crowdedIdleMax = Duration.seconds(3)
+    /// Request time-outs without a piece taken after which a peer that we send to counts as idle.
+    package var sendTimeouts = 4
 
     /// Kraken's rules with the repairs of `docs/decisions`.
     package init() {}
@@ -88,11 +103,26 @@ package struct SwarmPolicy: Sendable, Hashable {
     /// Enough to keep a connection busy while an answer is on its way.
     private static let originRequestsMin = 2
 
+    /// The terms of bans.
+    var banTerms: BanList.Terms { BanList.Terms(first: banDuration, longest: banDurationMax) }
+
+    /// How long to leave the disk alone after it failed `count` times in a row.
+    func diskPause(after count: Int) -> Duration {
+        diskRetry.doubled(count - 1, atMost: diskRetryMax)
+    }
+
     /// How long a peer has to answer a request of a blob cut by `layout`.
     /// - Source: kraken lib/torrent/scheduler/dispatch/config.go, `calcPieceRequestTimeout`.
     package func requestTimeout(for layout: PieceLayout) -> Duration {
         let bytes = layout.bytes(of: PieceIndex(0))
         let scaled = requestTimeoutPerMebibyte.nanoseconds / 1024 * Int64(bytes >> 10)
         return max(requestTimeoutMin, .nanoseconds(scaled))
+    }
+}
+
+extension Duration {
+    /// The duration doubled `times` times, at most `longest`.
+    func doubled(_ times: Int, atMost longest: Duration) -> Duration {
+        Swift.min(longest, self * (1 << Swift.min(Swift.max(0, times), 16)))
     }
 }

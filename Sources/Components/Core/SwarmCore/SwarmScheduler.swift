@@ -17,19 +17,19 @@ package struct SwarmScheduler: Sendable {
     /// Its rules.
     package let policy: SwarmPolicy
 
-    private let limits: Limits
+    let limits: Limits
     private var generator: Generator
-    private var swarms: OrderedDictionary<InfoHash, Swarm> = [:]
+    var swarms: OrderedDictionary<InfoHash, Swarm> = [:]
     /// The swarm of each dialled or active connection.
-    private var connections: [ConnectionID: InfoHash] = [:]
+    var connections: [ConnectionID: InfoHash] = [:]
     /// Incoming connections whose blob the host looks for, first come first.
-    private var lookUps: OrderedDictionary<ConnectionID, PeerHandshake> = [:]
-    private var announces: AnnounceQueue
+    var lookUps: OrderedDictionary<ConnectionID, PeerHandshake> = [:]
+    var announces: AnnounceQueue
     private var nextConnection: UInt64 = 1
     /// When each swarm may have something to do; entries may be stale, which costs a look, never a miss.
     private var alarms: Heap<Alarm> = []
     /// The earliest entry of ``alarms`` for each swarm.
-    private var armed: [InfoHash: Instant] = [:]
+    var armed: [InfoHash: Instant] = [:]
     private var isStopping = false
 
     private struct Alarm: Comparable, Sendable {
@@ -92,7 +92,7 @@ package struct SwarmScheduler: Sendable {
         case .pieceSent(let connection, let piece, let bytes):
             with(connection, &context) { $0.pieceSent(piece, to: connection, bytes: bytes, &$1) }
         case .sendFailed(let connection, let piece):
-            with(connection, &context) { swarm, _ in swarm.sendFailed(piece, to: connection) }
+            with(connection, &context) { $0.sendFailed(piece, to: connection, &$1) }
         case .closed(let connection, let reason):
             lookUps[connection] = nil
             with(connection, &context) { $0.closed(connection, reason: reason, &$1) }
@@ -121,9 +121,9 @@ package struct SwarmScheduler: Sendable {
         case .committed(let hash):
             with(hash, &context) { $0.committed(&$1) }
         case .commitFailed(let hash, let fault):
-            var isHopeless = false
-            with(hash, &context) { isHopeless = $0.commitFailed(fault, &$1) }
-            if isHopeless { forget(hash, .unverifiable, &context) }
+            var reason: ForgetReason?
+            with(hash, &context) { reason = $0.commitFailed(fault, &$1) }
+            if let reason { forget(hash, reason, &context) }
         default: break
         }
     }
@@ -138,20 +138,33 @@ package struct SwarmScheduler: Sendable {
             forget(hash, .removed, &context)
         }
         if swarms[hash] == nil {
-            guard makeRoom(&context) else { return context.emit(.forgotten(hash, .crowdedOut)) }
+            guard makeRoom(&context) else { return turnAway(description, &context) }
             swarms[hash] = Swarm(description, generator: generator.fork(), context: context)
             with(hash, &context) { $0.begin(&$1) }
         } else if description.isLocalRequest {
             with(hash, &context) { swarm, context in
                 swarm.lastRead = context.now
                 swarm.lastWrite = max(swarm.lastWrite, context.now)
-                if swarm.phase == .leeching { swarm.announcing.due = context.now }
+                if swarm.phase == .leeching { swarm.announcing.demand(at: context.now) }
             }
         }
         let digest = description.metaInfo.digest
         for (connection, handshake) in lookUps where handshake.digest == digest {
             lookUps[connection] = nil
             admit(connection, handshake, to: hash, &context)
+        }
+    }
+
+    /// There is no room for a swarm, nor for those who asked for it.
+    private mutating func turnAway(
+        _ description: SwarmDescription,
+        _ context: inout SwarmContext
+    ) {
+        context.emit(.forgotten(description.metaInfo.infoHash, .crowdedOut))
+        let digest = description.metaInfo.digest
+        for (connection, handshake) in lookUps where handshake.digest == digest {
+            lookUps[connection] = nil
+            context.emit(.close(connection, .noSlot))
         }
     }
 
@@ -262,7 +275,7 @@ package struct SwarmScheduler: Sendable {
     }
 
     private mutating func finishAnnounce(_ hash: InfoHash, _ context: inout SwarmContext) {
-        swarms[hash]?.announcing.isUnderWay = false
+        swarms[hash]?.announcing.end()
         if let next = announces.finish(hash) { announce(next, &context) }
     }
 
@@ -271,19 +284,26 @@ package struct SwarmScheduler: Sendable {
         _ index: Int,
         _ context: inout SwarmContext
     ) {
-        guard swarms.values[index].isAnnounceDue(context) else { return }
+        guard swarms.values[index].isAnnounceDue(at: context.now) else { return }
         guard swarms.values[index].makeUseOfAnnounce(&context) else {
             let interval = swarms.values[index].announcing.interval
-            swarms.values[index].announcing.due = context.now.advanced(by: interval)
+            swarms.values[index].announcing.demand(at: context.now.advanced(by: interval))
             return
         }
-        swarms.values[index].announcing.isUnderWay = true
+        swarms.values[index].announcing.begin()
         if announces.begin(hash) { announce(hash, &context) }
     }
 
-    private func announce(_ hash: InfoHash, _ context: inout SwarmContext) {
-        guard let swarm = swarms[hash] else { return }
-        context.emit(.announce(hash, swarm.metaInfo.digest, isComplete: false))
+    private mutating func announce(_ hash: InfoHash, _ context: inout SwarmContext) {
+        guard let index = swarms.index(forKey: hash) else { return }
+        guard swarms.values[index].phase != .seeding else {
+            // It completed while it waited its turn, and has said so.
+            return finishAnnounce(hash, &context)
+        }
+        swarms.values[index].announcing.sent(at: context.now, policy: policy)
+        arm(hash, swarms.values[index].announcing.answerDue)
+        let digest = swarms.values[index].metaInfo.digest
+        context.emit(.announce(hash, digest, isComplete: false))
     }
 
     // MARK: - Time
@@ -307,6 +327,8 @@ package struct SwarmScheduler: Sendable {
             var reason: ForgetReason?
             with(hash, &context) { reason = $0.timePassed(&$1) }
             if let reason { forget(hash, reason, &context) }
+            guard swarms[hash]?.announcing.isOverdue(at: context.now) == true else { continue }
+            handleAnnounce(.announceFailed(hash), &context)
         }
     }
 }

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import OrderedCollections
+import Primitives
+
+/// Requests that end otherwise than by their piece: given up, taken back, answered by an error.
+extension Swarm {
+    /// The peer at `slot` no longer owes `piece`.
+    mutating func release(_ piece: PieceIndex, of slot: Int) {
+        requests.remove(piece, of: peers.values[slot].connection)
+        peers.values[slot].asked.removeAll { $0 == piece }
+        wantAgain(piece)
+    }
+
+    /// Lets `piece` be asked for, unless it is held, under way or being received.
+    mutating func wantAgain(_ piece: PieceIndex) {
+        guard !held.contains(piece), receivers[piece] == nil, !requests.contains(piece) else {
+            return
+        }
+        picker.want(piece)
+    }
+
+    // MARK: - Taking back
+
+    /// `piece` is here: nobody else needs to send it.
+    mutating func takeBack(
+        _ piece: PieceIndex,
+        except connection: ConnectionID,
+        _ context: inout SwarmContext
+    ) {
+        while let request = requests.request(for: piece, except: connection) {
+            requests.remove(piece, of: request.connection)
+            guard let slot = peers.index(forKey: request.connection) else { continue }
+            peers.values[slot].asked.removeAll { $0 == piece }
+            peers.values[slot].addLate(piece, isCancelled: true)
+            emitCancel(piece, to: request.connection, &context)
+            requestMore(from: request.connection, &context)
+        }
+        cancelLate(piece, except: connection, &context)
+    }
+
+    /// `piece` comes, or will come, from `connection`: those who are late with it need not send it any more.
+    ///
+    /// Kraken ignores the message, and the late original crosses the network for nothing (p2p §10.3).
+    mutating func cancelLate(
+        _ piece: PieceIndex,
+        except connection: ConnectionID,
+        _ context: inout SwarmContext
+    ) {
+        for slot in 0..<peers.count where peers.values[slot].late[piece]?.isCancelled == false {
+            let late = peers.values[slot].connection
+            guard late != connection else { continue }
+            peers.values[slot].late[piece]?.isCancelled = true
+            emitCancel(piece, to: late, &context)
+        }
+    }
+
+    private func emitCancel(
+        _ piece: PieceIndex,
+        to connection: ConnectionID,
+        _ context: inout SwarmContext
+    ) {
+        context.emit(.send(connection, .cancelPiece(Int32(clamping: piece.value))))
+    }
+
+    // MARK: - Time-outs
+
+    /// Requests whose time is over: others may be asked, and a peer that never answers is dropped.
+    ///
+    /// A late request is taken back when somebody else is asked. If nobody else can be, it keeps its place in the peer's
+    /// queue: a peer whose queue is longer than the time-out would otherwise never serve us.
+    mutating func expireRequests(_ context: inout SwarmContext) {
+        var isAnyOver = false
+        while let request = requests.popExpired(at: context.now) {
+            isAnyOver = true
+            guard let slot = peers.index(forKey: request.connection) else { continue }
+            // A payload that is arriving is late, not lost.
+            let isArriving = peers.values[slot].receiving == request.piece
+            peers.values[slot].asked.removeAll { $0 == request.piece }
+            peers.values[slot].isSlow = true
+            if !isArriving {
+                peers.values[slot].addLate(request.piece, isCancelled: false)
+                peers.values[slot].countSilence(of: request, at: context.now)
+            }
+            let peerID = peers.values[slot].peerID
+            context.emit(.note(.requestExpired(infoHash, peerID, request.piece)))
+            wantAgain(request.piece)
+        }
+        guard isAnyOver else { return }
+        for peer in peers.values where peer.silences >= context.policy.expiriesMax {
+            drop(peer.connection, .unanswered, &context)
+        }
+        // Others first: the peer that was late may be asked again only for what is left.
+        for isSlow in [false, true] {
+            for peer in peers.values where peer.isSlow == isSlow {
+                requestMore(from: peer.connection, &context)
+            }
+        }
+        dialMore(&context)
+        hurryIfStarved(context)
+    }
+
+    /// When the oldest payload that is arriving takes too long; nil when none is.
+    ///
+    /// A slow payload has twice the time of a request from its head on: asking anew would only slow it further.
+    var nextStall: Instant? {
+        guard !receivers.isEmpty else { return nil }
+        return peers.values.lazy.filter { $0.receiving != nil }
+            .map { $0.receivingSince.advanced(by: requests.timeout * 2) }.min()
+    }
+
+    /// Drops peers whose payload began and does not end; their silence may be a death nobody noticed.
+    mutating func dropStalled(_ context: inout SwarmContext) {
+        guard let stall = nextStall, stall <= context.now else { return }
+        for peer in peers.values where peer.receiving != nil {
+            guard peer.receivingSince.advanced(by: requests.timeout * 2) <= context.now else {
+                continue
+            }
+            drop(peer.connection, .unanswered, &context)
+        }
+        requestFromAll(&context)
+        dialMore(&context)
+    }
+
+    // MARK: - Errors
+
+    /// The peer cannot serve a request: whatever it said, it does not hold the piece now. It is asked again later, since it
+    /// may be the only one that ever will (p2p §10.2-5).
+    mutating func failed(
+        _ index: Int32,
+        at connection: ConnectionID,
+        _ context: inout SwarmContext
+    ) {
+        let piece = PieceIndex(Int(index))
+        guard let slot = peers.index(forKey: connection), peers.values[slot].asked.contains(piece)
+        else { return }
+        if peers.values[slot].bits.remove(piece) { count(piece, as: .lost, of: slot) }
+        release(piece, of: slot)
+        peers.values[slot].fail(piece, context.policy, at: context.now)
+        let peerID = peers.values[slot].peerID
+        context.emit(.note(.requestFailed(infoHash, peerID, piece)))
+        requestFromAll(&context)
+        hurryIfStarved(context)
+    }
+
+    /// When the next peer is asked again for what it failed at; nil when none is.
+    var nextSecondChance: Instant? { peers.values.lazy.compactMap(\.failedUntil).min() }
+
+    /// Takes peers at their first word again.
+    mutating func giveSecondChances(_ context: inout SwarmContext) {
+        guard let next = nextSecondChance, next <= context.now else { return }
+        for slot in 0..<peers.count {
+            guard let until = peers.values[slot].failedUntil, until <= context.now else { continue }
+            let failed = peers.values[slot].failed
+            (peers.values[slot].failed, peers.values[slot].failedUntil) = ([], nil)
+            for piece in failed where peers.values[slot].bits.insert(piece) {
+                count(piece, as: .gained, of: slot)
+            }
+        }
+        requestFromAll(&context)
+    }
+}
+
+extension SwarmPeer {
+    /// `request` timed out; counts as a silence unless an earlier one of the same silence did, or anything came meanwhile.
+    mutating func countSilence(of request: PieceRequests.Request, at now: Instant) {
+        guard receiving == nil, answeredAt <= request.askedAt, silentAt <= request.askedAt else {
+            return
+        }
+        silences += 1
+        silentAt = now
+    }
+
+    /// It answered the request for `piece` by an error.
+    mutating func fail(_ piece: PieceIndex, _ policy: SwarmPolicy, at now: Instant) {
+        failures += 1
+        failed.append(piece)
+        let pause = policy.failureRetry.doubled(failures - 1, atMost: policy.banDuration)
+        failedUntil = now.advanced(by: pause)
+    }
+}
