@@ -17,6 +17,12 @@ struct SwarmSimulation {
         var slowHosts: Set<Int> = []
         /// Hosts whose pieces are wrong.
         var corruptHosts: Set<Int> = []
+        /// The share of pieces that disks refuse.
+        var diskFaults = Ratio(0, in: 1)
+        /// The share of payloads that can't be read, and are answered by an error.
+        var unreadable = Ratio(0, in: 1)
+        /// The share of announces that no tracker ever answers.
+        var unanswered = Ratio(0, in: 1)
         /// Hosts that end at an instant, and whether their connections are seen to close.
         var deaths: [(host: Int, at: Instant, isSeen: Bool)] = []
     }
@@ -35,6 +41,7 @@ struct SwarmSimulation {
         var alarm: Instant?
         var forgotten: ForgetReason?
         var payloadsReceived = 0
+        var payloadsRejected = 0
         var payloadsSent = 0
     }
 
@@ -62,19 +69,21 @@ struct SwarmSimulation {
     let originCount: Int
     let faults: Faults
     let latency = Duration.milliseconds(2)
-    private(set) var hosts: [Host] = []
+    var hosts: [Host] = []
     private(set) var now = Instant.origin
+    /// A sum over everything that every scheduler did, in order; kept when ``isTraced``.
     private(set) var trace: UInt64 = 0xcbf2_9ce4_8422_2325
+    var isTraced = false
     /// Broken rules, in words; a correct run has none.
-    private(set) var violations: [String] = []
-    private var links: [Link] = []
-    private var linkOf: [Int: [ConnectionID: Int]] = [:]
+    var violations: [String] = []
+    var links: [Link] = []
+    var linkOf: [Int: [ConnectionID: Int]] = [:]
     private var queue: [Entry] = []
     private var sequence = 0
-    private var generator: Generator
-    private var announced: [Int] = []
+    var generator: Generator
+    var announced: [Int] = []
     private var checks = 0
-    private let policy: SwarmPolicy
+    let policy: SwarmPolicy
 
     init(
         seed: UInt64,
@@ -135,6 +144,13 @@ struct SwarmSimulation {
         return isDone(self)
     }
 
+    /// Pieces of a hundred that came from leechers.
+    var percentFromLeechers: Int {
+        let sent = (0..<originCount).reduce(0) { $0 + hosts[$1].payloadsSent }
+        let received = hosts.reduce(0) { $0 + $1.payloadsReceived }
+        return received == 0 ? 0 : 100 - 100 * sent / received
+    }
+
     /// Runs until every leecher alive has the blob.
     mutating func complete(within limit: Duration) -> Bool {
         run(until: .origin.advanced(by: limit)) { world in
@@ -152,7 +168,7 @@ struct SwarmSimulation {
         return first
     }
 
-    private mutating func schedule(
+    mutating func schedule(
         at instant: Instant,
         _ action: @escaping (inout SwarmSimulation) -> Void
     ) {
@@ -223,13 +239,13 @@ struct SwarmSimulation {
         }
     }
 
-    private mutating func deliver(_ event: SwarmScheduler.Event, to host: Int) {
+    mutating func deliver(_ event: SwarmScheduler.Event, to host: Int) {
         guard hosts[host].isAlive else { return }
         var effects: [SwarmScheduler.Effect] = []
         hosts[host].scheduler.handle(event, at: now, into: &effects)
         check(host)
         for effect in effects {
-            record(host, effect)
+            if isTraced { record(host, effect) }
             perform(effect, of: host)
         }
         guard let deadline = hosts[host].scheduler.nextDeadline, deadline != hosts[host].alarm
@@ -264,202 +280,6 @@ struct SwarmSimulation {
         for byte in "\(now.nanoseconds) \(host) \(effect)".utf8 {
             trace = (trace ^ UInt64(byte)) &* 0x100_0000_01b3
         }
-    }
-
-    // MARK: - Effects
-
-    private mutating func perform(_ effect: SwarmScheduler.Effect, of host: Int) {
-        switch effect {
-        case .announce(_, _, let isComplete): announce(host, isComplete: isComplete)
-        case .dial(let connection, let peer, let handshake): dial(host, connection, peer, handshake)
-        case .lookUp(let connection, _): lookUp(host, connection)
-        case .accept(let connection, let handshake): accept(host, connection, handshake)
-        case .send(let connection, let message): send(host, connection, message)
-        case .sendPiece(let connection, _, let piece):
-            hosts[host].sends.append(Send(connection: connection, piece: piece))
-            pump(host)
-        case .cancelSend(let connection, let piece):
-            let send = Send(connection: connection, piece: piece)
-            guard let index = hosts[host].sends.firstIndex(of: send) else { return }
-            hosts[host].sends.remove(at: index)
-            schedule(at: now) { $0.deliver(.sendFailed(connection, piece), to: host) }
-        case .receivePayload(let connection, _, let piece):
-            if hosts[host].stored.contains(piece) {
-                violations.append("host \(host) receives piece \(piece) over a checked one")
-            }
-            if hosts[host].receiving.values.contains(piece) {
-                violations.append("host \(host) receives piece \(piece) twice at once")
-            }
-            hosts[host].receiving[connection] = piece
-        case .discardPayload: break
-        case .close(let connection, _): close(host, connection)
-        case .commit(let hash):
-            schedule(at: now.advanced(by: .milliseconds(5))) { $0.commit(hash, host) }
-        case .forgotten(_, let reason): hosts[host].forgotten = reason
-        case .pieceAvailable, .note: break
-        }
-    }
-
-    private mutating func commit(_ hash: InfoHash, _ host: Int) {
-        if hosts[host].stored.count != metaInfo.layout.pieceCount {
-            violations.append("host \(host) commits without all pieces")
-        }
-        hosts[host].isCommitted = true
-        deliver(.committed(hash), to: host)
-    }
-
-    private mutating func announce(_ host: Int, isComplete: Bool) {
-        if !announced.contains(host) { announced.append(host) }
-        guard !isComplete else { return }
-        var others = announced.filter { $0 != host }
-        generator.shuffle(&others)
-        let handout = (Array(0..<originCount) + others.prefix(50)).map { hosts[$0].info }
-        schedule(at: now.advanced(by: .milliseconds(3))) { world in
-            world.deliver(
-                .announceAnswered(world.metaInfo.infoHash, handout, interval: .seconds(3)),
-                to: host
-            )
-        }
-    }
-
-    private mutating func lookUp(_ host: Int, _ connection: ConnectionID) {
-        guard host < originCount else {
-            schedule(at: now) { $0.deliver(.swarmUnavailable(connection), to: host) }
-            return
-        }
-        let description = SwarmDescription(
-            metaInfo: metaInfo,
-            namespace: "ns",
-            held: .full(pieceCount: metaInfo.layout.pieceCount),
-            isCommitted: true,
-            isLocalRequest: false
-        )
-        schedule(at: now) { $0.deliver(.opened(description), to: host) }
-    }
-
-    // MARK: - Network
-
-    private mutating func dial(
-        _ host: Int,
-        _ connection: ConnectionID,
-        _ peer: PeerInfo,
-        _ handshake: PeerHandshake
-    ) {
-        guard let target = hosts.firstIndex(where: { $0.info.port == peer.port }),
-            hosts[target].isAlive
-        else {
-            schedule(at: now.advanced(by: policy.handshakeTimeout)) {
-                $0.deliver(.dialFailed(connection, .unreachable), to: host)
-            }
-            return
-        }
-        let incoming = ConnectionID(hosts[target].nextIncoming)
-        hosts[target].nextIncoming += 2
-        let index = links.count
-        links.append(Link(opener: (host, connection), acceptor: (target, incoming)))
-        linkOf[host, default: [:]][connection] = index
-        linkOf[target, default: [:]][incoming] = index
-        schedule(at: now.advanced(by: latency * 2)) { world in
-            guard !world.links[index].isClosed else { return }
-            world.deliver(.handshakeReceived(incoming, handshake), to: target)
-        }
-    }
-
-    private mutating func accept(
-        _ host: Int,
-        _ connection: ConnectionID,
-        _ handshake: PeerHandshake
-    ) {
-        guard let index = linkOf[host]?[connection], !links[index].isClosed else { return }
-        links[index].isOpen = true
-        let opener = links[index].opener
-        schedule(at: delivery(on: index, to: 0)) { world in
-            guard !world.links[index].isClosed else { return }
-            world.deliver(.dialSucceeded(opener.connection, handshake), to: opener.host)
-        }
-    }
-
-    /// When something sent now arrives: never before what was sent earlier on the same link.
-    private mutating func delivery(on link: Int, to side: Int) -> Instant {
-        let jitter = Duration.microseconds(generator.below(500))
-        let at = max(now.advanced(by: latency + jitter), links[link].lastDelivery[side])
-        links[link].lastDelivery[side] = at
-        return at
-    }
-
-    private mutating func send(_ host: Int, _ connection: ConnectionID, _ message: PeerMessage) {
-        guard let index = linkOf[host]?[connection], !links[index].isClosed else { return }
-        let isOpener =
-            links[index].opener.host == host && links[index].opener.connection == connection
-        let other = isOpener ? links[index].acceptor : links[index].opener
-        let at = delivery(on: index, to: isOpener ? 1 : 0)
-        guard !generator.chance(faults.loss) else { return }
-        schedule(at: at) { world in
-            guard !world.links[index].isClosed else { return }
-            world.deliver(.received(other.connection, message), to: other.host)
-        }
-    }
-
-    private mutating func close(_ host: Int, _ connection: ConnectionID) {
-        hosts[host].receiving[connection] = nil
-        hosts[host].sends.removeAll { $0.connection == connection }
-        guard let index = linkOf[host]?[connection], !links[index].isClosed else { return }
-        links[index].isClosed = true
-        let link = links[index]
-        let isOpener = link.opener.host == host && link.opener.connection == connection
-        let other = isOpener ? link.acceptor : link.opener
-        let event: SwarmScheduler.Event =
-            link.isOpen || isOpener
-            ? .closed(other.connection, reason: "end of stream")
-            : .dialFailed(other.connection, .refused)
-        schedule(at: now.advanced(by: latency)) { world in
-            world.hosts[other.host].receiving[other.connection] = nil
-            world.deliver(event, to: other.host)
-        }
-    }
-
-    /// Sends the next waiting piece when the uplink is free.
-    private mutating func pump(_ host: Int) {
-        guard !hosts[host].isUplinkBusy, !hosts[host].sends.isEmpty else { return }
-        let send = hosts[host].sends.removeFirst()
-        let bytes = metaInfo.layout.bytes(of: send.piece)
-        hosts[host].isUplinkBusy = true
-        let duration = Duration.nanoseconds(
-            Int64(bytes) * 1_000_000_000 / Int64(hosts[host].bytesPerSecond)
-        )
-        self.send(host, send.connection, .piecePayload(PieceSpan(send.piece, in: metaInfo.layout)))
-        let link = linkOf[host]?[send.connection]
-        schedule(at: now.advanced(by: duration)) { world in
-            world.hosts[host].isUplinkBusy = false
-            world.hosts[host].payloadsSent += 1
-            world.finish(send, of: host, on: link, bytes)
-            world.pump(host)
-        }
-    }
-
-    private mutating func finish(_ send: Send, of host: Int, on link: Int?, _ bytes: Int) {
-        guard let index = link, !links[index].isClosed else { return }
-        let isOpener =
-            links[index].opener.host == host && links[index].opener.connection == send.connection
-        let other = isOpener ? links[index].acceptor : links[index].opener
-        schedule(at: delivery(on: index, to: isOpener ? 1 : 0)) { world in
-            guard world.hosts[other.host].isAlive,
-                world.hosts[other.host].receiving[other.connection] == send.piece
-            else { return }
-            world.hosts[other.host].receiving[other.connection] = nil
-            world.hosts[other.host].payloadsReceived += 1
-            let hash = world.metaInfo.infoHash
-            if world.faults.corruptHosts.contains(host) {
-                world.deliver(
-                    .pieceRejected(hash, send.piece, other.connection, .checksum),
-                    to: other.host
-                )
-            } else {
-                world.hosts[other.host].stored.insert(send.piece)
-                world.deliver(.pieceStored(hash, send.piece, other.connection), to: other.host)
-            }
-        }
-        deliver(.pieceSent(send.connection, send.piece, bytes: bytes), to: host)
     }
 }
 

@@ -29,6 +29,9 @@ import Testing
         let leechers = 2 + generator.below(20)
         var faults = SwarmSimulation.Faults()
         if generator.chance(Ratio(1, in: 2)) { faults.loss = Ratio(1, in: 50) }
+        if generator.chance(Ratio(1, in: 4)) { faults.diskFaults = Ratio(1, in: 30) }
+        if generator.chance(Ratio(1, in: 4)) { faults.unreadable = Ratio(1, in: 20) }
+        if generator.chance(Ratio(1, in: 4)) { faults.unanswered = Ratio(1, in: 5) }
         // Host 0 and 1 are origins; at least one stays alive and honest.
         for host in 2..<2 + leechers {
             if generator.chance(Ratio(1, in: 8)) { faults.slowHosts.insert(host) }
@@ -53,25 +56,124 @@ import Testing
         #expect(world.violations == [], "seed \(seed)")
     }
 
-    @Test("the same seed gives the same trace, another seed another")
-    func deterministic() throws {
+    @Test("the same seed gives the same trace, another seed another", arguments: [false, true])
+    func deterministic(_ isFaulty: Bool) throws {
         func trace(_ seed: UInt64) throws -> UInt64 {
-            var world = try SwarmSimulation(seed: seed, leechers: 12, pieces: 25)
-            guard world.complete(within: .seconds(60)) else { return 0 }
+            var faults = SwarmSimulation.Faults()
+            if isFaulty {
+                (faults.loss, faults.diskFaults) = (Ratio(1, in: 50), Ratio(1, in: 50))
+                (faults.slowHosts, faults.corruptHosts) = ([2, 3], [4])
+                faults.deaths = [(5, .origin.advanced(by: .milliseconds(150)), false)]
+            }
+            var world = try SwarmSimulation(seed: seed, leechers: 12, pieces: 25, faults: faults)
+            world.isTraced = true
+            guard world.complete(within: .minutes(2)) else { return 0 }
             return world.trace
         }
-        #expect(try trace(5) == trace(5))
-        #expect(try trace(5) != trace(6))
+        let first = try trace(5)
+        #expect(first != 0)
+        #expect(try trace(5) == first)
+        #expect(try trace(6) != first)
     }
 
-    @Test("most bytes come from other leechers")
-    func sharing() throws {
-        var world = try SwarmSimulation(seed: 7, leechers: 9, pieces: 64)
+    @Test(
+        "in a normal crowd four of five bytes come from other leechers",
+        arguments: [(20, 1, 64), (30, 1, 40), (50, 3, 64)]
+    )
+    func sharing(_ leechers: Int, _ origins: Int, _ pieces: Int) throws {
+        var world = try SwarmSimulation(
+            seed: 7,
+            leechers: leechers,
+            origins: origins,
+            pieces: pieces
+        )
         let isComplete = world.complete(within: .seconds(60))
         #expect(isComplete)
-        let received = (1..<10).reduce(0) { $0 + world.hosts[$1].payloadsReceived }
+        #expect(world.percentFromLeechers >= 80)
+        let received = world.hosts.reduce(0) { $0 + $1.payloadsReceived }
         // No piece was fetched twice but in endgame.
-        #expect(received <= 9 * 64 + 9 * 3)
+        #expect(received <= leechers * (pieces + 3))
+        #expect(world.violations == [])
+    }
+
+    // MARK: - One fault at a time
+
+    @Test("a tenth of all messages lost: everyone completes", arguments: 1...4)
+    func lostMessages(_ seed: Int) throws {
+        print("loss seed \(seed)")
+        var faults = SwarmSimulation.Faults()
+        faults.loss = Ratio(1, in: 10)
+        var world = try SwarmSimulation(
+            seed: UInt64(seed),
+            leechers: 10,
+            pieces: 20,
+            faults: faults
+        )
+        let isComplete = world.complete(within: .minutes(4))
+        #expect(isComplete)
+        #expect(world.violations == [])
+    }
+
+    @Test("peers with a tenth of the rate do not hold up the others")
+    func slowPeers() throws {
+        var faults = SwarmSimulation.Faults()
+        faults.slowHosts = [2, 4, 6, 8, 10]
+        var world = try SwarmSimulation(seed: 3, leechers: 20, pieces: 64, faults: faults)
+        let isComplete = world.complete(within: .seconds(20))
+        #expect(isComplete)
+        #expect(world.violations == [])
+    }
+
+    @Test("peers that die without a word hold up nobody for long", arguments: 1...4)
+    func deaths(_ seed: Int) throws {
+        print("death seed \(seed)")
+        var generator = Generator(seed: UInt64(seed))
+        var faults = SwarmSimulation.Faults()
+        for host in stride(from: 1, through: 20, by: 3) {
+            let at = Instant.origin.advanced(by: .milliseconds(generator.below(800)))
+            faults.deaths.append((host, at, false))
+        }
+        var world = try SwarmSimulation(
+            seed: UInt64(seed),
+            leechers: 20,
+            pieces: 64,
+            faults: faults
+        )
+        let isComplete = world.complete(within: .minutes(1))
+        #expect(isComplete)
+        #expect(world.violations == [])
+    }
+
+    @Test("liars cost each peer a few pieces, and no blob", arguments: 1...4)
+    func liars(_ seed: Int) throws {
+        print("liar seed \(seed)")
+        var faults = SwarmSimulation.Faults()
+        faults.corruptHosts = [2, 3, 4, 5]
+        var world = try SwarmSimulation(
+            seed: UInt64(seed),
+            leechers: 12,
+            pieces: 40,
+            faults: faults
+        )
+        let isComplete = world.complete(within: .minutes(1))
+        #expect(isComplete)
+        for host in 1...12 {
+            // Each liar is dialled, and let in, once or twice before it is shut out.
+            #expect(world.hosts[host].payloadsRejected <= 4 * 2)
+        }
+        #expect(world.violations == [])
+    }
+
+    @Test("disks that refuse pieces, files that can't be read, trackers that are silent")
+    func hostFaults() throws {
+        var faults = SwarmSimulation.Faults()
+        faults.diskFaults = Ratio(1, in: 20)
+        faults.unreadable = Ratio(1, in: 10)
+        faults.unanswered = Ratio(1, in: 3)
+        var world = try SwarmSimulation(seed: 12, leechers: 10, pieces: 30, faults: faults)
+        let isComplete = world.complete(within: .minutes(5))
+        #expect(isComplete)
+        #expect(world.violations == [])
     }
 
     @Test("p2p §10.1-8: a small blob is not fetched many times over")
