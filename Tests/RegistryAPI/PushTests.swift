@@ -217,6 +217,11 @@ import Testing
                 #expect(answer.text.contains("proxy.test:5000"))
                 #expect(answer["Allow"] == "GET, HEAD")
             }
+            for path in ["/v2/a/manifests/v1", "/v2/a/blobs/\(blob)"] {
+                let answer = try await registry.send(.delete, path)
+                #expect(answer.status == 405, "\(path)")
+                #expect(answer["Allow"] == "GET, HEAD", "\(path)")
+            }
             #expect(try await registry.send(.get, "/v2/a/blobs/\(blob)").status == 200)
         }
     }

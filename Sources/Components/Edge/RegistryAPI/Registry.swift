@@ -69,7 +69,8 @@ package struct Registry: Sendable {
                 method: request.method,
                 path: request.rawPath,
                 query: request.uri.query,
-                contentRange: request.headers[.contentRange]
+                contentRange: request.headers[.contentRange],
+                isReadOnly: writes == nil
             )
             response = try await perform(parsed, request)
         } catch {

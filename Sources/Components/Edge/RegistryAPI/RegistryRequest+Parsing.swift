@@ -8,28 +8,33 @@ extension RegistryRequest {
     /// Reads the request `method` on `path` and `query`, both as they came, percent-encoded.
     ///
     /// Repository names have slashes, so a path is read from its end: what precedes the known words is the name.
+    /// - Parameter isReadOnly: whether only reading methods are named to a client that uses a wrong one. Writes are read all
+    ///   the same, so that their refusal can say where to write to.
     /// - Throws: ``RegistryError`` with what is wrong with it: 400, 404, 405 or 416.
     package init(
         method: HTTPRequest.Method,
         path: String,
         query: String? = nil,
-        contentRange: String? = nil
+        contentRange: String? = nil,
+        isReadOnly: Bool = false
     ) throws(RegistryError) {
         let target = try RegistryTarget(path: path)
+        let reading: [HTTPRequest.Method] = [.get, .head]
+        let named = isReadOnly ? reading : nil
         let arguments = QueryArguments(query)
         switch target {
         case .ping:
-            try method.require([.get, .head])
+            try method.require(reading)
             self = .ping
         case .catalog:
-            try method.require([.get, .head])
+            try method.require(reading)
             self = .repositories(try PageRequest(arguments))
         case .tags(let name):
-            try method.require([.get, .head])
+            try method.require(reading)
             self = .tags(try RepositoryName(segments: name), try PageRequest(arguments))
         case .manifest(let name, let reference):
             let name = try RepositoryName(segments: name)
-            try method.require([.get, .head, .put], unsupported: [.delete])
+            try method.require(reading + [.put], naming: named)
             if method == .put {
                 self = .putManifest(name, try ManifestReference(reference, isWrite: true))
             } else {
@@ -37,14 +42,15 @@ extension RegistryRequest {
             }
         case .blob(let name, let digest):
             let name = try RepositoryName(segments: name)
-            try method.require([.get, .head], unsupported: [.delete])
+            try method.require(reading)
             self = .blob(name, try Digest(canonical: digest))
         case .uploads(let name):
             let name = try RepositoryName(segments: name)
-            try method.require([.post])
+            try method.require([.post], naming: named)
             self = .startUpload(name, try UploadStart(arguments))
         case .upload(let name, let id):
             let name = try RepositoryName(segments: name)
+            try method.require(reading + [.patch, .put, .delete], naming: named)
             self = try Self.upload(method, name, id, arguments, contentRange)
         case .referrers(let name):
             _ = try RepositoryName(segments: name)
@@ -61,7 +67,6 @@ extension RegistryRequest {
         _ contentRange: String?
     ) throws(RegistryError) -> RegistryRequest {
         switch method {
-        case .get, .head: return .uploadStatus(name, id: id)
         case .delete: return .cancelUpload(name, id: id)
         case .patch: return .appendChunk(name, id: id, try chunkRange(contentRange))
         case .put:
@@ -70,7 +75,7 @@ extension RegistryRequest {
             }
             let digest = try Digest(canonical: text)
             return .finishUpload(name, id: id, digest, try chunkRange(contentRange))
-        default: throw .methodNotAllowed([.get, .patch, .put, .delete])
+        default: return .uploadStatus(name, id: id)
         }
     }
 
@@ -229,14 +234,17 @@ extension Digest {
 }
 
 extension HTTPRequest.Method {
+    /// Lets `allowed` methods pass; the client of another one is told the methods `named`, by default all of these.
     fileprivate func require(
         _ allowed: [HTTPRequest.Method],
-        unsupported: [HTTPRequest.Method] = []
+        naming named: [HTTPRequest.Method]? = nil
     ) throws(RegistryError) {
-        if unsupported.contains(self) {
-            throw .methodNotAllowed(allowed, "this registry does not delete anything")
+        guard !allowed.contains(self) else { return }
+        let named = named ?? allowed
+        guard self != .delete else {
+            throw .methodNotAllowed(named, "this registry does not delete anything")
         }
-        guard allowed.contains(self) else { throw .methodNotAllowed(allowed) }
+        throw .methodNotAllowed(named)
     }
 }
 
