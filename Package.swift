@@ -195,7 +195,7 @@ let edgeTargets: [Target] = [
     tests("Files", ["Files", "Primitives", nioCore, nioPosix]),
     tests("CChecksum", ["CChecksum", "Primitives"]),
     tests("Telemetry", ["Telemetry", "Content", "Primitives", coreMetrics]),
-    tests("ClusterConfiguration", ["ClusterConfiguration", "SwarmCore", "Primitives"]),
+    tests("ClusterConfiguration", ["ClusterConfiguration", "SwarmCore", "Content", "Primitives"]),
     tests(
         "HTTPKit",
         [

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ClusterConfiguration
+import Content
 import Foundation
 import Primitives
 import SwarmCore
@@ -138,6 +139,53 @@ import Testing
                 == [.file(root: "/var/lib/herd/backend", namePath: .shardedDockerBlob)]
         )
         #expect(node.warnings.all.isEmpty)
+    }
+
+    @Test("reads the scheduler's rules as Kraken's PATCH has them; zero and absent are defaults")
+    func schedulerSettings() throws {
+        let json = try JSON(
+            parsing: """
+                {"SeederTTI":120000000000,"leechertti":0,"TorrentLog":{"Level":"info"},
+                 "ConnState":{"MaxOpenConnectionsPerTorrent":4,"DisableBlacklist":true},
+                 "Conn":{"Bandwidth":{"Enable":true,"EgressBitsPerSec":8000,"TokenSize":1}},
+                 "Dispatch":{"AgentPipelineLimit":7,"PieceRequestPolicy":"rarest_first"}}
+                """
+        )
+        let settings = try SchedulerSettings(json: json)
+        var policy = SwarmPolicy()
+        policy.seederIdleMax = .minutes(2)
+        (policy.connectionsMax, policy.isBanningDisabled) = (4, true)
+        (policy.requestsPerAgent, policy.endgamePieces) = (7, 7)
+        policy.requestOrder = .rarestFirst
+        #expect(settings.policy == policy)
+        #expect(settings.egress == ByteRate(bytesPerSecond: 1000))
+        #expect(settings.ingress == ByteRate(bytesPerSecond: 2_516_582_400 / 8))
+        let empty = try SchedulerSettings(json: .object([]))
+        #expect(empty.policy == SwarmPolicy() && empty.egress == nil && empty.ingress == nil)
+        let wrong = try JSON(parsing: #"{"Conn":{"HandshakeTimeout":-1}}"#)
+        let error = #expect(throws: ConfigurationError.self) { try SchedulerSettings(json: wrong) }
+        #expect(error?.key == "scheduler.conn.handshake_timeout")
+    }
+
+    @Test("finds docker where either of Kraken's two sections says")
+    func docker() throws {
+        for text in [
+            "docker_daemon: {docker_host: 'tcp://d:1'}",
+            "container_runtime: {docker: {docker_host: 'tcp://d:1'}, containerd: {address: /x}}",
+        ] {
+            let node = try ConfigurationFile.parse(
+                """
+                data_dir: /d
+                tracker: {hosts: {static: ["t:1"]}}
+                build_index: {hosts: {static: ["b:1"]}}
+                \(text)
+                """,
+                file: "f.yaml"
+            )
+            let configuration = try AgentConfiguration(yaml: node)
+            #expect(configuration.docker.host == "tcp://d:1")
+            #expect(configuration.docker.version == "1.21")
+        }
     }
 
     @Test("reads a proxy's file")

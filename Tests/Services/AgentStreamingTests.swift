@@ -7,6 +7,7 @@ import HTTPTypes
 import NIOCore
 import Primitives
 import Telemetry
+import TestSupport
 import Testing
 
 extension ServicesTests {

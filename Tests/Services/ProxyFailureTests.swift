@@ -15,6 +15,7 @@ import Primitives
 import RegistryAPI
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 
 @testable import ProxyService

@@ -15,6 +15,7 @@ import Primitives
 import ProxyService
 import ServiceLifecycle
 import Telemetry
+import TestSupport
 import Testing
 
 /// A component that runs in the background of a test.

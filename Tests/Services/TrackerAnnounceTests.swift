@@ -7,6 +7,7 @@ import HTTPKit
 import HTTPTypes
 import Primitives
 import Telemetry
+import TestSupport
 import Testing
 import TrackerService
 

@@ -21,22 +21,25 @@ package struct TrackerClient: Sendable {
     }
 
     /// Tells the tracker that `peer` has or wants a blob, and answers whom it hands out.
+    /// - Parameter isLeaving: the peer goes away: a tracker of ours hands it out no more, Kraken's overlooks this.
     /// - Throws: ``ClusterError``, here as in every call.
     package func announce(
         _ infoHash: InfoHash,
         digest: Digest,
-        peer: PeerInfo
+        peer: PeerInfo,
+        isLeaving: Bool = false
     ) async throws -> TrackerHandout {
-        let request = JSON.object([
+        var members: [JSON.Member] = [
             .init("name", .string(digest.hex)),
             .init("digest", .string(digest.description)),
             .init("info_hash", infoHash.json),
             .init("peer", peer.json),
-        ])
+        ]
+        if isLeaving { members.append(.init("leaving", .bool(true))) }
         return try await host.json(
             .post,
             "/announce/\(infoHash.hex)",
-            json: request,
+            json: .object(members),
             timeout: .seconds(10)
         ) { answer in
             TrackerHandout(

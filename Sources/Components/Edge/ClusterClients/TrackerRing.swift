@@ -41,15 +41,16 @@ package struct TrackerRing: Sendable {
         return ring.owners(of: digest)
     }
 
-    /// Tells the blob's tracker that `peer` has or wants it, and answers whom it hands out.
+    /// Tells the blob's tracker that `peer` has or wants it, or goes away, and answers whom it hands out.
     /// - Throws: ``ClusterError``, here as in every call.
     package func announce(
         _ infoHash: InfoHash,
         digest: Digest,
-        peer: PeerInfo
+        peer: PeerInfo,
+        isLeaving: Bool = false
     ) async throws -> TrackerHandout {
         try await asking(digest, "announce \(digest)") {
-            try await $0.announce(infoHash, digest: digest, peer: peer)
+            try await $0.announce(infoHash, digest: digest, peer: peer, isLeaving: isLeaving)
         }
     }
 

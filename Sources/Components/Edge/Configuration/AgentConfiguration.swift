@@ -36,6 +36,8 @@ package struct AgentConfiguration: Hashable, Sendable {
     package var egress: ByteRate?
     /// What it receives from peers at most; nil: as fast as they send.
     package var ingress: ByteRate?
+    /// The Docker daemon that `GET /preload` tells to pull (`container_runtime.docker`).
+    package var docker = DockerConfiguration()
     /// How long a stop waits for running requests.
     package var drainTimeout = Duration.seconds(5)
     /// The bounds of its store, swarms and listeners.

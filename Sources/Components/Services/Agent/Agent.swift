@@ -3,17 +3,12 @@
 import BlobStorage
 import ClusterClients
 package import ClusterConfiguration
-import Content
 import FoundationEssentials
 package import HTTPKit
 import Hummingbird
-import Logging
 import Primitives
 import RegistryAPI
 import ServiceLifecycle
-import SwarmCore
-import SwarmIO
-import Telemetry
 
 /// The component on every host: a read-only registry whose blobs come from the swarm, and that seeds what it has.
 /// - Source: uber/kraken agent. Where ours differs: a blob is served while it arrives.
@@ -35,26 +30,21 @@ package struct AgentComponent: Service {
             http: environment.httpClient,
             log: environment.log
         )
-        let port = PeerPort()
-        let host = AgentHost(trackers: trackers, ip: peerIP, port: port)
-        let driver = makeDriver(store, host)
-        let makePeerID: (@Sendable (Int) -> PeerID)?
-        switch configuration.peerIDFactory {
-        case .random: makePeerID = nil
-        case .addressHash:
-            makePeerID = { [peerIP] in PeerID(hashOfAddress: peerIP, port: $0) }
-        }
-        port.value = try await driver.start(makePeerID: makePeerID)
+        let seat = SwarmSeat(
+            configuration: configuration,
+            environment: environment,
+            store: store,
+            trackers: trackers
+        )
+        try await seat.start()
         do {
-            try await serve(store, driver, trackers, peerPort: port.value)
+            try await serve(store, seat, trackers)
         } catch {
-            await driver.stop()
+            await seat.stop()
             throw error
         }
-        await driver.stop()
+        await seat.stop()
     }
-
-    private var peerIP: String { configuration.peerIP ?? configuration.host }
 
     private func makeStore() -> BlobStore {
         var store = BlobStoreConfiguration(
@@ -70,44 +60,19 @@ package struct AgentComponent: Service {
         )
     }
 
-    private func makeDriver(_ store: BlobStore, _ host: AgentHost) -> SwarmDriver {
-        var generator = SystemRandomNumberGenerator()
-        let driver = SwarmDriverConfiguration(
-            peerID: PeerID(randomFrom: &generator),
-            host: configuration.host,
-            port: configuration.peerPort,
-            role: .agent,
-            policy: configuration.swarm,
-            limits: configuration.limits,
-            egress: configuration.egress,
-            ingress: configuration.ingress,
-            seed: generator.next()
-        )
-        return SwarmDriver(
-            configuration: driver,
-            eventLoop: environment.eventLoopGroup.next(),
-            store: store,
-            host: host,
-            events: environment.events,
-            counters: environment.counters,
-            log: environment.log
-        )
-    }
-
     private func serve(
         _ store: BlobStore,
-        _ driver: SwarmDriver,
-        _ trackers: TrackerRing,
-        peerPort: Int
+        _ seat: SwarmSeat,
+        _ trackers: TrackerRing
     ) async throws {
-        let snapshot = AgentSnapshot(environment: environment, store: store, driver: driver)
-        _ = snapshot.serve("\(peerIP):\(peerPort)", as: "peer")
+        let snapshot = AgentSnapshot(environment: environment, store: store, seat: seat)
+        _ = snapshot.serve(seat.address, as: "peer")
         let servers = AgentServers(
             configuration: configuration,
             environment: environment,
             blobs: AgentBlobs(
                 store: store,
-                driver: driver,
+                seat: seat,
                 desk: MetaInfoDesk(trackers: trackers, store: store, limits: configuration.limits)
             ),
             trackers: trackers,
@@ -125,7 +90,7 @@ package struct AgentComponent: Service {
                 return .chore
             }
             group.addTask {
-                await resume(driver)
+                await seat.resume()
                 return .chore
             }
             // The servers return when a stop was asked for and they have drained, or throw when they cannot listen.
@@ -138,15 +103,4 @@ package struct AgentComponent: Service {
     }
 
     private enum Ending { case server, chore }
-
-    private func resume(_ driver: SwarmDriver) async {
-        do {
-            try await driver.resumeUnfinished()
-        } catch {
-            environment.log.warning(
-                "could not look for unfinished downloads",
-                metadata: [LogKey.error: "\(error)"]
-            )
-        }
-    }
 }

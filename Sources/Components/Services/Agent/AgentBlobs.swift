@@ -7,7 +7,6 @@ import Files
 import HTTPKit
 import Primitives
 import SwarmIO
-import Telemetry
 
 /// A blob that an agent can serve: cached, or on its way.
 enum AgentBlob: Sendable {
@@ -40,8 +39,11 @@ enum AgentBlob: Sendable {
 /// Blobs at an agent: from its disk, else through the swarm.
 struct AgentBlobs: Sendable {
     let store: BlobStore
-    let driver: SwarmDriver
+    let seat: SwarmSeat
     let desk: MetaInfoDesk
+
+    /// What downloads at the moment.
+    var driver: SwarmDriver { seat.driver }
 
     /// The blob `digest`, whose download begins, or is joined, when it is not cached.
     /// - Throws: `ClusterError` `.notFound` when nobody has it; `SwarmError`, `FileError`.
@@ -84,33 +86,4 @@ struct AgentBlobs: Sendable {
         await desk.forget(digest)
         try await driver.remove(digest)
     }
-}
-
-/// What an agent does for its swarms: it asks the trackers.
-struct AgentHost: SwarmHost {
-    let trackers: TrackerRing
-    /// The address that others dial.
-    let ip: String
-    /// The port that others dial; known once the listener is bound.
-    let port: PeerPort
-
-    func announce(
-        _ announce: SwarmAnnounce
-    ) async throws -> (peers: [PeerInfo], interval: Duration) {
-        let peer = PeerInfo(
-            peerID: announce.peerID,
-            ip: ip,
-            port: port.value,
-            isComplete: announce.isComplete
-        )
-        let handout = try await trackers.announce(
-            announce.infoHash,
-            digest: announce.digest,
-            peer: peer
-        )
-        return (handout.peers, handout.interval)
-    }
-
-    /// Peers that ask for what is not here go elsewhere.
-    func blobMissing(_ digest: Digest, namespace: String) async {}
 }

@@ -10,7 +10,7 @@ import Primitives
 import SwarmIO
 import Telemetry
 
-/// An agent's own endpoints: blobs by namespace and digest, tags, the blacklist.
+/// An agent's endpoints for blobs by namespace and digest, and for tags.
 /// - Source: uber/kraken agent/agentserver/server.go.
 struct AgentRoutes: Sendable {
     let blobs: AgentBlobs
@@ -40,20 +40,6 @@ struct AgentRoutes: Sendable {
                 try await blobs.delete(digest)
                 return .empty()
             }
-        }
-        router.get("/x/blacklist") { _, _ in
-            let bans = await blobs.driver.blacklist()
-            return Response.json(
-                .array(
-                    bans.map { infoHash, ban in
-                        let remaining = Duration.seconds(ban.remainingSeconds)
-                        return .object([
-                            .init("peer_id", ban.peerID.json), .init("info_hash", infoHash.json),
-                            .init("remaining", .integer(Int(remaining.nanoseconds))),
-                        ])
-                    }
-                )
-            )
         }
     }
 

@@ -37,7 +37,7 @@ struct AgentServers: Sendable {
         let standard = StandardRoutes(
             environment,
             okBody: "OK",
-            health: { [driver = blobs.driver] in await driver.probe() },
+            health: { [seat = blobs.seat] in await seat.driver.probe() },
             readiness: { try await checkReadiness(buildIndexes) },
             snapshot: { [snapshot] in await snapshot.snapshot() }
         )
@@ -47,6 +47,12 @@ struct AgentServers: Sendable {
         let router = Router(context: ServerContext.self)
         AgentRoutes(blobs: blobs, buildIndexes: buildIndexes, bytesServed: bytesServed)
             .add(to: router)
+        AgentOperations(
+            seat: blobs.seat,
+            docker: DockerDaemon(configuration: configuration.docker, http: environment.httpClient),
+            snapshot: snapshot,
+            limits: configuration.limits
+        ).add(to: router)
         standard.add(to: router)
         return [
             server("agent registry", "registry", configuration.registryPort, registryRouter),

@@ -11,15 +11,15 @@ import Telemetry
 final class AgentSnapshot: Sendable {
     private let environment: ComponentEnvironment
     private let store: BlobStore
-    private let driver: SwarmDriver
+    private let seat: SwarmSeat
     private let start = ContinuousClock.now
     private let addresses = Mutex<[String: String]>([:])
 
     /// Listeners that an agent has.
     static let listenerCount = 3
 
-    init(environment: ComponentEnvironment, store: BlobStore, driver: SwarmDriver) {
-        (self.environment, self.store, self.driver) = (environment, store, driver)
+    init(environment: ComponentEnvironment, store: BlobStore, seat: SwarmSeat) {
+        (self.environment, self.store, self.seat) = (environment, store, seat)
     }
 
     /// Notes that the listener for `purpose` is bound to `address`; answers all that are bound so far.
@@ -30,10 +30,14 @@ final class AgentSnapshot: Sendable {
         }
     }
 
+    /// Where the registry listens; nil before it does.
+    var registryAddress: String? { addresses.withLock { $0["registry"] } }
+
     /// The agent's state now.
     func snapshot() async -> ComponentSnapshot {
-        let addresses = addresses.withLock { $0 }
-        let swarms = await driver.snapshot()
+        var addresses = addresses.withLock { $0 }
+        addresses["peer"] = seat.address
+        let swarms = await seat.driver.snapshot()
         var snapshot = ComponentSnapshot(
             kind: .agent,
             id: environment.id,

@@ -32,12 +32,31 @@ extension AgentConfiguration {
         self.cleanup = cleanup
         peerIDFactory = try table.take("peer_id_factory")?.choice() ?? peerIDFactory
         (egress, ingress) = try table.scheduler("scheduler", &swarm)
+        try docker.read("docker_daemon", of: &table)
+        if var runtime = try table.table("container_runtime") {
+            try docker.read("docker", of: &runtime)
+            try runtime.finish(ignoring: ["containerd"])
+        }
         try table.finish(ignoring: KrakenKeys.operations + Self.withoutEffect)
     }
 
     /// Kraken's keys of an agent that have no counterpart here.
     private static let withoutEffect = [
-        "registry", "agentserver", "registry_backup", "network_event", "allowed_cidrs",
-        "container_runtime", "docker_daemon",
+        "registry", "agentserver", "registry_backup", "network_event",
+        "allowed_cidrs",
     ]
+}
+
+extension DockerConfiguration {
+    /// Lays the section under `key` of `table` over what is there. Kraken has had two places for it.
+    fileprivate mutating func read(
+        _ key: String,
+        of table: inout ConfigurationTable
+    ) throws(ConfigurationError) {
+        guard var section = try table.table(key) else { return }
+        host = try section.text("docker_host") ?? host
+        scheme = try section.text("docker_scheme") ?? scheme
+        version = try section.text("docker_version") ?? version
+        try section.finish(ignoring: ["docker_client_headers"])
+    }
 }

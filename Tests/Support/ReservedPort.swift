@@ -8,11 +8,11 @@ import Synchronization
 /// A socket is bound to each, but does not listen: whoever connects is refused, nobody who asks for any free port gets it,
 /// and a server of a test may listen there, because both set SO_REUSEADDR. So no other program takes a port between the
 /// moment in which a test chooses it and the moment in which its server starts, or restarts.
-enum ReservedPort {
+package enum ReservedPort {
     private static let sockets = Mutex<[CInt]>([])
 
     /// A port that nobody listens on.
-    static func make() throws -> Int {
+    package static func make() throws -> Int {
         let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         sockets.withLock { $0.append(descriptor) }
         var (yes, length) = (CInt(1), socklen_t(MemoryLayout<sockaddr_in>.size))
@@ -37,6 +37,6 @@ enum ReservedPort {
 }
 
 /// Why no port could be reserved.
-struct ReservationFailure: Error {
+package struct ReservationFailure: Error {
     let code: CInt
 }
