@@ -122,6 +122,7 @@ import Testing
         #expect(firsts.count > 16)
     }
 
+    // p2p §10.1-1: nothing is recounted for a pick; each change is booked when it happens, so the books must agree.
     @Test("counts follow what peers hold, whatever the order of changes", arguments: 1...20)
     func availability(_ seed: Int) throws {
         var generator = Generator(seed: UInt64(seed))

@@ -59,6 +59,36 @@ import Testing
         #expect(announced(host.handle(.announceFailed(hashes[2]))) == [])
     }
 
+    @Test("p2p §10.1-9: every swarm announces at its own interval, not one per tick")
+    func manySwarms() throws {
+        var host = try LoneScheduler()
+        let metaInfos = try (1...20).map { try LoneScheduler.metaInfo(pieces: $0) }
+        #expect(announced(open(metaInfos, at: &host)).count == 20)
+        for metaInfo in metaInfos {
+            host.handle(.announceAnswered(metaInfo.infoHash, [], interval: .seconds(3)))
+        }
+        let again = Set(announced(host.wait(.seconds(3))))
+        #expect(again.count == 20)
+    }
+
+    @Test("a starved swarm whose slots are full lets three go that have nothing for it")
+    func makesRoom() throws {
+        var policy = LoneScheduler.policy
+        policy.connectionsMax = 5
+        var host = try LoneScheduler(policy: policy)
+        host.open(holding: [0])
+        let busy = try host.connect(to: 1, holding: [])
+        let others = try (2...5).map { try host.connect(to: $0, holding: []) }
+        host.receive(.pieceRequest(host.span(0)), from: busy)
+        let effects = host.wait(.seconds(3))
+        #expect(effects.announces == [false])
+        #expect(others.count { effects.closing($0) == .useless } == 3)
+        #expect(effects.closing(busy) == nil)
+        // They are not dialled again at once.
+        let dials = host.introduce([1, 2, 3, 4, 5, 6]).dials
+        #expect(dials.keys.sorted() == [LoneScheduler.peer(6)])
+    }
+
     @Test("a swarm that completes while it waits its turn gives it up")
     func completesInQueue() throws {
         // Its announce would tell the tracker that it is incomplete after all.

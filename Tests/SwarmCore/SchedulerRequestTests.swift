@@ -86,6 +86,15 @@ import Testing
         #expect(third.closing(only) != nil)
     }
 
+    @Test("an ERROR is the answer to a late request, too: no payload may follow it")
+    func lateError() throws {
+        var (host, slow, _) = try expiring(endgame: false)
+        host.wait(.seconds(5))
+        let error = PeerMessage.error(index: 0, code: PeerMessage.pieceRequestFailed, text: "")
+        host.receive(error, from: slow)
+        #expect(host.begin(0, from: slow).closing(slow) != nil)
+    }
+
     @Test("a late answer counts, and whoever was asked meanwhile is told to stop")
     func lateAnswer() throws {
         var (host, slow, other) = try expiring(endgame: false)
@@ -219,5 +228,30 @@ import Testing
         let second = host.begin(0, from: other)
         #expect(!second.receives(0, from: other))
         #expect(second.discards(0, from: other))
+    }
+
+    @Test("large pieces are waited for longer than idle connections")
+    func largePieces() throws {
+        // 30 s without a piece would close a connection whose first piece of 16 MiB has 64 s to come.
+        var policy = LoneScheduler.policy
+        policy.requestTimeoutMin = .seconds(64)
+        var host = try LoneScheduler(policy: policy)
+        host.open()
+        let peer = try host.connect(to: 1)
+        #expect(host.wait(.seconds(120)).closing(peer) == nil)
+        #expect(host.wait(.seconds(31)).closing(peer) == .idle)
+    }
+
+    @Test("what a reader waits for is asked for first, and as soon as it is known")
+    func readers() throws {
+        var host = try LoneScheduler(pieces: 20)
+        host.open()
+        let peer = try host.connect(to: 1)
+        host.handle(.readersMoved(host.hash, [9..<11]))
+        let effects = host.deliver(0, from: peer) + host.deliver(1, from: peer)
+        #expect(effects.requests(to: peer) == [9, 10])
+        // Windows outside the blob are of no consequence.
+        host.handle(.readersMoved(host.hash, [-5..<0, 19..<40, 50..<60]))
+        #expect(host.deliver(2, from: peer).requests(to: peer) == [19])
     }
 }

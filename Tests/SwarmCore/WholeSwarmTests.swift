@@ -10,6 +10,7 @@ import Testing
     func completes(_ leechers: Int, _ pieces: Int) throws {
         var world = try SwarmSimulation(seed: 1, leechers: leechers, pieces: pieces)
         let isComplete = world.complete(within: .seconds(60))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         #expect(world.violations == [])
     }
@@ -18,6 +19,7 @@ import Testing
     func empty() throws {
         var world = try SwarmSimulation(seed: 2, leechers: 3, pieces: 0)
         let isComplete = world.complete(within: .seconds(1))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         #expect(world.violations == [])
     }
@@ -52,6 +54,7 @@ import Testing
             faults: faults
         )
         let isComplete = world.complete(within: .minutes(5))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete, "seed \(seed)")
         #expect(world.violations == [], "seed \(seed)")
     }
@@ -88,6 +91,7 @@ import Testing
             pieces: pieces
         )
         let isComplete = world.complete(within: .seconds(60))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         #expect(world.percentFromLeechers >= 80)
         let received = world.hosts.reduce(0) { $0 + $1.payloadsReceived }
@@ -110,6 +114,7 @@ import Testing
             faults: faults
         )
         let isComplete = world.complete(within: .minutes(4))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         #expect(world.violations == [])
     }
@@ -120,6 +125,7 @@ import Testing
         faults.slowHosts = [2, 4, 6, 8, 10]
         var world = try SwarmSimulation(seed: 3, leechers: 20, pieces: 64, faults: faults)
         let isComplete = world.complete(within: .seconds(20))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         #expect(world.violations == [])
     }
@@ -140,6 +146,7 @@ import Testing
             faults: faults
         )
         let isComplete = world.complete(within: .minutes(1))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         #expect(world.violations == [])
     }
@@ -156,6 +163,7 @@ import Testing
             faults: faults
         )
         let isComplete = world.complete(within: .minutes(1))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         for host in 1...12 {
             // Each liar is dialled, and let in, once or twice before it is shut out.
@@ -172,6 +180,7 @@ import Testing
         faults.unanswered = Ratio(1, in: 3)
         var world = try SwarmSimulation(seed: 12, leechers: 10, pieces: 30, faults: faults)
         let isComplete = world.complete(within: .minutes(5))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         #expect(world.violations == [])
     }
@@ -180,6 +189,7 @@ import Testing
     func smallBlob() throws {
         var world = try SwarmSimulation(seed: 8, leechers: 10, origins: 3, pieces: 2)
         let isComplete = world.complete(within: .seconds(60))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         let received = (3..<13).reduce(0) { $0 + world.hosts[$1].payloadsReceived }
         #expect(received <= 22)
@@ -189,6 +199,7 @@ import Testing
     func again() throws {
         var world = try SwarmSimulation(seed: 9, leechers: 4, pieces: 16)
         let isComplete = world.complete(within: .seconds(20))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         let first = Instant.origin.duration(to: world.now)
         world.remove(2)
@@ -213,6 +224,7 @@ import Testing
         world.setStored(1, stored)
         world.open(1)
         let isComplete = world.complete(within: .minutes(1))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         #expect(world.hosts[1].payloadsReceived - before <= 40 - stored.count + 1)
     }
@@ -221,6 +233,7 @@ import Testing
     func sparesOrigins() throws {
         var world = try SwarmSimulation(seed: 11, leechers: 30, origins: 3, pieces: 32)
         let isComplete = world.complete(within: .seconds(20))
+        print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
         let sent = (0..<3).reduce(0) { $0 + world.hosts[$1].payloadsSent }
         #expect(sent <= 8 * 32, "the origins sent \(sent) pieces of 32")

@@ -133,19 +133,21 @@ extension Swarm {
         _ context: inout SwarmContext
     ) {
         let piece = PieceIndex(Int(index))
-        guard let slot = peers.index(forKey: connection), peers.values[slot].asked.contains(piece)
-        else { return }
+        guard let slot = peers.index(forKey: connection) else { return }
+        guard peers.values[slot].asked.contains(piece) else {
+            // The answer to a request that was given up, at most.
+            _ = peers.values[slot].settleLate(piece)
+            return
+        }
         if peers.values[slot].bits.remove(piece) { count(piece, as: .lost, of: slot) }
         release(piece, of: slot)
-        peers.values[slot].fail(piece, context.policy, at: context.now)
+        let again = peers.values[slot].fail(piece, context.policy, at: context.now)
+        nextSecondChance = min(nextSecondChance ?? .distantFuture, again)
         let peerID = peers.values[slot].peerID
         context.emit(.note(.requestFailed(infoHash, peerID, piece)))
         requestFromAll(&context)
         hurryIfStarved(context)
     }
-
-    /// When the next peer is asked again for what it failed at; nil when none is.
-    var nextSecondChance: Instant? { peers.values.lazy.compactMap(\.failedUntil).min() }
 
     /// Takes peers at their first word again.
     mutating func giveSecondChances(_ context: inout SwarmContext) {
@@ -158,6 +160,7 @@ extension Swarm {
                 count(piece, as: .gained, of: slot)
             }
         }
+        nextSecondChance = peers.values.lazy.compactMap(\.failedUntil).min()
         requestFromAll(&context)
     }
 }
@@ -172,11 +175,13 @@ extension SwarmPeer {
         silentAt = now
     }
 
-    /// It answered the request for `piece` by an error.
-    mutating func fail(_ piece: PieceIndex, _ policy: SwarmPolicy, at now: Instant) {
+    /// It answered the request for `piece` by an error; answers when it may be asked again.
+    mutating func fail(_ piece: PieceIndex, _ policy: SwarmPolicy, at now: Instant) -> Instant {
         failures += 1
         failed.append(piece)
         let pause = policy.failureRetry.doubled(failures - 1, atMost: policy.banDuration)
-        failedUntil = now.advanced(by: pause)
+        let again = now.advanced(by: pause)
+        failedUntil = again
+        return again
     }
 }

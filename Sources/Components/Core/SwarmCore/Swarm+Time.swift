@@ -18,7 +18,7 @@ extension Swarm {
             next.bring(forward: announcing.answerDue)
         case .seeding:
             let idleEnd = max(lastRead, lastWrite).advanced(by: policy.seederIdleMax)
-            next.bring(forward: isInUse ? max(idleEnd, nextReap) : idleEnd)
+            next.bring(forward: idleEnd <= now && isInUse ? nextReap : idleEnd)
             next.bring(forward: announcing.nextDeadline)
         }
         return next == .distantFuture ? nil : next
@@ -87,8 +87,11 @@ extension Swarm {
     }
 
     private func isIdle(_ peer: SwarmPeer, _ context: SwarmContext) -> Bool {
-        peer.progressAt.advanced(by: context.policy.connectionIdleMax) <= context.now
-            && peer.receiving == nil && peer.sending.isEmpty
+        var patience = context.policy.connectionIdleMax
+        // Large pieces have longer time-outs, which deal with whoever owes one.
+        if !peer.asked.isEmpty { patience = max(patience, requests.timeout * 2) }
+        return peer.progressAt.advanced(by: patience) <= context.now && peer.receiving == nil
+            && peer.sending.isEmpty
     }
 
     /// Whether it takes nothing of what it asked for: a host that lost its power closes no connection, and the kernel tries

@@ -40,6 +40,8 @@ package struct Swarm: Sendable {
     /// The last instant at which a piece was read, here or by a peer.
     var lastRead: Instant
     var nextReap: Instant
+    /// When the next peer is asked again for what it failed at; may be early.
+    var nextSecondChance: Instant?
     /// Pieces in a row that could not be written.
     var diskFaults = 0
     /// Until when nothing is asked for, because the disk took nothing.

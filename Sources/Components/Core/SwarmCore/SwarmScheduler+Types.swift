@@ -190,7 +190,8 @@ extension SwarmScheduler {
 
     /// What the driver must do, in order.
     package enum Effect: Hashable, Sendable {
-        /// Ask a tracker for peers; answered by `announceAnswered` or `announceFailed`. With `isComplete` nobody waits.
+        /// Ask a tracker for peers; answered by `announceAnswered` or `announceFailed`. With `isComplete` nobody waits: only
+        /// `announceFailed` is of interest, and lets it be said again.
         case announce(InfoHash, Digest, isComplete: Bool)
         /// Connect, send the handshake, await the answer.
         case dial(ConnectionID, PeerInfo, PeerHandshake)

@@ -53,7 +53,7 @@ extension SwarmDriver {
                     "could not announce",
                     metadata: [LogKey.infoHash: "\(infoHash)", LogKey.error: "\(error)"]
                 )
-                if !isComplete { driver.deliver(.announceFailed(infoHash)) }
+                driver.deliver(.announceFailed(infoHash))
             }
         }
     }
