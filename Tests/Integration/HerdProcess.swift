@@ -48,11 +48,12 @@ final class HerdProcess: Sendable {
         return bundle.deletingLastPathComponent().appending(path: "herd").path
     }
 
-    /// Starts a herd under `folder` and waits until it is ready.
+    /// Starts a herd under `folder`, which may have `openFilesMax` files open, and waits until it is ready.
     static func start(
         in folder: URL,
         agents: Int = 3,
         arguments: [String] = [],
+        openFilesMax: Int? = nil,
         within deadline: Duration = .seconds(60)
     ) async throws -> HerdProcess {
         let readyFile = folder.appending(path: "ready.json")
@@ -60,10 +61,13 @@ final class HerdProcess: Sendable {
         try? FileManager.default.removeItem(at: readyFile)
         let data = folder.appending(path: "data")
         let log = folder.appending(path: "herd.log")
+        // Raised by the herd itself as far as it may, so it is the hard limit that counts.
+        let limit = openFilesMax.map { "ulimit -n \($0); " } ?? ""
         let command = Command(
-            executable,
+            "bash",
             [
-                "up", "--agents", "\(agents)", "--headless", "--ephemeral-ports", "--data-dir",
+                "-c", "\(limit)exec \"$@\"", "herd", executable, "up", "--agents", "\(agents)",
+                "--headless", "--ephemeral-ports", "--data-dir",
                 data.path,
                 "--ready-file", readyFile.path,
             ] + arguments

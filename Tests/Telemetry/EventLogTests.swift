@@ -28,6 +28,16 @@ import Testing
         #expect(log.lastSequence == 2)
     }
 
+    @Test("a hundred agents in one process keep no more events than a few alone would")
+    func sharedProcess() {
+        #expect(Limits().shared(among: 1).eventsMax == 4096)
+        #expect(Limits().shared(among: 8).eventsMax == 4096)
+        #expect(Limits().shared(among: 107).eventsMax == 306)
+        #expect(Limits().shared(among: 1000).eventsMax == 256)
+        // What an event holds besides is its reason and its details, on the heap.
+        #expect(MemoryLayout<ClusterEvent>.stride <= 272)
+    }
+
     @Test("drops the oldest at its limit, and counts what a reader has missed")
     func drops() {
         let log = log(eventsMax: 4)

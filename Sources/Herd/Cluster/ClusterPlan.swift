@@ -115,7 +115,7 @@ private struct PortPlan {
                     throw Failure(
                         "\(id) cannot have its \(name) port",
                         why: "\(endpoint): \(error.why)",
-                        remedy: "check --host"
+                        remedy: error.remedy
                     )
                 }
                 taken.append((id, name, endpoint))

@@ -24,6 +24,13 @@ struct ClusterReport: Sendable {
         }
         lines.append("herd \(HerdVersion.number) starts \(kinds.joined(separator: ", "))")
         lines.append("data in \(dataDirectory)")
+        let needed = plan.components.count * OpenFiles.perComponent
+        if OpenFiles.limit < needed {
+            lines.append(
+                "warning: only \(OpenFiles.limit) files may be open at a time, and so many components may "
+                    + "need \(needed); raise the limit of open files (ulimit -n)"
+            )
+        }
     }
 
     /// Says that `component` is ready or has failed.

@@ -71,16 +71,20 @@ struct PortError: Error, Hashable {
     let isInUse: Bool
     /// The system's words for it.
     let why: String
+    /// What to do when nobody else has it.
+    let remedy: String
 
-    init(endpoint: Endpoint, isInUse: Bool, why: String) {
-        (self.endpoint, self.isInUse, self.why) = (endpoint, isInUse, why)
+    init(endpoint: Endpoint, isInUse: Bool, why: String, remedy: String = "check --host") {
+        (self.endpoint, self.isInUse) = (endpoint, isInUse)
+        (self.why, self.remedy) = (why, remedy)
     }
 
     init(endpoint: Endpoint, errno code: CInt) {
         self.init(
             endpoint: endpoint,
             isInUse: code == EADDRINUSE,
-            why: String(cString: strerror(code))
+            why: String(cString: strerror(code)),
+            remedy: code == EMFILE ? "raise the limit of open files (ulimit -n)" : "check --host"
         )
     }
 }

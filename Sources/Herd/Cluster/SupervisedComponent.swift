@@ -45,17 +45,18 @@ final class SupervisedComponent: Sendable {
         var waiter: CheckedContinuation<Void, any Error>?
     }
 
-    /// The component `planned`, made by `make`; `seed` draws its pauses.
+    /// The component `planned`, made by `make`; `limits` bound its events, `seed` draws its pauses.
     init(
         _ planned: PlannedComponent,
         resources: ProcessResources,
+        limits: Limits = Limits(),
         seed: UInt64,
         make: @escaping Factory
     ) {
         self.planned = planned
         self.resources = resources
         self.make = make
-        events = EventLog(component: planned.id)
+        events = EventLog(component: planned.id, limits: limits)
         counters = Counters(kind: planned.kind)
         state = Mutex(State(backoff: Backoff(generator: Generator(seed: seed))))
     }

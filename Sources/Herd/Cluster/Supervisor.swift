@@ -25,10 +25,12 @@ struct Supervisor: Sendable {
         factory: ComponentFactory
     ) {
         (self.plan, self.resources, self.report) = (plan, resources, report)
+        let limits = Limits().shared(among: plan.components.count)
         components = plan.components.map { planned in
             SupervisedComponent(
                 planned,
                 resources: resources,
+                limits: limits,
                 seed: .random(in: .min ... .max),
                 make: { environment in try factory.make(planned, environment) }
             )

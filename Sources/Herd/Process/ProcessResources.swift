@@ -83,6 +83,18 @@ struct ProcessResources: Sendable {
 
 /// The number of files and sockets the process may have open.
 enum OpenFiles {
+    /// What one component needs at most in ordinary use: listeners, a swarm's connections, clients, blobs.
+    static let perComponent = 64
+
+    /// The limit in force.
+    static var limit: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+            return .max
+        }
+        return Int(clamping: limit.rlim_cur)
+    }
+
     /// Raises the limit to what the system allows: a herd of many agents needs more than the usual 1024.
     static func raiseLimit() {
         var limit = rlimit()

@@ -87,8 +87,10 @@ package struct Limits: Sendable, Hashable {
     package var originLookupsMax = 1024
 
     // Observation.
-    /// Events kept by one component; the oldest is dropped and counted.
+    /// Events kept by one component, up to 700 B each; the oldest is dropped and counted.
     package var eventsMax = 4096
+    /// Events kept by all components of one process together; each keeps its share, down to 256.
+    package var eventsPerProcessMax = 32_768
     /// Readers of one component's event stream; a further one gets 503.
     package var eventReadersMax = 64
 
@@ -111,6 +113,13 @@ package struct Limits: Sendable, Hashable {
         try require(handoutPeersMax, atLeast: connectionsPerSwarmMax, "handoutPeersMax")
         try require(jsonBodyBytesMax, atLeast: 4096, "jsonBodyBytesMax")
         return self
+    }
+
+    /// The limits of one of `count` components that share a process.
+    package func shared(among count: Int) -> Limits {
+        var limits = self
+        limits.eventsMax = min(eventsMax, max(256, eventsPerProcessMax / max(1, count)))
+        return limits
     }
 
     private func require(_ value: Int, atLeast minimum: Int, _ name: String) throws(LimitsError) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 package import Hummingbird
 import HummingbirdCore
 import Logging
@@ -57,7 +58,7 @@ package struct HTTPServer: Service {
                 drain.begin()
             }
         } catch let error where !drain.hasBegun {
-            throw ListenError(name: name, host: host, port: port, why: "\(error)")
+            throw ListenError(name: name, host: host, port: port, error)
         } catch {
             // Stopped before it had bound: there was nothing to serve yet.
         }
@@ -86,6 +87,7 @@ package struct HTTPServer: Service {
                     "listening",
                     metadata: [LogKey.address: "\(host):\(bound)", "server": "\(name)"]
                 )
+                await AcceptFailures.watch(channel, log: log)
                 onBound(bound)
             },
             eventLoopGroup: options.eventLoopGroup,
@@ -104,8 +106,18 @@ package struct ListenError: Error, Sendable, CustomStringConvertible {
     package let port: Int
     /// What the system said.
     package let why: String
+    /// What to do.
+    package let remedy: String
+
+    init(name: String, host: String, port: Int, _ error: any Error) {
+        (self.name, self.host, self.port, why) = (name, host, port, "\(error)")
+        let code = (error as? IOError)?.errnoCode
+        remedy =
+            code == EMFILE || code == ENFILE
+            ? "raise the limit of open files (ulimit -n)" : "choose another port or end who uses it"
+    }
 
     package var description: String {
-        "\(name) cannot listen on \(host):\(port): \(why); choose another port or end who uses it"
+        "\(name) cannot listen on \(host):\(port): \(why); \(remedy)"
     }
 }
