@@ -21,8 +21,11 @@ struct DockerDaemon: Sendable {
     func pull(_ tag: QualifiedTag, from address: String) async throws {
         let image = PercentCoding.encode("\(Self.local(address))/\(tag.repository)")
         let query = "fromImage=\(image)&tag=\(PercentCoding.encode(tag.tag.name))"
+        // A socket has no host, but HTTP/1.1 wants one named.
         var headers = HTTPFields()
-        if let name = HTTPField.Name("X-Registry-Auth") { headers[name] = "" }
+        for (name, value) in [("X-Registry-Auth", ""), ("Host", "docker")] {
+            if let name = HTTPField.Name(name) { headers[name] = value }
+        }
         let request = ClientRequest(
             .post,
             "\(base)/v\(configuration.version)/images/create?\(query)",
