@@ -79,14 +79,15 @@ import Testing
             let (_, metaInfo) = try await fixture.origin(
                 blob,
                 pieceBytes: Self.pieceBytes,
-                egress: ByteRate(bytesPerSecond: 8 << 20)
+                egress: ByteRate(bytesPerSecond: 2 << 20)
             )
             let agent = try await fixture.node(.agent)
             let download = try await agent.driver.download(metaInfo, namespace: testNamespace)
             let range = 150 * Self.pieceBytes..<154 * Self.pieceBytes
             #expect(try await collect(download, range) == Array(blob[range]))
             let received = agent.counters.all()["pieces_received"] ?? 0
-            #expect(received < 60)
+            // In any other order the last of the four would be among the last fifth; a busy machine counts late.
+            #expect(received < 100)
         }
     }
 

@@ -43,10 +43,8 @@ struct AnnounceState: Sendable {
     /// One is on its way, or waits its turn.
     mutating func begin() { isUnderWay = true }
 
-    /// One is on its way.
-    mutating func sent(at now: Instant, policy: SwarmPolicy) {
-        answerDue = now.advanced(by: policy.announceTimeout)
-    }
+    /// One is on its way, and given up at `answerDue`.
+    mutating func sent(answerDue: Instant) { self.answerDue = answerDue }
 
     /// One was answered, or will not be.
     mutating func end() { (isUnderWay, answerDue) = (false, nil) }

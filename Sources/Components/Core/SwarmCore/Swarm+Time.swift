@@ -101,9 +101,15 @@ extension Swarm {
         return !peer.sending.isEmpty && peer.sendingSince.advanced(by: patience) <= context.now
     }
 
-    /// Whether an announce is due now.
-    func isAnnounceDue(at now: Instant) -> Bool {
-        phase == .leeching && announcing.isDue(at: now)
+    /// Whether an announce shall go out now; it then counts as under way.
+    mutating func takeAnnounceTurn(_ context: inout SwarmContext) -> Bool {
+        guard phase == .leeching, announcing.isDue(at: context.now) else { return false }
+        guard makeUseOfAnnounce(&context) else {
+            announcing.demand(at: context.now.advanced(by: announcing.interval))
+            return false
+        }
+        announcing.begin()
+        return true
     }
 }
 

@@ -105,16 +105,26 @@ struct SwarmPeer: Sendable {
     }
 }
 
+/// The rules of a scheduler, in a box: they are looked at in every event and never change.
+final class SwarmRules: Sendable {
+    let policy: SwarmPolicy
+    let limits: Limits
+
+    init(policy: SwarmPolicy, limits: Limits) { (self.policy, self.limits) = (policy, limits) }
+}
+
 /// What a swarm needs of its surroundings while it handles one event.
 struct SwarmContext {
     let now: Instant
-    let policy: SwarmPolicy
-    let limits: Limits
+    let rules: SwarmRules
     let localPeer: PeerID
     let role: SwarmScheduler.Role
     /// The number of the next outgoing connection; odd.
     var nextConnection: UInt64
     var effects: [SwarmScheduler.Effect]
+
+    var policy: SwarmPolicy { rules.policy }
+    var limits: Limits { rules.limits }
 
     /// Appends `effect`.
     mutating func emit(_ effect: SwarmScheduler.Effect) { effects.append(effect) }

@@ -15,9 +15,10 @@ package struct SwarmScheduler: Sendable {
     /// Whether it downloads or only seeds.
     package let role: Role
     /// Its rules.
-    package let policy: SwarmPolicy
+    package var policy: SwarmPolicy { rules.policy }
 
-    let limits: Limits
+    private let rules: SwarmRules
+    var limits: Limits { rules.limits }
     private var generator: Generator
     var swarms: OrderedDictionary<InfoHash, Swarm> = [:]
     /// The swarm of each dialled or active connection.
@@ -42,8 +43,8 @@ package struct SwarmScheduler: Sendable {
 
     /// A host without swarms; `seed` determines every random choice it will make.
     package init(localPeer: PeerID, role: Role, policy: SwarmPolicy, limits: Limits, seed: UInt64) {
-        (self.localPeer, self.role, self.policy) = (localPeer, role, policy)
-        self.limits = limits
+        (self.localPeer, self.role) = (localPeer, role)
+        rules = SwarmRules(policy: policy, limits: limits)
         generator = Generator(seed: seed)
         announces = AnnounceQueue(underWayMax: limits.announcesInFlightMax)
     }
@@ -55,8 +56,7 @@ package struct SwarmScheduler: Sendable {
     package mutating func handle(_ event: Event, at now: Instant, into effects: inout [Effect]) {
         var context = SwarmContext(
             now: now,
-            policy: policy,
-            limits: limits,
+            rules: rules,
             localPeer: localPeer,
             role: role,
             nextConnection: nextConnection,
@@ -137,7 +137,7 @@ package struct SwarmScheduler: Sendable {
             // The file was evicted behind our back: start over with what is on disk now.
             forget(hash, .removed, &context)
         }
-        if swarms[hash] == nil {
+        if swarms.index(forKey: hash) == nil {
             guard makeRoom(&context) else { return turnAway(description, &context) }
             swarms[hash] = Swarm(description, generator: generator.fork(), context: context)
             with(hash, &context) { $0.begin(&$1) }
@@ -196,18 +196,25 @@ package struct SwarmScheduler: Sendable {
     ) -> Bool {
         guard let index = swarms.index(forKey: hash) else { return false }
         let firstEffect = context.effects.count
+        // Always in place: a copy of a swarm would retain, or duplicate, everything in it.
         body(&swarms.values[index], &context)
-        announceIfDue(hash, index, &context)
-        for effect in context.effects[firstEffect...] {
-            switch effect {
+        if swarms.values[index].takeAnnounceTurn(&context), announces.begin(hash) {
+            announce(hash, &context)
+        }
+        for position in firstEffect..<context.effects.count {
+            switch context.effects[position] {
             case .dial(let connection, _, _), .accept(let connection, _):
                 connections[connection] = hash
             case .close(let connection, _): connections[connection] = nil
             default: break
             }
         }
-        arm(hash, swarms.values[index].nextDeadline(policy, at: context.now))
+        arm(hash, Self.nextDeadline(of: &swarms.values[index], context))
         return true
+    }
+
+    private static func nextDeadline(of swarm: inout Swarm, _ context: SwarmContext) -> Instant? {
+        swarm.nextDeadline(context.policy, at: context.now)
     }
 
     @discardableResult private mutating func with(
@@ -216,12 +223,13 @@ package struct SwarmScheduler: Sendable {
         _ body: (inout Swarm, inout SwarmContext) -> Void
     ) -> Bool {
         guard let hash = connections[connection] else { return false }
-        let isThere = with(hash, &context, body)
         // A connection that the swarm no longer has a use for is forgotten with the event that ended it.
-        if let swarm = swarms[hash], swarm.peers[connection] == nil, swarm.dials[connection] == nil
-        {
-            connections[connection] = nil
+        var isOver = false
+        let isThere = with(hash, &context) { swarm, context in
+            body(&swarm, &context)
+            isOver = swarm.peers.index(forKey: connection) == nil && swarm.dials[connection] == nil
         }
+        if isOver { connections[connection] = nil }
         return isThere
     }
 
@@ -236,7 +244,7 @@ package struct SwarmScheduler: Sendable {
         guard handshake.peerID != localPeer else {
             return context.emit(.close(connection, .ownPeerID))
         }
-        if swarms[handshake.infoHash] != nil {
+        if swarms.index(forKey: handshake.infoHash) != nil {
             return admit(connection, handshake, to: handshake.infoHash, &context)
         }
         guard lookUps.count < limits.handshakesPendingMax else {
@@ -279,31 +287,16 @@ package struct SwarmScheduler: Sendable {
         if let next = announces.finish(hash) { announce(next, &context) }
     }
 
-    private mutating func announceIfDue(
-        _ hash: InfoHash,
-        _ index: Int,
-        _ context: inout SwarmContext
-    ) {
-        guard swarms.values[index].isAnnounceDue(at: context.now) else { return }
-        guard swarms.values[index].makeUseOfAnnounce(&context) else {
-            let interval = swarms.values[index].announcing.interval
-            swarms.values[index].announcing.demand(at: context.now.advanced(by: interval))
-            return
-        }
-        swarms.values[index].announcing.begin()
-        if announces.begin(hash) { announce(hash, &context) }
-    }
-
     private mutating func announce(_ hash: InfoHash, _ context: inout SwarmContext) {
-        guard let index = swarms.index(forKey: hash) else { return }
-        guard swarms.values[index].phase != .seeding else {
+        guard let swarm = swarms[hash] else { return }
+        guard swarm.phase != .seeding else {
             // It completed while it waited its turn, and has said so.
             return finishAnnounce(hash, &context)
         }
-        swarms.values[index].announcing.sent(at: context.now, policy: policy)
-        arm(hash, swarms.values[index].announcing.answerDue)
-        let digest = swarms.values[index].metaInfo.digest
-        context.emit(.announce(hash, digest, isComplete: false))
+        let giveUp = context.now.advanced(by: context.policy.announceTimeout)
+        swarms[hash]?.announcing.sent(answerDue: giveUp)
+        arm(hash, giveUp)
+        context.emit(.announce(hash, swarm.metaInfo.digest, isComplete: false))
     }
 
     // MARK: - Time
