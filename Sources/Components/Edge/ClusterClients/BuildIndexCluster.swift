@@ -4,7 +4,6 @@ package import Content
 package import HTTPKit
 package import Logging
 import Primitives
-import Telemetry
 
 /// All build-indexes of a cluster as one: asks them in random order until one gives any answer.
 /// - Source: uber/kraken build-index/tagclient/cluster_client.go.
@@ -80,25 +79,8 @@ package struct BuildIndexCluster: Sendable {
         _ what: String,
         ask: (BuildIndexClient) async throws -> Value
     ) async throws -> Value {
-        var failure: ClusterError?
-        for address in await hosts.shuffledHosts() {
-            do {
-                let value = try await ask(BuildIndexClient(address: address, http: http))
-                hosts.noteAnswer(of: address)
-                return value
-            } catch let error as ClusterError {
-                guard error.isNetworkFailure else {
-                    hosts.noteAnswer(of: address)
-                    throw error
-                }
-                hosts.noteFailure(of: address)
-                failure = error
-                log.debug(
-                    "a build-index gave no answer",
-                    metadata: [LogKey.address: "\(address)", LogKey.error: "\(error)"]
-                )
-            }
+        try await hosts.firstAnswer(from: await hosts.shuffledHosts(), what, log: log) {
+            try await ask(BuildIndexClient(address: $0, http: http))
         }
-        throw failure ?? ClusterError.noHosts(what)
     }
 }

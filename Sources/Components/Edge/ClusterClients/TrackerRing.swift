@@ -5,7 +5,6 @@ package import HTTPKit
 package import Logging
 import Placement
 import Primitives
-import Telemetry
 
 /// All trackers as one: a blob's announces go to the tracker that rendezvous hashing picks for it,
 /// or the next one when that gives no answer.
@@ -80,25 +79,8 @@ package struct TrackerRing: Sendable {
         _ what: String,
         ask: (TrackerClient) async throws -> Value
     ) async throws -> Value {
-        var failure: ClusterError?
-        for address in await trackers(of: digest) {
-            do {
-                let value = try await ask(TrackerClient(address: address, http: http))
-                hosts.noteAnswer(of: address)
-                return value
-            } catch let error as ClusterError {
-                guard error.isNetworkFailure else {
-                    hosts.noteAnswer(of: address)
-                    throw error
-                }
-                hosts.noteFailure(of: address)
-                failure = error
-                log.debug(
-                    "a tracker gave no answer",
-                    metadata: [LogKey.address: "\(address)", LogKey.error: "\(error)"]
-                )
-            }
+        try await hosts.firstAnswer(from: await trackers(of: digest), what, log: log) {
+            try await ask(TrackerClient(address: $0, http: http))
         }
-        throw failure ?? ClusterError.noHosts(what)
     }
 }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Logging
+import Telemetry
+
+extension HostList {
+    /// What the first of `addresses` that gives any answer says to `ask`; an HTTP error is an answer.
+    /// - Throws: ``ClusterError``: that answer, or the last failure when nobody answers.
+    func firstAnswer<Value>(
+        from addresses: [String],
+        _ what: String,
+        log: Logger,
+        ask: (_ address: String) async throws -> Value
+    ) async throws -> Value {
+        var failure: ClusterError?
+        for address in addresses {
+            do {
+                let value = try await ask(address)
+                noteAnswer(of: address)
+                return value
+            } catch let error as ClusterError {
+                guard error.isNetworkFailure else {
+                    noteAnswer(of: address)
+                    throw error
+                }
+                noteFailure(of: address)
+                failure = error
+                log.debug(
+                    "a host gave no answer",
+                    metadata: [LogKey.address: "\(address)", LogKey.error: "\(error)"]
+                )
+            }
+        }
+        throw failure ?? ClusterError.noHosts(what)
+    }
+}
