@@ -9,6 +9,8 @@ package struct StandardRoutes: Sendable {
     package var okBody = "OK\n"
     /// Throws when the component is not alive: `/health` answers 500 with the reason.
     package var health: @Sendable () async throws -> Void = {}
+    /// What `/readiness` says before the reason. Kraken's words, which its agents have otherwise.
+    package var notReady = "not ready to serve traffic"
     /// Throws when the component should get no traffic: `/readiness` answers 503 with the reason; nil leaves it out.
     package var readiness: (@Sendable () async throws -> Void)?
     /// The component's state for `/status`; must not wait for a transfer.
@@ -20,12 +22,13 @@ package struct StandardRoutes: Sendable {
     package init(
         _ environment: ComponentEnvironment,
         okBody: String = "OK\n",
+        notReady: String = "not ready to serve traffic",
         health: @escaping @Sendable () async throws -> Void = {},
         readiness: (@Sendable () async throws -> Void)? = {},
         snapshot: @escaping @Sendable () async -> ComponentSnapshot
     ) {
         self.environment = environment
-        self.okBody = okBody
+        (self.okBody, self.notReady) = (okBody, notReady)
         self.health = health
         self.readiness = readiness
         self.snapshot = snapshot
@@ -61,11 +64,11 @@ package struct StandardRoutes: Sendable {
             return Response.text(okBody)
         }
         guard let readiness else { return }
-        router.get("/readiness") { [okBody] _, _ in
+        router.get("/readiness") { [okBody, notReady] _, _ in
             do {
                 try await readiness()
             } catch {
-                throw HTTPProblem.unavailable("\(error)").asText
+                throw HTTPProblem.unavailable("\(notReady): \(error)").asText
             }
             return Response.text(okBody)
         }

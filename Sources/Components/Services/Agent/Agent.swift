@@ -9,6 +9,7 @@ import Hummingbird
 import Primitives
 import RegistryAPI
 import ServiceLifecycle
+import Telemetry
 
 /// The component on every host: a read-only registry whose blobs come from the swarm, and that seeds what it has.
 /// - Source: uber/kraken agent. Where ours differs: a blob is served while it arrives.
@@ -65,8 +66,8 @@ package struct AgentComponent: Service {
         _ seat: SwarmSeat,
         _ trackers: TrackerRing
     ) async throws {
-        let snapshot = AgentSnapshot(environment: environment, store: store, seat: seat)
-        _ = snapshot.serve(seat.address, as: "peer")
+        let status = ComponentStatus(.agent, environment, listeners: 3)
+        status.serve(seat.address, as: "peer")
         let servers = AgentServers(
             configuration: configuration,
             environment: environment,
@@ -76,7 +77,7 @@ package struct AgentComponent: Service {
                 desk: MetaInfoDesk(trackers: trackers, store: store, limits: configuration.limits)
             ),
             trackers: trackers,
-            snapshot: snapshot
+            status: status
         ).make()
         try await withThrowingTaskGroup(of: Ending.self) { group in
             for server in servers {

@@ -13,7 +13,7 @@ import Telemetry
 struct AgentOperations: Sendable {
     let seat: SwarmSeat
     let docker: DockerDaemon
-    let snapshot: AgentSnapshot
+    let status: ComponentStatus
     let limits: Limits
 
     func add(to router: Router<ServerContext>) {
@@ -38,6 +38,7 @@ struct AgentOperations: Sendable {
             }
             do {
                 try await seat.reload(try SchedulerSettings(json: document))
+                status.serve(seat.address, as: "peer")
             } catch let error as ConfigurationError {
                 throw HTTPProblem.badRequest("\(error)")
             }
@@ -60,7 +61,7 @@ struct AgentOperations: Sendable {
                 remedy: "let the runtime itself pull the image from the agent's registry"
             )
         }
-        guard let registry = snapshot.registryAddress else {
+        guard let registry = status.address("registry") else {
             throw HTTPProblem.unavailable(
                 "the registry does not listen yet",
                 retryAfter: .seconds(1)

@@ -14,7 +14,7 @@ struct AgentServers: Sendable {
     let environment: ComponentEnvironment
     let blobs: AgentBlobs
     let trackers: TrackerRing
-    let snapshot: AgentSnapshot
+    let status: ComponentStatus
 
     /// The listeners, which report their addresses when all are bound.
     func make() -> [HTTPServer] {
@@ -34,12 +34,18 @@ struct AgentServers: Sendable {
             pushAddress: configuration.pushAddress,
             limits: configuration.limits
         )
+        let snapshot = AgentSnapshot(status: status, store: blobs.store, seat: blobs.seat)
         let standard = StandardRoutes(
             environment,
             okBody: "OK",
+            notReady: "agent not ready",
             health: { [seat = blobs.seat] in await seat.driver.probe() },
-            readiness: { try await checkReadiness(buildIndexes) },
-            snapshot: { [snapshot] in await snapshot.snapshot() }
+            readiness: { [trackers] in
+                async let tags: Void = buildIndexes.checkReadiness()
+                async let peers: Void = trackers.checkReadiness()
+                _ = try await (tags, peers)
+            },
+            snapshot: { await snapshot.snapshot() }
         )
         let registryRouter = Router(context: ServerContext.self)
         registry.add(to: registryRouter)
@@ -50,7 +56,7 @@ struct AgentServers: Sendable {
         AgentOperations(
             seat: blobs.seat,
             docker: DockerDaemon(configuration: configuration.docker, http: environment.httpClient),
-            snapshot: snapshot,
+            status: status,
             limits: configuration.limits
         ).add(to: router)
         standard.add(to: router)
@@ -66,32 +72,13 @@ struct AgentServers: Sendable {
         _ port: Int,
         _ router: Router<ServerContext>
     ) -> HTTPServer {
-        var options = ServerOptions(environment, limits: configuration.limits)
-        options.drainTimeout = configuration.drainTimeout
-        return HTTPServer(
-            name: name,
-            address: (configuration.host, port),
-            router: router,
-            options: options
-        ) { [environment, snapshot, host = configuration.host] port in
-            let addresses = snapshot.serve("\(host):\(port)", as: purpose)
-            if addresses.count == AgentSnapshot.listenerCount { environment.onReady(addresses) }
-        }
+        status.listener(
+            name,
+            as: purpose,
+            at: (configuration.host, port),
+            router,
+            limits: configuration.limits,
+            drainTimeout: configuration.drainTimeout
+        )
     }
-
-    private func checkReadiness(_ buildIndexes: BuildIndexCluster) async throws {
-        do {
-            async let tags: Void = buildIndexes.checkReadiness()
-            async let peers: Void = trackers.checkReadiness()
-            _ = try await (tags, peers)
-        } catch {
-            throw NotReady(why: "\(error)")
-        }
-    }
-}
-
-/// Why an agent should get no traffic, in Kraken's words.
-private struct NotReady: Error, CustomStringConvertible {
-    let why: String
-    var description: String { "agent not ready: \(why)" }
 }

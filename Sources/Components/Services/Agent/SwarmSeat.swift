@@ -18,7 +18,9 @@ actor SwarmSeat {
     /// The driver of the moment.
     nonisolated var driver: SwarmDriver { current.withLock { $0 } }
     /// Where peers reach it, `ip:port`.
-    nonisolated var address: String { "\(host.ip):\(host.port.value)" }
+    nonisolated var address: String {
+        Endpoint(host: host.ip, port: host.port.value).description
+    }
 
     private let configuration: AgentConfiguration
     private let environment: ComponentEnvironment

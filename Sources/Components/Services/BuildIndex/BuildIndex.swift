@@ -7,7 +7,6 @@ package import HTTPKit
 import Hummingbird
 package import Primitives
 import ServiceLifecycle
-import Synchronization
 import Telemetry
 
 /// A build-index: which digest a tag names, here and in the backend.
@@ -58,8 +57,7 @@ package struct BuildIndexComponent: Service {
             log: environment.log
         )
         await writeBack.addPending()
-        let status = BuildIndexStatus(environment, store: store, writeBack: writeBack)
-        let server = try makeServer(backends, origins, store, writeBack, status)
+        let server = try makeServer(backends, origins, store, writeBack)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await writeBack.run() }
             do { try await server.run() } catch {
@@ -76,9 +74,10 @@ package struct BuildIndexComponent: Service {
         _ backends: BackendTable,
         _ origins: OriginCluster,
         _ store: TagStore,
-        _ writeBack: TagWriteBack,
-        _ status: BuildIndexStatus
+        _ writeBack: TagWriteBack
     ) throws -> HTTPServer {
+        let status = ComponentStatus(.buildIndex, environment)
+        let snapshot = BuildIndexSnapshot(status: status, store: store, writeBack: writeBack)
         let tags = TagService(
             store: store,
             backend: TagBackend(table: backends),
@@ -90,7 +89,7 @@ package struct BuildIndexComponent: Service {
             ),
             configuration: configuration,
             neighbours: { [configuration, http = environment.httpClient] in
-                let own = configuration.selfAddress ?? status.address
+                let own = configuration.selfAddress ?? status.address()
                 return configuration.cluster.filter { $0 != own }
                     .map { BuildIndexClient(address: $0, http: http) }
             },
@@ -112,19 +111,14 @@ package struct BuildIndexComponent: Service {
                 try await backends.checkReadiness(of: .tags)
                 if hasOrigins { try await origins.checkReadiness() }
             },
-            snapshot: { await status.snapshot() }
+            snapshot: { await snapshot.snapshot() }
         ).add(to: router)
-        var options = ServerOptions(environment, limits: limits)
-        options.drainTimeout = configuration.drainTimeout
-        return HTTPServer(
-            name: "build-index",
-            address: (configuration.host, configuration.port),
-            router: router,
-            options: options
-        ) { [environment, host = configuration.host] port in
-            status.serve(at: "\(host):\(port)")
-            environment.onReady(["http": "\(host):\(port)"])
-        }
+        return status.listener(
+            at: (configuration.host, configuration.port),
+            router,
+            limits: limits,
+            drainTimeout: configuration.drainTimeout
+        )
     }
 }
 

@@ -138,36 +138,29 @@ package struct OriginComponent: Service {
         _ backends: BackendTable,
         peerAddress: String
     ) -> HTTPServer {
-        let snapshot = OriginSnapshot(blobs: blobs, seeder: seeder, environment: environment)
+        let status = ComponentStatus(.origin, environment, listeners: 2)
+        status.serve(peerAddress, as: "peer")
+        let snapshot = OriginSnapshot(
+            status: status,
+            blobs: blobs,
+            seeder: seeder,
+            environment: environment
+        )
         let router = Router(context: ServerContext.self)
         OriginRoutes(blobs: blobs, seeder: seeder).add(to: router)
         StandardRoutes(
             environment,
-            readiness: { try await checkReadiness(of: backends) },
+            readiness: { try await backends.checkReadiness(of: .blobs) },
             snapshot: { await snapshot.snapshot() }
         )
         .add(to: router)
-        var options = ServerOptions(environment, limits: configuration.limits)
-        options.drainTimeout = configuration.drainTimeout
-        return HTTPServer(
-            name: "origin",
-            address: (configuration.host, configuration.port),
-            router: router,
-            options: options
-        ) { [environment, host = configuration.host] port in
-            let address = "\(host):\(port)"
-            blobs.ring.serve(at: address)
-            let addresses = ["http": address, "peer": peerAddress]
-            snapshot.serve(at: addresses)
-            environment.onReady(addresses)
-        }
-    }
-
-    private func checkReadiness(of backends: BackendTable) async throws {
-        do {
-            try await backends.checkReadiness(of: .blobs)
-        } catch {
-            throw NotReady(why: "\(error)")
+        return status.listener(
+            at: (configuration.host, configuration.port),
+            router,
+            limits: configuration.limits,
+            drainTimeout: configuration.drainTimeout
+        ) {
+            blobs.ring.serve(at: $0)
         }
     }
 
@@ -190,10 +183,4 @@ package struct OriginError: Error, Hashable, Sendable, CustomStringConvertible {
         "the origin \(own) is not among the cluster's origins \(cluster.joined(separator: ", ")); "
             + "add it there, or set its own address as the others know it"
     }
-}
-
-/// Why an origin should get no traffic, in Kraken's words.
-private struct NotReady: Error, CustomStringConvertible {
-    let why: String
-    var description: String { "not ready to serve traffic: \(why)" }
 }

@@ -76,7 +76,7 @@ final class OriginSeeder: Sendable {
             context.port = port
             context.peerID = peerID
         }
-        return "\(ip):\(port)"
+        return Endpoint(host: ip, port: port).description
     }
 
     /// Ends all connections.

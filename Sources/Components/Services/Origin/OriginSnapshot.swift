@@ -4,37 +4,18 @@ import BlobStorage
 import Files
 import HTTPKit
 import Logging
-import Primitives
-import Synchronization
 import Telemetry
 
 /// What `GET /status` tells of an origin.
-final class OriginSnapshot: Sendable {
-    private let blobs: OriginBlobs
-    private let seeder: OriginSeeder
-    private let environment: ComponentEnvironment
-    private let start = ContinuousClock.now
-    private let addresses = Mutex<[String: String]>([:])
-
-    init(blobs: OriginBlobs, seeder: OriginSeeder, environment: ComponentEnvironment) {
-        (self.blobs, self.seeder, self.environment) = (blobs, seeder, environment)
-    }
-
-    /// Notes where the origin listens: it serves from now on.
-    func serve(at addresses: [String: String]) { self.addresses.withLock { $0 = addresses } }
+struct OriginSnapshot: Sendable {
+    let status: ComponentStatus
+    let blobs: OriginBlobs
+    let seeder: OriginSeeder
+    let environment: ComponentEnvironment
 
     /// The origin's state now.
     func snapshot() async -> ComponentSnapshot {
-        let addresses = addresses.withLock { $0 }
-        var snapshot = ComponentSnapshot(
-            kind: .origin,
-            id: environment.id,
-            health: addresses.isEmpty ? .starting : .ok,
-            addresses: addresses,
-            uptimeSeconds: start.duration(to: .now).seconds,
-            counters: environment.counters.all()
-        )
-        snapshot.eventSequence = environment.events.lastSequence
+        var snapshot = status.snapshot()
         snapshot.gauges = ["refreshes_pending": Double(blobs.refresher.pendingCount)]
         snapshot.storage = await storage()
         snapshot.ring = blobs.ring.status()

@@ -66,7 +66,7 @@ package struct ProxyComponent: Service {
             tags: tags,
             origins: origins,
             buildIndexes: buildIndexes,
-            snapshot: ProxySnapshot(environment: environment),
+            status: ComponentStatus(.proxy, environment, listeners: ProxyRoutes.serverCount),
             configuration: configuration,
             environment: environment
         )
@@ -100,7 +100,7 @@ package struct ProxyComponent: Service {
                 return .expiry
             }
             // The servers return when a stop was asked for and they have drained, or throw when they cannot listen.
-            var serving = routes.serverCount
+            var serving = ProxyRoutes.serverCount
             while serving > 0, let end = try await group.next() {
                 if case .server = end { serving -= 1 }
             }

@@ -14,12 +14,12 @@ struct ProxyRoutes: Sendable {
     let tags: ProxyTags
     let origins: OriginCluster
     let buildIndexes: BuildIndexCluster
-    let snapshot: ProxySnapshot
+    let status: ComponentStatus
     let configuration: ProxyConfiguration
     let environment: ComponentEnvironment
 
     /// How many listeners there are.
-    let serverCount = 2
+    static let serverCount = 2
 
     /// The listeners, which report their addresses when all of them are bound.
     func servers() -> [HTTPServer] {
@@ -31,8 +31,11 @@ struct ProxyRoutes: Sendable {
         )
         let standard = StandardRoutes(
             environment,
-            readiness: { try await checkReadiness() },
-            snapshot: { [snapshot] in snapshot.snapshot() }
+            readiness: { [buildIndexes, origins] in
+                try await buildIndexes.checkReadiness()
+                try await origins.checkReadiness()
+            },
+            snapshot: { [status] in status.snapshot() }
         )
         let registryRouter = Router(context: ServerContext.self)
         registry.add(to: registryRouter)
@@ -55,31 +58,13 @@ struct ProxyRoutes: Sendable {
         _ port: Int,
         _ router: Router<ServerContext>
     ) -> HTTPServer {
-        var options = ServerOptions(environment, limits: configuration.limits)
-        options.drainTimeout = configuration.drainTimeout
-        return HTTPServer(
-            name: name,
-            address: (configuration.host, port),
-            router: router,
-            options: options
-        ) { [environment, snapshot, serverCount, host = configuration.host] port in
-            let addresses = snapshot.serve("\(host):\(port)", as: purpose)
-            if addresses.count == serverCount { environment.onReady(addresses) }
-        }
+        status.listener(
+            name,
+            as: purpose,
+            at: (configuration.host, port),
+            router,
+            limits: configuration.limits,
+            drainTimeout: configuration.drainTimeout
+        )
     }
-
-    private func checkReadiness() async throws {
-        do {
-            try await buildIndexes.checkReadiness()
-            try await origins.checkReadiness()
-        } catch {
-            throw NotReady(why: "\(error)")
-        }
-    }
-}
-
-/// Why a proxy should get no traffic, in Kraken's words.
-private struct NotReady: Error, CustomStringConvertible {
-    let why: String
-    var description: String { "not ready to serve traffic: \(why)" }
 }

@@ -7,7 +7,6 @@ package import HTTPKit
 import Hummingbird
 import Primitives
 import ServiceLifecycle
-import Synchronization
 import Telemetry
 
 /// Kraken's test file system: files over HTTP, for clusters that have no real storage backend.
@@ -35,22 +34,16 @@ package struct TestfsComponent: Service {
             fileBytesMax: configuration.fileBytesMax.bytes,
             pool: environment.pool
         )
-        let status = TestfsStatus(environment)
+        let status = ComponentStatus(.testfs, environment)
         let router = Router(context: ServerContext.self)
         TestfsRoutes(files: files, counters: environment.counters).add(to: router)
         StandardRoutes(environment, snapshot: { status.snapshot() }).add(to: router)
-        var options = ServerOptions(environment)
-        options.drainTimeout = configuration.drainTimeout
-        let server = HTTPServer(
-            name: "testfs",
-            address: (configuration.host, configuration.port),
-            router: router,
-            options: options
-        ) { [environment, host = configuration.host] port in
-            let addresses = ["http": "\(host):\(port)"]
-            status.serve(at: addresses)
-            environment.onReady(addresses)
-        }
+        let server = status.listener(
+            at: (configuration.host, configuration.port),
+            router,
+            limits: Limits(),
+            drainTimeout: configuration.drainTimeout
+        )
         try await server.run()
     }
 
@@ -72,30 +65,5 @@ package struct TestfsComponent: Service {
                 as: UTF8.self
             )
         }
-    }
-}
-
-/// What `GET /status` tells of a testfs server.
-private final class TestfsStatus: Sendable {
-    private let environment: ComponentEnvironment
-    private let start = ContinuousClock.now
-    private let addresses = Mutex<[String: String]>([:])
-
-    init(_ environment: ComponentEnvironment) { self.environment = environment }
-
-    func serve(at addresses: [String: String]) { self.addresses.withLock { $0 = addresses } }
-
-    func snapshot() -> ComponentSnapshot {
-        let addresses = addresses.withLock { $0 }
-        var snapshot = ComponentSnapshot(
-            kind: .testfs,
-            id: environment.id,
-            health: addresses.isEmpty ? .starting : .ok,
-            addresses: addresses,
-            uptimeSeconds: start.duration(to: .now).seconds,
-            counters: environment.counters.all()
-        )
-        snapshot.eventSequence = environment.events.lastSequence
-        return snapshot
     }
 }

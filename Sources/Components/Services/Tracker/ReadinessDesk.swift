@@ -13,10 +13,9 @@ struct ReadinessDesk: Sendable {
     private static let timeout = Duration.seconds(4)
     private static let timeToLive = Duration.seconds(1)
 
-    /// Why the tracker should get no traffic, in Kraken's words.
+    /// Why the tracker should get no traffic.
     struct NotReady: Error, CustomStringConvertible {
-        let why: String
-        var description: String { "not ready to serve traffic: \(why)" }
+        let description: String
     }
 
     private enum Question: Hashable { case areOriginsReady }
@@ -33,10 +32,10 @@ struct ReadinessDesk: Sendable {
                 try await cluster.checkReadiness()
                 return .init(value: nil, timeToLive: Self.timeToLive)
             } catch {
-                return .init(value: NotReady(why: "\(error)"), timeToLive: Self.timeToLive)
+                return .init(value: NotReady(description: "\(error)"), timeToLive: Self.timeToLive)
             }
         }
-        guard let problem else { throw NotReady(why: "no origin has answered in time") }
+        guard let problem else { throw NotReady(description: "no origin has answered in time") }
         if let problem { throw problem }
     }
 }

@@ -42,7 +42,8 @@ package struct TrackerComponent: Service {
             environment: environment
         )
         let readiness = ReadinessDesk(cluster: cluster)
-        let snapshot = TrackerSnapshot(environment: environment, announces: announces)
+        let status = ComponentStatus(.tracker, environment)
+        let snapshot = TrackerSnapshot(status: status, announces: announces)
         let router = Router(context: ServerContext.self)
         TrackerRoutes(announces: announces, metaInfo: metaInfo, limits: configuration.limits)
             .add(to: router)
@@ -52,18 +53,12 @@ package struct TrackerComponent: Service {
             snapshot: { snapshot.snapshot() }
         )
         .add(to: router)
-        var options = ServerOptions(environment, limits: configuration.limits)
-        options.drainTimeout = configuration.drainTimeout
-        let server = HTTPServer(
-            name: "tracker",
-            address: (configuration.host, configuration.port),
-            router: router,
-            options: options
-        ) { [environment, host = configuration.host] port in
-            let addresses = ["http": "\(host):\(port)"]
-            snapshot.serve(at: addresses)
-            environment.onReady(addresses)
-        }
+        let server = status.listener(
+            at: (configuration.host, configuration.port),
+            router,
+            limits: configuration.limits,
+            drainTimeout: configuration.drainTimeout
+        )
         try await server.run()
     }
 }

@@ -1,41 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPKit
-import Primitives
-import Synchronization
 import Telemetry
-
-/// What `GET /status` tells of a proxy.
-final class ProxySnapshot: Sendable {
-    private let environment: ComponentEnvironment
-    private let start = ContinuousClock.now
-    private let addresses = Mutex<[String: String]>([:])
-
-    init(environment: ComponentEnvironment) { self.environment = environment }
-
-    /// Notes that the listener for `purpose` is bound to `address`; answers all that are bound so far.
-    func serve(_ address: String, as purpose: String) -> [String: String] {
-        addresses.withLock { addresses in
-            addresses[purpose] = address
-            return addresses
-        }
-    }
-
-    /// The proxy's state now.
-    func snapshot() -> ComponentSnapshot {
-        let addresses = addresses.withLock { $0 }
-        var snapshot = ComponentSnapshot(
-            kind: .proxy,
-            id: environment.id,
-            health: addresses.count < 2 ? .starting : .ok,
-            addresses: addresses,
-            uptimeSeconds: start.duration(to: .now).seconds,
-            counters: environment.counters.all()
-        )
-        snapshot.eventSequence = environment.events.lastSequence
-        return snapshot
-    }
-}
 
 /// A proxy's counters, looked up once.
 struct ProxyCounters: Sendable {
