@@ -3,12 +3,11 @@
 import AgentService
 import ArgumentParser
 import ClusterConfiguration
-import HTTPKit
-import ServiceLifecycle
 import Telemetry
 
 /// `herd agent`.
 struct AgentCommand: ComponentCommand {
+    typealias Component = AgentComponent
     static let kind = ComponentKind.agent
     static var configuration: CommandConfiguration {
         commandConfiguration("Run an agent: the registry to pull from, on every host.")
@@ -25,24 +24,12 @@ struct AgentCommand: ComponentCommand {
     @Option(help: "Where the agent stands, a label.")
     var zone: String?
 
-    func configured() throws -> AgentConfiguration {
-        var configuration = try loaded()
-        configuration.host = options.host ?? configuration.host
+    func apply(to configuration: inout AgentConfiguration) throws {
         configuration.peerIP = peerIp ?? configuration.peerIP
         configuration.peerPort = try peerPort.map(Port.checked) ?? configuration.peerPort
         configuration.port = try agentServerPort.map(Port.checked) ?? configuration.port
         configuration.registryPort =
             try agentRegistryPort.map(Port.checked) ?? configuration.registryPort
         configuration.zone = zone ?? configuration.zone
-        return configuration
-    }
-    static func read(_ document: ConfigurationNode) throws -> AgentConfiguration {
-        try AgentConfiguration(yaml: document)
-    }
-    static func make(
-        _ configuration: AgentConfiguration,
-        _ environment: ComponentEnvironment
-    ) -> any Service {
-        AgentComponent(configuration: configuration, environment: environment)
     }
 }

@@ -6,7 +6,6 @@ import ClusterConfiguration
 import HTTPKit
 import Logging
 import ProxyService
-import ServiceLifecycle
 import Telemetry
 import TestfsService
 import TrackerService
@@ -35,20 +34,13 @@ struct ComponentOptions: ParsableArguments {
     }
 }
 
-/// A component that runs by itself in this process.
+/// Runs a component by itself in this process.
 protocol ComponentCommand: AsyncParsableCommand {
-    associatedtype Configuration: Sendable
+    associatedtype Component: RunnableComponent
     static var kind: ComponentKind { get }
     var options: ComponentOptions { get }
-    /// The configuration that the file and the flags make together.
-    func configured() throws -> Configuration
-    /// Reads a configuration file of this kind.
-    static func read(_ document: ConfigurationNode) throws -> Configuration
-    /// The component.
-    static func make(
-        _ configuration: Configuration,
-        _ environment: ComponentEnvironment
-    ) -> any Service
+    /// Lays the flags over what the file says.
+    func apply(to configuration: inout Component.Configuration) throws
 }
 
 extension ComponentCommand {
@@ -58,15 +50,23 @@ extension ComponentCommand {
     }
 
     /// Reads the file; what is wrong with it is a failure of the command, what has no effect a warning.
-    func loaded() throws -> Configuration {
+    private func loaded() throws -> Component.Configuration {
         do {
             let document = try options.document()
-            let configuration = try Self.read(document)
+            let configuration = try Component.Configuration(yaml: document)
             for warning in document.warnings.all { StandardError.write("warning: \(warning)\n") }
             return configuration
         } catch let error as ConfigurationError {
             throw Failure("cannot start the \(Self.kind.rawValue)", why: error.description)
         }
+    }
+
+    /// The configuration that the file and the flags make together.
+    func configured() throws -> Component.Configuration {
+        var configuration = try loaded()
+        configuration.host = options.host ?? configuration.host
+        try apply(to: &configuration)
+        return configuration
     }
 
     func run() async throws {
@@ -75,13 +75,14 @@ extension ComponentCommand {
             // No configuration holds secrets yet; what will must be left out here.
             let text = Logger.MetadataValue.string("\(configuration)")
             environment.log.info("effective configuration", metadata: ["configuration": text])
-            return Self.make(configuration, environment)
+            return Component(configuration: configuration, environment: environment)
         }
     }
 }
 
 /// `herd testfs`.
 struct TestfsCommand: ComponentCommand {
+    typealias Component = TestfsComponent
     static let kind = ComponentKind.testfs
     static var configuration: CommandConfiguration {
         commandConfiguration("Run a test storage backend.")
@@ -90,25 +91,14 @@ struct TestfsCommand: ComponentCommand {
     @Option(help: "Port to listen on.")
     var port: Int?
 
-    func configured() throws -> TestfsConfiguration {
-        var configuration = try loaded()
-        configuration.host = options.host ?? configuration.host
+    func apply(to configuration: inout TestfsConfiguration) throws {
         configuration.port = try port.map(Port.checked) ?? configuration.port
-        return configuration
-    }
-    static func read(_ document: ConfigurationNode) throws -> TestfsConfiguration {
-        try TestfsConfiguration(yaml: document)
-    }
-    static func make(
-        _ configuration: TestfsConfiguration,
-        _ environment: ComponentEnvironment
-    ) -> any Service {
-        TestfsComponent(configuration: configuration, environment: environment)
     }
 }
 
 /// `herd tracker`.
 struct TrackerCommand: ComponentCommand {
+    typealias Component = TrackerComponent
     static let kind = ComponentKind.tracker
     static var configuration: CommandConfiguration {
         commandConfiguration("Run a tracker: it introduces peers.")
@@ -117,25 +107,14 @@ struct TrackerCommand: ComponentCommand {
     @Option(help: "Port to listen on.")
     var port: Int?
 
-    func configured() throws -> TrackerConfiguration {
-        var configuration = try loaded()
-        configuration.host = options.host ?? configuration.host
+    func apply(to configuration: inout TrackerConfiguration) throws {
         configuration.port = try port.map(Port.checked) ?? configuration.port
-        return configuration
-    }
-    static func read(_ document: ConfigurationNode) throws -> TrackerConfiguration {
-        try TrackerConfiguration(yaml: document)
-    }
-    static func make(
-        _ configuration: TrackerConfiguration,
-        _ environment: ComponentEnvironment
-    ) -> any Service {
-        TrackerComponent(configuration: configuration, environment: environment)
     }
 }
 
 /// `herd build-index`.
 struct BuildIndexCommand: ComponentCommand {
+    typealias Component = BuildIndexComponent
     static let kind = ComponentKind.buildIndex
     static var configuration: CommandConfiguration {
         commandConfiguration("Run a build-index: it knows tags.")
@@ -144,25 +123,14 @@ struct BuildIndexCommand: ComponentCommand {
     @Option(help: "Port to listen on.")
     var port: Int?
 
-    func configured() throws -> BuildIndexConfiguration {
-        var configuration = try loaded()
-        configuration.host = options.host ?? configuration.host
+    func apply(to configuration: inout BuildIndexConfiguration) throws {
         configuration.port = try port.map(Port.checked) ?? configuration.port
-        return configuration
-    }
-    static func read(_ document: ConfigurationNode) throws -> BuildIndexConfiguration {
-        try BuildIndexConfiguration(yaml: document)
-    }
-    static func make(
-        _ configuration: BuildIndexConfiguration,
-        _ environment: ComponentEnvironment
-    ) -> any Service {
-        BuildIndexComponent(configuration: configuration, environment: environment)
     }
 }
 
 /// `herd proxy`.
 struct ProxyCommand: ComponentCommand {
+    typealias Component = ProxyComponent
     static let kind = ComponentKind.proxy
     static var configuration: CommandConfiguration {
         commandConfiguration("Run a proxy: the registry to push to.")
@@ -173,21 +141,9 @@ struct ProxyCommand: ComponentCommand {
     @Option(help: "Port of the server for operators.")
     var serverPort: Int?
 
-    func configured() throws -> ProxyConfiguration {
-        var configuration = try loaded()
-        configuration.host = options.host ?? configuration.host
+    func apply(to configuration: inout ProxyConfiguration) throws {
         configuration.registryPort = try port.map(Port.checked) ?? configuration.registryPort
         configuration.port = try serverPort.map(Port.checked) ?? configuration.port
-        return configuration
-    }
-    static func read(_ document: ConfigurationNode) throws -> ProxyConfiguration {
-        try ProxyConfiguration(yaml: document)
-    }
-    static func make(
-        _ configuration: ProxyConfiguration,
-        _ environment: ComponentEnvironment
-    ) -> any Service {
-        ProxyComponent(configuration: configuration, environment: environment)
     }
 }
 

@@ -50,12 +50,12 @@ struct ConfigCheckCommand: ParsableCommand {
 
     private static func check(_ document: ConfigurationNode, _ kind: ComponentKind) throws {
         switch kind {
-        case .agent: _ = try AgentCommand.read(document)
-        case .origin: _ = try OriginCommand.read(document)
-        case .tracker: _ = try TrackerCommand.read(document)
-        case .buildIndex: _ = try BuildIndexCommand.read(document)
-        case .proxy: _ = try ProxyCommand.read(document)
-        case .testfs: _ = try TestfsCommand.read(document)
+        case .agent: _ = try AgentConfiguration(yaml: document)
+        case .origin: _ = try OriginConfiguration(yaml: document)
+        case .tracker: _ = try TrackerConfiguration(yaml: document)
+        case .buildIndex: _ = try BuildIndexConfiguration(yaml: document)
+        case .proxy: _ = try ProxyConfiguration(yaml: document)
+        case .testfs: _ = try TestfsConfiguration(yaml: document)
         }
     }
 }

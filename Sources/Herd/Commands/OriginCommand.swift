@@ -2,13 +2,12 @@
 
 import ArgumentParser
 import ClusterConfiguration
-import HTTPKit
 import OriginService
-import ServiceLifecycle
 import Telemetry
 
 /// `herd origin`.
 struct OriginCommand: ComponentCommand {
+    typealias Component = OriginComponent
     static let kind = ComponentKind.origin
     static var configuration: CommandConfiguration {
         commandConfiguration("Run an origin: it stores blobs and seeds them.")
@@ -25,9 +24,7 @@ struct OriginCommand: ComponentCommand {
     @Option(help: "Where the origin stands, a label.")
     var zone: String?
 
-    func configured() throws -> OriginConfiguration {
-        var configuration = try loaded()
-        configuration.host = options.host ?? configuration.host
+    func apply(to configuration: inout OriginConfiguration) throws {
         configuration.peerHost = options.host ?? configuration.peerHost
         configuration.peerIP = peerIp ?? configuration.peerIP
         configuration.peerPort = try peerPort.map(Port.checked) ?? configuration.peerPort
@@ -38,15 +35,5 @@ struct OriginCommand: ComponentCommand {
         }
         configuration.zone = zone ?? configuration.zone
         configuration.clusterName = options.cluster ?? configuration.clusterName
-        return configuration
-    }
-    static func read(_ document: ConfigurationNode) throws -> OriginConfiguration {
-        try OriginConfiguration(yaml: document)
-    }
-    static func make(
-        _ configuration: OriginConfiguration,
-        _ environment: ComponentEnvironment
-    ) -> any Service {
-        OriginComponent(configuration: configuration, environment: environment)
     }
 }
