@@ -140,7 +140,7 @@ let coreTargets: [Target] = [
 let edgeTargets: [Target] = [
     .target(name: "CChecksum", path: "Sources/Components/Edge/CChecksum"),
     .target(name: "CFiles", path: "Sources/Components/Edge/CFiles"),
-    edge("Files", ["Primitives", "CFiles", nioCore, nioPosix]),
+    edge("Files", ["Primitives", "CFiles", "CChecksum", deque, crypto, nioCore, nioPosix]),
     edge("Telemetry", ["Primitives", "Content", deque, logging, metrics, coreMetrics]),
     // Not "ClusterConfiguration": a package that Hummingbird brings has a target of that name.
     module(
@@ -192,8 +192,8 @@ let edgeTargets: [Target] = [
             nioCore, logging,
         ]
     ),
-    tests("Files", ["Files", "Primitives", nioCore, nioPosix]),
-    tests("CChecksum", ["CChecksum", "Primitives"]),
+    tests("Files", ["Files", "Primitives", crypto, nioCore, nioPosix]),
+    tests("CChecksum", ["CChecksum", "Primitives", crypto]),
     tests("Telemetry", ["Telemetry", "Content", "Primitives", coreMetrics]),
     tests("ClusterConfiguration", ["ClusterConfiguration", "SwarmCore", "Content", "Primitives"]),
     tests(

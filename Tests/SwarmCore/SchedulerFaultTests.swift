@@ -109,6 +109,37 @@ import Testing
         #expect(!host.bans.contains(LoneScheduler.peer(1)))
     }
 
+    enum Loss: CaseIterable, Sendable { case violation, tooManyRequests, badPiece, closed }
+
+    @Test(
+        "whatever ends a connection, what its peer owed is asked of others at once",
+        arguments: Loss.allCases
+    )
+    func losses(_ loss: Loss) throws {
+        // Nothing else might happen that makes anybody look: the download would wait for its peers to be idle.
+        var limits = Limits()
+        limits.requestsFromPeerMax = 1
+        var host = try LoneScheduler(limits: limits)
+        host.open(holding: [4, 5, 6, 7])
+        let other = try host.connect(to: 1, holding: [])
+        let lost = try host.connect(to: 2, holding: [0, 1, 2])
+        #expect(host.log.requests(to: lost) == [0, 1, 2])
+        for piece in 0..<3 { host.receive(.announcePiece(Int32(piece)), from: other) }
+        #expect(host.log.requests(to: other) == [])
+        let effects: [SwarmScheduler.Effect]
+        switch loss {
+        case .violation: effects = host.begin(7, from: lost)
+        case .tooManyRequests:
+            host.receive(.pieceRequest(host.span(4)), from: lost)
+            effects = host.receive(.pieceRequest(host.span(5)), from: lost)
+        case .badPiece:
+            host.begin(0, from: lost)
+            effects = host.handle(.pieceRejected(host.hash, PieceIndex(0), lost, .checksum))
+        case .closed: effects = host.handle(.closed(lost, reason: "reset"))
+        }
+        #expect(effects.requests(to: other).sorted() == [0, 1, 2])
+    }
+
     @Test("bans grow with each bad piece, whatever good pieces come between")
     func offencesStay() throws {
         // Forgiven with the next good piece, a liar would pay 30 s for each bad one for ever.

@@ -16,6 +16,23 @@ import Testing
         #expect(host.wait(.seconds(31)).closing(peer) == .idle)
     }
 
+    @Test("what an idle peer owes is asked of others when it goes")
+    func idleDebtor() throws {
+        var policy = LoneScheduler.policy
+        (policy.requestTimeoutMin, policy.connectionIdleMax) = (.seconds(100), .seconds(60))
+        var host = try LoneScheduler(policy: policy)
+        host.open(holding: [4, 5, 6, 7])
+        let idle = try host.connect(to: 1, holding: [0, 1, 2])
+        host.wait(.seconds(190))
+        #expect(host.log.closing(idle) == nil)
+        // Late once, it owes one piece at a time.
+        let other = try host.connect(to: 2, holding: [0, 1, 2])
+        #expect(host.log.requests(to: other) == [1, 2])
+        let effects = host.wait(.seconds(25))
+        #expect(effects.closing(idle) == .idle)
+        #expect(effects.requests(to: other) == [0])
+    }
+
     @Test("pieces either way keep a connection")
     func notIdle() throws {
         var host = try LoneScheduler()

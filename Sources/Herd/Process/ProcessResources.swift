@@ -7,12 +7,15 @@ import HTTPKit
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 import Telemetry
 
 /// What everything in one process shares: event loops, threads for blocking calls, the HTTP client, logs and metrics.
 struct ProcessResources: Sendable {
     /// Where sockets live: one loop per core.
     let eventLoopGroup: MultiThreadedEventLoopGroup
+    /// Deals its loops out to components.
+    private let loops: LoopDealer
     /// Where blocking calls run.
     let pool: BlockingPool
     /// How components ask each other.
@@ -35,6 +38,7 @@ struct ProcessResources: Sendable {
         let pool = BlockingPool(threadCount: max(4, System.coreCount))
         return ProcessResources(
             eventLoopGroup: group,
+            loops: LoopDealer(group),
             pool: pool,
             client: HTTPClient(eventLoopGroup: group, pool: pool),
             metrics: metrics,
@@ -56,6 +60,7 @@ struct ProcessResources: Sendable {
         ComponentEnvironment(
             id: id,
             eventLoopGroup: eventLoopGroup,
+            eventLoop: loops.next(),
             pool: pool,
             httpClient: client,
             log: logger(id),
@@ -78,6 +83,21 @@ struct ProcessResources: Sendable {
             log.warning("shared resources did not shut down", metadata: [LogKey.error: "\(error)"])
         }
         lines.flush()
+    }
+}
+
+/// Deals the loops of a group out in turn.
+///
+/// The group's own `next()` does so too, but every accepted connection takes its turn there, so that the swarms of a
+/// process could all land on one loop.
+private final class LoopDealer: Sendable {
+    private let loops: [any EventLoop]
+    private let count = Atomic(0)
+
+    init(_ group: MultiThreadedEventLoopGroup) { loops = Array(group.makeIterator()) }
+
+    func next() -> any EventLoop {
+        loops[count.wrappingAdd(1, ordering: .relaxed).oldValue % loops.count]
     }
 }
 

@@ -16,7 +16,7 @@ extension Swarm {
         let localPeer = context.localPeer
         let others = handout.filter { $0.peerID != localPeer }
         candidates = Array(others.prefix(context.limits.handoutPeersMax))
-        dialMore(&context)
+        makeUpForLoss(&context)
         announcing.plan(at: context.now, isStarved: isStarved, using: &generator)
     }
 
@@ -92,8 +92,7 @@ extension Swarm {
         case .refused: postpone(peer.peerID, &context)
         case .unreachable, .misbehaved: strike(peer.peerID, &context)
         }
-        dialMore(&context)
-        hurryIfStarved(context)
+        makeUpForLoss(&context)
     }
 
     /// It has no slot for us now: try again soon, at a random moment, rather than with everybody else.
@@ -117,8 +116,7 @@ extension Swarm {
     ) {
         refuse(connection, peer, reason, &context)
         strike(peer, &context)
-        dialMore(&context)
-        hurryIfStarved(context)
+        makeUpForLoss(&context)
     }
 
     /// Closes a connection before it is active. Not a ban: an incoming peer may use any id.
@@ -190,12 +188,8 @@ extension Swarm {
     ) {
         if dials[connection] != nil { return dialFailed(connection, .unreachable, &context) }
         guard let peer = remove(connection, reason: reason, &context) else { return }
-        if phase == .leeching {
-            postpone(peer.peerID, &context)
-            requestFromAll(&context)
-            dialMore(&context)
-            hurryIfStarved(context)
-        }
+        if phase == .leeching { postpone(peer.peerID, &context) }
+        makeUpForLoss(&context)
     }
 
     /// Takes a peer off the books; what it was asked for may be asked of others.
@@ -257,6 +251,14 @@ extension Swarm {
             at: context.now
         )
         context.emit(.note(.banned(infoHash, peer.peerID, duration)))
+    }
+
+    /// A peer is lost, or gave us up: others are asked for what it owed, and dialled in its place.
+    mutating func makeUpForLoss(_ context: inout SwarmContext) {
+        guard phase == .leeching else { return }
+        requestFromAll(&context)
+        dialMore(&context)
+        hurryIfStarved(context)
     }
 
     /// Announces soon when nobody is left to ask.

@@ -97,8 +97,7 @@ extension Swarm {
                 requestMore(from: peer.connection, &context)
             }
         }
-        dialMore(&context)
-        hurryIfStarved(context)
+        makeUpForLoss(&context)
     }
 
     /// When the oldest payload that is arriving takes too long; nil when none is.
@@ -119,8 +118,7 @@ extension Swarm {
             }
             drop(peer.connection, .unanswered, &context)
         }
-        requestFromAll(&context)
-        dialMore(&context)
+        makeUpForLoss(&context)
     }
 
     // MARK: - Errors
@@ -145,12 +143,11 @@ extension Swarm {
         nextSecondChance = min(nextSecondChance ?? .distantFuture, again)
         let peerID = peers.values[slot].peerID
         context.emit(.note(.requestFailed(infoHash, peerID, piece)))
-        requestFromAll(&context)
-        hurryIfStarved(context)
+        makeUpForLoss(&context)
     }
 
     /// Takes peers at their first word again.
-    mutating func giveSecondChances(_ context: inout SwarmContext) {
+    mutating func giveSecondChances(_ context: SwarmContext) {
         guard let next = nextSecondChance, next <= context.now else { return }
         for slot in 0..<peers.count {
             guard let until = peers.values[slot].failedUntil, until <= context.now else { continue }
@@ -161,7 +158,6 @@ extension Swarm {
             }
         }
         nextSecondChance = peers.values.lazy.compactMap(\.failedUntil).min()
-        requestFromAll(&context)
     }
 }
 

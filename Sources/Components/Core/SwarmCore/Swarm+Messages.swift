@@ -27,6 +27,7 @@ extension Swarm {
             if code == PeerMessage.pieceRequestFailed { failed(index, at: connection, &context) }
         case .complete: completed(slot, &context)
         }
+        if peers.index(forKey: connection) == nil { makeUpForLoss(&context) }
     }
 
     // MARK: - Serving
@@ -142,7 +143,9 @@ extension Swarm {
             if isAsked { release(piece, of: slot) }
             context.emit(.note(.duplicatePiece(infoHash, peerID, piece, bytes: bytes)))
             context.emit(.discardPayload(connection, piece, bytes: bytes))
-            return requestMore(from: connection, &context)
+            requestMore(from: connection, &context)
+            if requests.count < Self.idleRequests { requestFromAll(&context) }
+            return
         }
         receivers[piece] = connection
         peers.values[slot].receiving = piece

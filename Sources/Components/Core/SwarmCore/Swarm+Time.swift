@@ -46,12 +46,8 @@ extension Swarm {
         if let retry = commitRetry, retry <= now { beginCommit(&context) }
         expireRequests(&context)
         dropStalled(&context)
-        giveSecondChances(&context)
-        if let pause = diskPause, pause <= now {
-            diskPause = nil
-            requestFromAll(&context)
-        }
-        if let endgame = nextEndgame(policy), endgame <= now { requestFromAll(&context) }
+        giveSecondChances(context)
+        if let pause = diskPause, pause <= now { diskPause = nil }
         if nextReap <= now {
             nextReap = now.advanced(by: policy.reapInterval)
             reap(&context)
@@ -59,8 +55,8 @@ extension Swarm {
         switch phase {
         case .leeching:
             if lastWrite.advanced(by: policy.leecherIdleMax) <= now { return .leecherTimedOut }
-            dialMore(&context)
-            hurryIfStarved(context)
+            // The disk may be ready again, an old request give rise to a second one in endgame, a ban be over.
+            makeUpForLoss(&context)
         case .seeding:
             if announcing.isDue(at: now) {
                 announcing.rest()

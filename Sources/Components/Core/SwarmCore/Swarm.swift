@@ -173,9 +173,7 @@ package struct Swarm: Sendable {
             drop(connection, .badPiece, &context)
         case .disk: pauseForDisk(context)
         }
-        requestFromAll(&context)
-        dialMore(&context)
-        hurryIfStarved(context)
+        makeUpForLoss(&context)
     }
 
     private mutating func endReceiving(_ piece: PieceIndex, _ connection: ConnectionID) {

@@ -10,7 +10,8 @@ import Telemetry
 ///
 /// The owner writes a piece's bytes into ``file``, checks its sum and calls ``markComplete(_:)``; that is cheap and never
 /// blocks. Behind it, one job at a time on the pool keeps the status sidecar and the SHA-256 of the leading complete
-/// pieces up to date, reading them back from the page cache, so that ``commit()`` after the last piece is short.
+/// pieces up to date, reading them back from the page cache, so that ``commit()`` after the last piece is short. Two
+/// downloads of a process are hashed side by side in the time of one.
 package final class BlobDownload: Sendable {
     /// How the blob is cut, and its sums.
     package let metaInfo: MetaInfo
@@ -29,9 +30,9 @@ package final class BlobDownload: Sendable {
         var leadingCount = 0
         /// Complete pieces that the status sidecar does not know of yet.
         var unrecorded: [PieceIndex] = []
-        /// Has taken in a prefix of the blob; nil while the job has it.
-        var hasher: BlobHasher? = BlobHasher(pieceBytes: nil)
-        /// Counts resets, so that the job does not give a stale hasher back.
+        /// Of a prefix of the blob; nil while the job has it.
+        var hash: FileHash? = FileHash()
+        /// Counts resets, so that the job does not give a stale hash back.
         var generation = 0
         /// Whether the job runs or waits for a thread.
         var isWorking = false
@@ -46,7 +47,7 @@ package final class BlobDownload: Sendable {
     /// What one step of the job has to do.
     fileprivate struct Step {
         let pieces: [PieceIndex]
-        var hasher: BlobHasher?
+        let hash: FileHash?
         let hashEnd: Int
         let generation: Int
     }
@@ -108,7 +109,7 @@ package final class BlobDownload: Sendable {
             guard state.phase == .open else { throw StorageError.downloadEnded(digest) }
             state.held = Bitfield(pieceCount: state.held.pieceCount)
             (state.leadingCount, state.unrecorded) = (0, [])
-            state.hasher = BlobHasher(pieceBytes: nil)
+            state.hash = FileHash()
             state.generation += 1
             state.failure = nil
         }
@@ -135,17 +136,19 @@ package final class BlobDownload: Sendable {
             state.phase = .committing
             // A read error of before may be gone by now.
             if state.failure != nil {
-                (state.failure, state.hasher) = (nil, BlobHasher(pieceBytes: nil))
+                (state.failure, state.hash) = (nil, FileHash())
             }
         }
         do {
             scheduleWork()
             await waitUntilIdle()
-            let hasher = try state.withLock { state in
+            let hash = try state.withLock { state in
                 if let failure = state.failure { throw failure }
-                return state.hasher ?? BlobHasher(pieceBytes: nil)
+                // The job ends without giving the hash back only when the pool has ended.
+                guard let hash = state.hash else { throw CancellationError() }
+                return hash
             }
-            let blob = try await store.pool.runUncancelled { try self.verifyAndInstall(hasher) }
+            let blob = try await store.pool.runUncancelled { try self.verifyAndInstall(hash) }
             state.withLock { $0.phase = .ended }
             return blob
         } catch {
@@ -156,10 +159,11 @@ package final class BlobDownload: Sendable {
         }
     }
 
-    private func verifyAndInstall(_ hasher: BlobHasher) throws -> CachedBlob {
-        var hasher = hasher
-        try hasher.update(from: file, upTo: metaInfo.layout.blobBytes)
-        let actual = try hasher.digest()
+    private func verifyAndInstall(_ hash: FileHash) throws -> CachedBlob {
+        let bytes = try file.digest(finishing: hash, at: metaInfo.layout.blobBytes)
+        guard let actual = Digest(bytes: bytes) else {
+            throw StorageError.outOfBounds("hash", "the hash is not 32 bytes long")
+        }
         guard actual == digest else {
             throw StorageError.digestMismatch(
                 expected: digest,
@@ -209,25 +213,27 @@ package final class BlobDownload: Sendable {
             let step = isActive ? state.nextStep(metaInfo.layout, Self.stepBytes) : nil
             return (step, step == nil ? state.finishWork() : [])
         }
-        guard var step = next else {
+        guard let step = next else {
             for waiter in waiters { waiter.resume() }
             return
         }
-        do {
-            record(step.pieces)
-            try step.hasher?.update(from: file, upTo: step.hashEnd)
-            state.withLock { state in
-                // Without a hasher the step only recorded pieces, and the state still has it.
-                if step.generation == state.generation, let hasher = step.hasher {
-                    state.hasher = hasher
-                }
-            }
-        } catch {
-            state.withLock { state in
-                if step.generation == state.generation { state.failure = error }
+        record(step.pieces)
+        guard let hash = step.hash else { return store.pool.execute { self.work(isActive: $0) } }
+        store.pool.hash(file, hash, upTo: step.hashEnd) { self.hashed($0, step.generation) }
+    }
+
+    /// Takes the carried-on hash back and goes on to the next step.
+    private func hashed(_ result: Result<FileHash, any Error>, _ generation: Int) {
+        var isActive = true
+        state.withLock { state in
+            guard generation == state.generation else { return }
+            switch result {
+            case .success(let hash): state.hash = hash
+            case .failure(let error): state.failure = error
             }
         }
-        store.pool.execute { self.work(isActive: $0) }
+        if case .failure(let error) = result, error is CancellationError { isActive = false }
+        work(isActive: isActive)
     }
 
     /// Marks `pieces` in the status sidecar. A failure costs only that they are fetched again after a restart.
@@ -263,18 +269,20 @@ extension BlobDownload.State {
         while held.contains(PieceIndex(leadingCount)) { leadingCount += 1 }
     }
 
-    /// What the job does next, with the hasher lent to it; nil when there is nothing to do.
+    /// What the job does next, with the hash lent to it; nil when there is nothing to do.
     mutating func nextStep(_ layout: PieceLayout, _ stepBytes: Int) -> BlobDownload.Step? {
         let pieces = unrecorded
         unrecorded = []
         let end = min(layout.blobBytes, leadingCount * layout.pieceBytes)
-        let start = hasher?.bytes ?? end
-        let isHashing = failure == nil && start < end
+        // Of a blob's last block only whole ones are hashed here; the commit takes the tail.
+        let wholeEnd = end - end % FileHash.blockBytes
+        let start = hash?.bytes ?? wholeEnd
+        let isHashing = failure == nil && start < wholeEnd
         guard isHashing || !pieces.isEmpty else { return nil }
         return BlobDownload.Step(
             pieces: pieces,
-            hasher: isHashing ? hasher.take() : nil,
-            hashEnd: min(end, start + stepBytes),
+            hash: isHashing ? hash.take() : nil,
+            hashEnd: min(wholeEnd, start + stepBytes),
             generation: generation
         )
     }

@@ -9,18 +9,23 @@ package import NIOPosix
 package struct BlockingPool: Sendable {
     /// The pool itself, for libraries that want one.
     package let nio: NIOThreadPool
+    private let hashing: HashLanes
 
     /// A started pool of `threadCount` threads; end it with ``shutdown()``.
     package init(threadCount: Int) {
         nio = NIOThreadPool(numberOfThreads: threadCount)
+        hashing = HashLanes(threadsMax: min(threadCount, System.coreCount))
         nio.start()
     }
 
     /// The pool over `nio`, which is started and ended elsewhere.
-    package init(nio: NIOThreadPool) { self.nio = nio }
+    package init(nio: NIOThreadPool) {
+        self.nio = nio
+        hashing = HashLanes(threadsMax: System.coreCount)
+    }
 
     /// NIO's pool for the whole process, which never ends.
-    package static var singleton: BlockingPool { BlockingPool(nio: .singleton) }
+    package static let singleton = BlockingPool(nio: .singleton)
 
     /// Runs `body` on one of the threads and returns what it returns.
     /// - Throws: what `body` throws; `CancellationError` when the task was cancelled before `body` began.
@@ -59,6 +64,17 @@ package struct BlockingPool: Sendable {
             case .cancelled: body(false)
             }
         }
+    }
+
+    /// Carries `hash` on with the bytes of `file` up to `end`, as far as they make whole blocks; ``HashLanes`` says how.
+    /// `completion` is called once, on one of the threads; with `CancellationError` when the pool has ended.
+    package func hash(
+        _ file: SharedFile,
+        _ hash: FileHash,
+        upTo end: Int,
+        _ completion: @escaping HashLanes.Completion
+    ) {
+        hashing.submit(file, hash, upTo: end, on: self, completion)
     }
 
     /// Ends the threads after their current work; work that still waits is cancelled.

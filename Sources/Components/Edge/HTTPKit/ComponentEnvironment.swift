@@ -11,6 +11,8 @@ package struct ComponentEnvironment: Sendable {
     package let id: String
     /// Where its sockets live.
     package let eventLoopGroup: any EventLoopGroup
+    /// One of those loops, for what the component does on one loop only. A process spreads its components over its loops.
+    package let eventLoop: any EventLoop
     /// Where its blocking calls run.
     package let pool: BlockingPool
     /// How it asks others.
@@ -30,6 +32,7 @@ package struct ComponentEnvironment: Sendable {
     package init(
         id: String,
         eventLoopGroup: any EventLoopGroup,
+        eventLoop: (any EventLoop)? = nil,
         pool: BlockingPool,
         httpClient: HTTPClient,
         log: Logger,
@@ -40,6 +43,7 @@ package struct ComponentEnvironment: Sendable {
     ) {
         self.id = id
         self.eventLoopGroup = eventLoopGroup
+        self.eventLoop = eventLoop ?? eventLoopGroup.next()
         self.pool = pool
         self.httpClient = httpClient
         self.log = log

@@ -141,7 +141,7 @@ actor SwarmSeat {
         )
         return SwarmDriver(
             configuration: driver,
-            eventLoop: environment.eventLoopGroup.next(),
+            eventLoop: environment.eventLoop,
             store: store,
             host: host,
             events: environment.events,

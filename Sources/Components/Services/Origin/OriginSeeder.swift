@@ -47,7 +47,7 @@ final class OriginSeeder: Sendable {
                 ingress: configuration.ingress,
                 seed: .random(in: .min ... .max)
             ),
-            eventLoop: environment.eventLoopGroup.next(),
+            eventLoop: environment.eventLoop,
             store: blobs.store,
             host: Host(blobs: blobs, log: environment.log),
             events: environment.events,

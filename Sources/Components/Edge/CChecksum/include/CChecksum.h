@@ -16,3 +16,31 @@ uint32_t herd_crc32_portable(uint32_t seed, const uint8_t *bytes, size_t count);
 
 /// Whether ``herd_crc32`` uses carry-less multiplication on this processor.
 bool herd_crc32_is_accelerated(void);
+
+/// A SHA-256 (FIPS 180-4) under way: the chaining value, eight words.
+typedef struct herd_sha256 {
+    uint32_t word[8];
+} herd_sha256;
+
+/// Whether this processor has the SHA instructions. Without them the functions below must not be called.
+bool herd_sha256_is_accelerated(void);
+
+/// The state before any byte.
+herd_sha256 herd_sha256_begin(void);
+
+/// Takes in `blocks` blocks of 64 bytes.
+void herd_sha256_update(herd_sha256 *state, const uint8_t *bytes, size_t blocks);
+
+/// The same for two independent states at once, in the time of one: an instruction of one fills the time in which the
+/// other waits for its last result.
+void herd_sha256_update_pair(
+    herd_sha256 *first, const uint8_t *first_bytes, herd_sha256 *second,
+    const uint8_t *second_bytes, size_t blocks
+);
+
+/// Takes in the `tail_count` bytes after the last whole block, fewer than 64, and the padding of a message of
+/// `message_count` bytes, and writes the digest.
+void herd_sha256_finish(
+    herd_sha256 *state, const uint8_t *tail, size_t tail_count, uint64_t message_count,
+    uint8_t digest[32]
+);
