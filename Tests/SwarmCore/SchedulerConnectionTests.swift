@@ -41,7 +41,7 @@ import Testing
         #expect(refusal.closing(fourth) == .tooManyNeighboursInCommon)
     }
 
-    @Test("neither itself nor whom it knows is dialled, and nobody twice")
+    @Test("p2p §10.2-17: neither itself nor whom it knows is dialled, and nobody twice")
     func handout() throws {
         var host = try LoneScheduler()
         host.open()

@@ -39,6 +39,8 @@ struct SwarmSimulation {
         var receiving: [ConnectionID: PieceIndex] = [:]
         var nextIncoming: UInt64 = 2
         var alarm: Instant?
+        /// Alarms in a row that were due when they were set.
+        var spins = 0
         var forgotten: ForgetReason?
         var payloadsReceived = 0
         var payloadsRejected = 0
@@ -250,6 +252,11 @@ struct SwarmSimulation {
         }
         guard let deadline = hosts[host].scheduler.nextDeadline, deadline != hosts[host].alarm
         else {
+            return
+        }
+        hosts[host].spins = deadline <= now ? hosts[host].spins + 1 : 0
+        guard hosts[host].spins < 1000 else {
+            violations.append("the timer of host \(host) spins")
             return
         }
         hosts[host].alarm = deadline
