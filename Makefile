@@ -48,6 +48,7 @@ test-core: ## Build and run the tests of the pure cores only; fast.
 .PHONY: bench
 bench: build ## Measure pulls beside nginx, and an idle herd.
 	python3 Tests/Benchmarks/bench.py fanout --json .build/bench/fanout.json
+	python3 Tests/Benchmarks/bench.py small --json .build/bench/small.json
 	python3 Tests/Benchmarks/bench.py idle --json .build/bench/idle.json
 
 .PHONY: lint

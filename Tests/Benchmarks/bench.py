@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure a release build of herd as a user would run it, beside a peer in the same run.
 
-  bench.py fanout   one blob, N agents at once, disk to disk on loopback, against N curls from one nginx
+  bench.py fanout   one blob to N agents at once, disk to disk on loopback, against N curls from one nginx; and the same
+                    with a client at each agent that reads the blob while it arrives
+  bench.py small    many blobs of 1 MiB, one after the other at each of N agents at once: time from GET to last byte
   bench.py idle     cold start, resident memory and CPU of an idle herd
 
 Prints a table and writes JSON. Needs curl, and nginx for fanout. Everything stays on loopback and in a
@@ -29,18 +31,17 @@ def human(count):
 
 
 def warm_memory(folder):
-    """Fill free memory with clean pages: read a sparse file as large as what is free."""
+    """Fill free memory with clean pages: read a sparse file as large as what is free. It stays until `folder` goes, so that
+    the next call has only to fill what was freed meanwhile; the kernel takes clean pages back whenever it needs some."""
     free = int(re.search(r"MemFree:\s+(\d+)", open("/proc/meminfo").read()).group(1)) // 1024
     if free <= WARM_KEEP_MIB:
         return
-    path = os.path.join(folder, "warm")
-    with open(path, "wb") as file:
+    handle, _ = tempfile.mkstemp(dir=folder, prefix="warm-")
+    with open(handle, "r+b", buffering=0) as file:
         file.truncate((free - WARM_KEEP_MIB) << 20)
-    with open(path, "rb", buffering=0) as file:
-        buffer = bytearray(4 << 20)
+        buffer = bytearray(1 << 20)
         while file.readinto(buffer):
             pass
-    os.remove(path)
 
 
 def cpu_seconds(pids):
@@ -63,6 +64,7 @@ class Herd:
     """One herd process on ephemeral ports, ready when the constructor returns."""
 
     def __init__(self, executable, folder, agents, extra=()):
+        self.executable = executable
         self.folder, ready = folder, os.path.join(folder, "ready.json")
         if os.path.exists(ready):
             os.remove(ready)
@@ -83,6 +85,11 @@ class Herd:
     def addresses(self, kind, name):
         return [c["addresses"][name] for c in self.components if c["kind"] == kind]
 
+    def push(self, image):
+        reference = f"{self.addresses('proxy', 'registry')[0]}/bench/blob:v1"
+        subprocess.run([self.executable, "push", image, reference], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
     def counters(self):
         total = {}
         for address in self.addresses("agent", "http"):
@@ -100,8 +107,8 @@ class Herd:
                 self.process.wait()
 
 
-def make_image(folder, blob_bytes):
-    """An OCI image layout whose only layer is `blob_bytes` of noise; answers the layer's digest and path."""
+def make_image(folder, blob_bytes, layer_count=1):
+    """An OCI image layout with layers of `blob_bytes` of noise each; answers their digests and paths."""
     blobs = os.path.join(folder, "blobs", "sha256")
     os.makedirs(blobs, exist_ok=True)
 
@@ -110,29 +117,31 @@ def make_image(folder, blob_bytes):
         open(os.path.join(blobs, digest), "wb").write(data)
         return {"digest": "sha256:" + digest, "size": len(data)}
 
-    hasher, path = hashlib.sha256(), os.path.join(blobs, "layer")
-    with open(path, "wb") as file:
-        left = blob_bytes
-        while left:
-            chunk = os.urandom(min(left, 4 << 20))
-            hasher.update(chunk)
-            file.write(chunk)
-            left -= len(chunk)
-    layer = {"digest": "sha256:" + hasher.hexdigest(), "size": blob_bytes}
-    layer_path = os.path.join(blobs, hasher.hexdigest())
-    os.rename(path, layer_path)
+    def add_noise():
+        hasher, path = hashlib.sha256(), os.path.join(blobs, "layer")
+        with open(path, "wb") as file:
+            left = blob_bytes
+            while left:
+                chunk = os.urandom(min(left, 4 << 20))
+                hasher.update(chunk)
+                file.write(chunk)
+                left -= len(chunk)
+        os.rename(path, os.path.join(blobs, hasher.hexdigest()))
+        return {"digest": "sha256:" + hasher.hexdigest(), "size": blob_bytes}
+
+    layers = [add_noise() for _ in range(layer_count)]
     config = add(json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {
-        "type": "layers", "diff_ids": [layer["digest"]]}}).encode())
+        "type": "layers", "diff_ids": [layer["digest"] for layer in layers]}}).encode())
     manifest_type = "application/vnd.oci.image.manifest.v1+json"
     manifest = add(json.dumps({
         "schemaVersion": 2, "mediaType": manifest_type,
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **config},
-        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", **layer}]}).encode())
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", **layer} for layer in layers]}).encode())
     json.dump({"imageLayoutVersion": "1.0.0"}, open(os.path.join(folder, "oci-layout"), "w"))
     json.dump({"schemaVersion": 2, "manifests": [{
         "mediaType": manifest_type, **manifest, "annotations": {"org.opencontainers.image.ref.name": "v1"}}]},
         open(os.path.join(folder, "index.json"), "w"))
-    return layer["digest"], layer_path
+    return [(layer["digest"], os.path.join(blobs, layer["digest"].split(":")[1])) for layer in layers]
 
 
 def race(commands):
@@ -162,21 +171,28 @@ def summary(name, blob_bytes, seconds, cpu, resident, share=None):
             "cpu_seconds_per_gib": cpu / gibibytes, "resident_bytes_peak": resident, "share_from_agents": share}
 
 
-def herd_round(herd, digest, blob_bytes, work):
+def herd_round(herd, digest, blob_bytes, work, streamed):
+    """All agents at once. Not streamed: a client per agent asks for the last byte, which an agent gives only when the
+    whole blob is verified and in its cache, so the blob goes from the origins' disks to the agents'. Streamed: the
+    clients also read the whole blob from their agents meanwhile."""
     for address in herd.addresses("agent", "http"):
         urllib.request.urlopen(urllib.request.Request(f"http://{address}/blobs/{digest}", method="DELETE"))
     warm_memory(work)
     pid = herd.process.pid
     open(f"/proc/{pid}/clear_refs", "w").write("5")  # start the peak anew
+    wanted = [] if streamed else ["-r", str(blob_bytes - 1)]
     before, cpu_before = herd.counters(), cpu_seconds([pid])
     seconds, clients_cpu = race([
-        ["curl", "-fsS", "-o", "/dev/null", f"http://{address}/namespace/bench%2Fblob/blobs/{digest}"]
+        ["curl", "-fsS", *wanted, "-o", "/dev/null", f"http://{address}/namespace/bench%2Fblob/blobs/{digest}"]
         for address in herd.addresses("agent", "http")])
     cpu = cpu_seconds([pid]) - cpu_before + clients_cpu
     after = herd.counters()
     agents, origins = (after[key] - before[key] for key in (
         "bytes_downloaded_from_agents", "bytes_downloaded_from_origins"))
-    return summary("herd", blob_bytes, seconds, cpu, memory(pid, "VmHWM"), agents / max(1, agents + origins))
+    if agents + origins < blob_bytes * len(seconds):
+        sys.exit(f"only {agents + origins} bytes reached the agents")
+    return summary("herd, streamed" if streamed else "herd", blob_bytes, seconds, cpu, memory(pid, "VmHWM"),
+                   agents / (agents + origins))
 
 
 def nginx_start(work, root):
@@ -223,10 +239,12 @@ def medians(rounds):
 
 
 def row(label, result):
-    share = result.get("share_from_agents")
-    return (f"{label:<24}{result['makespan_seconds']:>10.2f}{result['p50_seconds']:>9.2f}{result['p99_seconds']:>9.2f}"
-            f"{result['cpu_seconds_per_gib']:>12.2f}{result['resident_bytes_peak'] / (1 << 20):>10.0f}"
-            + (f"{100 * share:>9.0f}%" if share is not None else f"{'-':>10}"))
+    def cell(width, key, digits, scale=1.0, unit=""):
+        value = result.get(key)
+        return f"{'':>{width}}" if value is None else f"{f'{value * scale:.{digits}f}{unit}':>{width}}"
+    return (f"{label:<24}{cell(10, 'makespan_seconds', 2)}{cell(9, 'p50_seconds', 2)}{cell(9, 'p99_seconds', 2)}"
+            f"{cell(12, 'cpu_seconds_per_gib', 2)}{cell(10, 'resident_bytes_peak', 0, 1 / (1 << 20))}"
+            f"{cell(10, 'share_from_agents', 0, 100, '%')}").rstrip()
 
 
 def fanout(options):
@@ -234,30 +252,62 @@ def fanout(options):
     print(f"{'':<24}{'makespan s':>10}{'p50 s':>9}{'p99 s':>9}{'CPU s/GiB':>12}{'RSS MiB':>10}{'agents':>10}")
     for blob_bytes in options.sizes:
         with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as work:
-            digest, layer = make_image(os.path.join(work, "image"), blob_bytes)
+            [(digest, layer)] = make_image(os.path.join(work, "image"), blob_bytes)
             herd = Herd(options.herd, work, options.agents)
             nginx, port = nginx_start(work, os.path.dirname(layer))
             try:
-                subprocess.run([options.herd, "push", os.path.join(work, "image"),
-                                f"{herd.addresses('proxy', 'registry')[0]}/bench/blob:v1"],
-                               check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                ours, theirs = [], []
+                herd.push(os.path.join(work, "image"))
+                ours, streamed, theirs = [], [], []
                 for _ in range(options.rounds):
-                    ours.append(herd_round(herd, digest, blob_bytes, work))
+                    ours.append(herd_round(herd, digest, blob_bytes, work, streamed=False))
+                    streamed.append(herd_round(herd, digest, blob_bytes, work, streamed=True))
                     theirs.append(nginx_round(nginx, port, blob_bytes, os.path.basename(layer), options.agents, work))
             finally:
                 herd.stop()
                 nginx.terminate()
                 nginx.wait()
-        a, b = medians(ours), medians(theirs)
+        a, c, b = medians(ours), medians(streamed), medians(theirs)
         label = f"{human(blob_bytes)} x {options.agents}"
+        keys = ("makespan_seconds", "cpu_seconds_per_gib")
+        ratios, streamed_ratios = ({k: x[k] / b[k] for k in keys} for x in (a, c))
         print(row(f"herd {label}", a))
-        print(row(f"nginx {label}", b))
-        ratios = {k: a[k] / b[k] for k in ("makespan_seconds", "cpu_seconds_per_gib")}
-        print(f"{'  ratio':<24}{ratios['makespan_seconds']:>10.2f}{'':>18}{ratios['cpu_seconds_per_gib']:>12.2f}", flush=True)
+        print(row("  ratio to nginx", ratios))
+        print(row("herd, streamed", c))
+        print(row("  ratio to nginx", streamed_ratios))
+        print(row("nginx + curl", b), flush=True)
         results.append({"blob_bytes": blob_bytes, "agents": options.agents, "rounds": options.rounds, "herd": a,
-                        "nginx": b, "ratio": ratios, "herd_rounds": ours, "nginx_rounds": theirs})
+                        "herd_streamed": c, "nginx": b, "ratio": ratios, "ratio_streamed": streamed_ratios,
+                        "herd_rounds": ours, "herd_streamed_rounds": streamed, "nginx_rounds": theirs})
     return results
+
+
+def small(options):
+    with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as work:
+        blobs = make_image(os.path.join(work, "image"), 1 << 20, options.blobs)
+        herd = Herd(options.herd, work, options.agents)
+        try:
+            herd.push(os.path.join(work, "image"))
+            warm_memory(work)
+            pid = herd.process.pid
+            before = cpu_seconds([pid])
+            clients = []
+            for address in herd.addresses("agent", "http"):
+                command = ["curl", "-fsS", "-w", "%{time_total}\n"]
+                for digest, _ in blobs:
+                    command += ["-o", "/dev/null", f"http://{address}/namespace/bench%2Fblob/blobs/{digest}"]
+                clients.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            times = sorted(1000 * float(line) for client in clients for line in client.communicate()[0].split())
+            cpu = cpu_seconds([pid]) - before
+            if len(times) < options.blobs * options.agents or any(client.returncode for client in clients):
+                sys.exit("a client failed")
+        finally:
+            herd.stop()
+    result = {"blobs": options.blobs, "agents": options.agents, "p50_ms": statistics.median(times),
+              "p99_ms": times[int(len(times) * 0.99)], "max_ms": times[-1], "cpu_seconds": cpu}
+    print(f"{'':<24}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}{'CPU s':>8}")
+    label = f"{options.blobs} x 1MiB x {options.agents}"
+    print(f"{label:<24}{result['p50_ms']:>10.1f}{result['p99_ms']:>10.1f}{result['max_ms']:>10.1f}{cpu:>8.2f}", flush=True)
+    return [result]
 
 
 def idle(options):
@@ -287,10 +337,11 @@ def idle(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("benchmark", choices=["fanout", "idle"])
+    parser.add_argument("benchmark", choices=["fanout", "small", "idle"])
     parser.add_argument("--herd", default=".build/release/herd", type=os.path.abspath)
     parser.add_argument("--agents", type=int, default=10)
     parser.add_argument("--sizes", type=lambda t: [size(s) for s in t.split(",")], default=[1 << 30])
+    parser.add_argument("--blobs", type=int, default=100, help="of small")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--idle-agents", type=lambda t: [int(n) for n in t.split(",")], default=[10, 100])
     parser.add_argument("--idle-seconds", type=float, default=20)
@@ -298,7 +349,7 @@ def main():
     parser.add_argument("--work", default="/var/tmp", help="a folder on a real disk, not tmpfs")
     parser.add_argument("--json", help="where to write the results")
     options = parser.parse_args()
-    results = {"benchmark": options.benchmark, "results": {"fanout": fanout, "idle": idle}[options.benchmark](options)}
+    results = {"benchmark": options.benchmark, "results": {"fanout": fanout, "small": small, "idle": idle}[options.benchmark](options)}
     if options.json:
         os.makedirs(os.path.dirname(os.path.abspath(options.json)), exist_ok=True)
         json.dump(results, open(options.json, "w"), indent=1)
