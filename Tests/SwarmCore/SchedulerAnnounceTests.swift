@@ -145,6 +145,18 @@ import Testing
         #expect(waits.suffix(2).allSatisfy { $0 >= 2.7 && $0 <= 3 })
     }
 
+    @Test("a swarm that loses its last source announces at once, not at the next interval")
+    func lastSource() throws {
+        var host = try LoneScheduler()
+        host.open()
+        let peer = try host.connect(to: 1)
+        host.handle(.announceAnswered(host.hash, [host.info(1)], interval: .minutes(1)))
+        host.deliver(0, from: peer)
+        let early = host.handle(.closed(peer, reason: "reset"))
+        #expect(early.announces == [])
+        #expect(host.wait(.milliseconds(101)).announces == [false])
+    }
+
     @Test("a swarm whose slots are all in use does not announce")
     func saturated() throws {
         var policy = LoneScheduler.policy

@@ -167,6 +167,29 @@ import Testing
         #expect(host.wait(.milliseconds(5100)).closing(silent) == nil)
     }
 
+    @Test("a payload ends a silence: three in a row are meant")
+    func brokenSilence() throws {
+        var host = try LoneScheduler(pieces: 12)
+        host.open()
+        let peer = try host.connect(to: 1)
+        #expect(host.wait(.milliseconds(8100)).closing(peer) == nil)
+        let asked = try #require(host.snapshot?.peers.first?.requestedPieces.first)
+        host.deliver(asked.value, from: peer)
+        #expect(host.wait(.milliseconds(8100)).closing(peer) == nil)
+        #expect(host.wait(.milliseconds(4100)).closing(peer) == .unanswered)
+    }
+
+    @Test("a peer that was late is asked for one piece at a time, until it is in time again")
+    func slowPeer() throws {
+        var host = try LoneScheduler(pieces: 12)
+        host.open()
+        let peer = try host.connect(to: 1)
+        #expect(host.wait(.milliseconds(4100)).requests(to: peer) == [0])
+        // Late answers prove nothing.
+        #expect(host.deliver(1, from: peer).requests(to: peer) == [])
+        #expect(host.deliver(0, from: peer).requests(to: peer) == [2, 3, 4])
+    }
+
     @Test("a payload that begins and does not end costs the connection, not the piece")
     func stalledPayload() throws {
         var host = try LoneScheduler(pieces: 8)

@@ -172,13 +172,27 @@ import Testing
         #expect(world.violations == [])
     }
 
-    @Test("disks that refuse pieces, files that can't be read, trackers that are silent")
-    func hostFaults() throws {
+    @Test(
+        "disks that refuse pieces, files that can't be read, trackers that are silent",
+        arguments: [true, false],
+        1...3
+    )
+    func hostFaults(_ sparesOrigins: Bool, _ seed: Int) throws {
+        print("host fault seed \(seed)")
+        var policy = SwarmPolicy()
+        policy.sparesOrigins = sparesOrigins
         var faults = SwarmSimulation.Faults()
         faults.diskFaults = Ratio(1, in: 20)
         faults.unreadable = Ratio(1, in: 10)
-        faults.unanswered = Ratio(1, in: 3)
-        var world = try SwarmSimulation(seed: 12, leechers: 10, pieces: 30, faults: faults)
+        // Each of these costs a minute, and after five the leecher gives up.
+        faults.unanswered = Ratio(1, in: 6)
+        var world = try SwarmSimulation(
+            seed: UInt64(seed),
+            leechers: 10,
+            pieces: 30,
+            faults: faults,
+            policy: policy
+        )
         let isComplete = world.complete(within: .minutes(5))
         print("METRIC", #function, world.now, world.percentFromLeechers)
         #expect(isComplete)
