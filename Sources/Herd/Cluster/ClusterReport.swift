@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
+import Files
 import Primitives
 import Telemetry
 
@@ -15,6 +16,9 @@ struct ClusterReport: Sendable {
         (self.plan, self.dataDirectory, self.lines) = (plan, dataDirectory, lines)
     }
 
+    /// Files and sockets that one component has open at most in ordinary use.
+    private static let filesPerComponent = 64
+
     /// Says what is about to start.
     func starting() {
         let kinds = ComponentKind.startOrder.compactMap { kind -> String? in
@@ -24,7 +28,7 @@ struct ClusterReport: Sendable {
         }
         lines.append("herd \(HerdVersion.number) starts \(kinds.joined(separator: ", "))")
         lines.append("data in \(dataDirectory)")
-        let needed = plan.components.count * OpenFiles.perComponent
+        let needed = plan.components.count * Self.filesPerComponent
         if OpenFiles.limit < needed {
             lines.append(
                 "warning: only \(OpenFiles.limit) files may be open at a time, and so many components may "

@@ -2,7 +2,6 @@
 
 import CoreMetrics
 import Files
-import Glibc
 import HTTPKit
 import Logging
 import NIOCore
@@ -98,31 +97,5 @@ private final class LoopDealer: Sendable {
 
     func next() -> any EventLoop {
         loops[count.wrappingAdd(1, ordering: .relaxed).oldValue % loops.count]
-    }
-}
-
-/// The number of files and sockets the process may have open.
-enum OpenFiles {
-    /// What one component needs at most in ordinary use: listeners, a swarm's connections, clients, blobs.
-    static let perComponent = 64
-
-    /// The limit in force.
-    static var limit: Int {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
-            return .max
-        }
-        return Int(clamping: limit.rlim_cur)
-    }
-
-    /// Raises the limit to what the system allows: a herd of many agents needs more than the usual 1024.
-    static func raiseLimit() {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0,
-            limit.rlim_cur < limit.rlim_max
-        else { return }
-        limit.rlim_cur = limit.rlim_max
-        // A refusal leaves the limit as it was; whoever meets it then reports "too many open files".
-        _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 }

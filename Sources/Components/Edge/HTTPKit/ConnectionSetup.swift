@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Files
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -18,10 +19,12 @@ struct ConnectionSetup: ServerChildChannel {
 
     private let http: HTTP1Channel
     private let table: ConnectionTable
+    private let alarm: AcceptAlarm
 
     init(
         options: ServerOptions,
         table: ConnectionTable,
+        alarm: AcceptAlarm,
         responder: @escaping HTTPChannelHandler.Responder
     ) {
         let timeouts = ConnectionTimeouts(options)
@@ -37,12 +40,16 @@ struct ConnectionSetup: ServerChildChannel {
                 )
             )
         )
-        self.table = table
+        (self.table, self.alarm) = (table, alarm)
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         table.add(channel)
         return http.setup(channel: channel, logger: logger).flatMapThrowing { parts in
+            if OpenFiles.isCrowded(by: channel) {
+                alarm.sound("Too many open files; raise the limit (ulimit -n)")
+                channel.close(promise: nil)
+            }
             let handler = try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self)
             return Value(
                 parts: parts,

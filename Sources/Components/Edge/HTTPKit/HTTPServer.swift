@@ -67,7 +67,8 @@ package struct HTTPServer: Service {
     private func makeServer(table: ConnectionTable) -> Server<ConnectionSetup> {
         var quiet = options.log
         quiet.logLevel = max(quiet.logLevel, .warning)
-        let setup = ConnectionSetup(options: options, table: table) {
+        let alarm = AcceptAlarm(log: options.log)
+        let setup = ConnectionSetup(options: options, table: table, alarm: alarm) {
             [responder] request, writer, channel in
             try await responder.respond(to: request, writer: writer, channel: channel)
         }
@@ -87,7 +88,7 @@ package struct HTTPServer: Service {
                     "listening",
                     metadata: [LogKey.address: "\(host):\(bound)", "server": "\(name)"]
                 )
-                await AcceptFailures.watch(channel, log: log)
+                await alarm.watch(channel)
                 onBound(bound)
             },
             eventLoopGroup: options.eventLoopGroup,

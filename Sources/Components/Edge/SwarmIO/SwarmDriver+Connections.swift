@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
+import Files
 import Logging
 import NIOCore
 import NIOPosix
@@ -17,7 +18,7 @@ extension SwarmDriver {
     func welcome(_ channel: any Channel) throws {
         let limits = configuration.limits
         guard !isStopping, connections.count < limits.peerConnectionsMax,
-            strangerCount < limits.handshakesPendingMax
+            strangerCount < limits.handshakesPendingMax, !OpenFiles.isCrowded(by: channel)
         else { throw PeerProtocolError("too many connections") }
         let id = ConnectionID(nextIncoming)
         nextIncoming += 2
