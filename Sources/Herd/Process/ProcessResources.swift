@@ -28,11 +28,12 @@ struct ProcessResources: Sendable {
 
     /// Sets the process up. Call it once: logs and metrics can be bootstrapped once only.
     static func start(logLevel: Logger.Level) -> ProcessResources {
+        OpenFiles.raiseLimit()
+        OpenFiles.growTable()
         let lines = LineSink()
         LoggingSystem.bootstrap { LineLogHandler(label: $0, level: logLevel, sink: lines) }
         let metrics = PrometheusRegistry()
         MetricsSystem.bootstrap(metrics)
-        OpenFiles.raiseLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let pool = BlockingPool(threadCount: max(4, System.coreCount))
         return ProcessResources(

@@ -17,6 +17,21 @@ package enum OpenFiles {
         _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
+    /// Makes the table large enough for a herd now, while the process has one thread: later the kernel makes the thread that
+    /// needs one more entry wait until all others have seen the larger table, which is a pause of its whole event loop.
+    package static func growTable() {
+        let descriptor = fcntl(
+            STDERR_FILENO,
+            F_DUPFD_CLOEXEC,
+            CInt(clamping: min(tableSize, limit - 1))
+        )
+        // A refusal only means that the table grows when it has to.
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    /// Entries for a hundred agents with their listeners, connections and files.
+    private static let tableSize = 4095
+
     /// The limit in force.
     package static var limit: Int {
         var limit = rlimit()
