@@ -23,6 +23,25 @@ import Testing
         #expect(next.dials.keys.sorted() == [LoneScheduler.peer(4)])
     }
 
+    @Test(
+        "of a small blob only two peers for each missing piece are dialled, and others for those with nothing"
+    )
+    func fewForSmallBlobs() throws {
+        var host = try LoneScheduler(pieces: 1)
+        host.open()
+        #expect(
+            host.introduce([1, 2, 3, 4, 5]).dials.keys.sorted() == [1, 2].map(LoneScheduler.peer)
+        )
+        let first = try Unwrap.value(host.log.dials[LoneScheduler.peer(1)])
+        let empty = host.handle(.dialSucceeded(first, host.handshake(of: 1, holding: [])))
+        #expect(empty.dials.keys.sorted() == [LoneScheduler.peer(3)])
+        let second = try Unwrap.value(host.log.dials[LoneScheduler.peer(2)])
+        #expect(host.handle(.dialSucceeded(second, host.handshake(of: 2))).dials.isEmpty)
+        let third = try Unwrap.value(host.log.dials[LoneScheduler.peer(3)])
+        let failed = host.handle(.dialFailed(third, .unreachable))
+        #expect(failed.dials.keys.sorted() == [LoneScheduler.peer(4)])
+    }
+
     @Test("an incoming peer with too many neighbours in common is refused")
     func mutual() throws {
         var policy = LoneScheduler.policy

@@ -206,7 +206,7 @@ import Testing
     @Test("endgame asks a second peer for a piece that is owed for a second, and no third")
     func endgame() throws {
         var (host, slow, other) = try expiring(endgame: true)
-        let third = try host.connect(to: 3)
+        let (third, _) = host.knock(3)
         #expect(host.wait(.milliseconds(999)).requests.isEmpty)
         let effects = host.wait(.milliseconds(2))
         #expect(effects.requests.map(\.piece) == [0])

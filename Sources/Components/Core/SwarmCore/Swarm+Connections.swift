@@ -35,20 +35,39 @@ extension Swarm {
         requests.isEmpty && receivers.isEmpty && dials.isEmpty && diskFaults == 0
     }
 
-    /// Dials candidates while slots are free.
+    /// Dials candidates while slots are free and more peers are of use.
     mutating func dialMore(_ context: inout SwarmContext) {
         guard phase == .leeching, context.role == .agent else { return }
+        var wanted = dialsWanted(context.policy)
         for candidate in candidates {
-            guard connectionCount < context.policy.connectionsMax else { return }
+            guard wanted > 0 else { return }
             guard !bans.isBanned(candidate.peerID, at: context.now), !knows(candidate.peerID) else {
                 continue
             }
             let connection = context.makeConnection()
             dials[connection] = candidate
+            wanted -= 1
             let handshake = handshake(context: context, isAnswer: false)
             context.emit(.dial(connection, candidate, handshake))
         }
     }
+
+    /// How many more peers are worth a connection: all that have a slot, but of a blob that lacks few pieces only two for each.
+    ///
+    /// A small blob is here before a tenth connection has shaken hands. Peers that are late or have failed do not count.
+    private func dialsWanted(_ policy: SwarmPolicy) -> Int {
+        let free = policy.connectionsMax - connectionCount
+        let enough = Self.peersPerMissingPiece * held.missingCount
+        guard enough < policy.connectionsMax else { return free }
+        let useful = peers.values.count { peer in
+            !peer.isSlow && peer.failed.isEmpty
+                && zip(peer.bits.words, held.words).contains { $0 & ~$1 != 0 }
+        }
+        return min(free, enough - useful - dials.count)
+    }
+
+    /// One that sends the piece, and one to ask when it does not.
+    private static let peersPerMissingPiece = 2
 
     func knows(_ peer: PeerID) -> Bool {
         peers.values.contains { $0.peerID == peer } || dials.values.contains { $0.peerID == peer }
@@ -142,6 +161,8 @@ extension Swarm {
             return drop(peer.connection, .bothComplete, &context)
         }
         requestMore(from: peer.connection, &context)
+        // It may have nothing that is missing here.
+        dialMore(&context)
         hurryIfStarved(context)
     }
 
