@@ -124,6 +124,7 @@ let coreTargets: [Target] = [
     core("SwarmCore", ["Primitives", "Content", deque, heap, orderedCollections]),
     core("TrackerCore", ["Primitives", "Content", deque, orderedCollections]),
     core("Placement", ["Primitives", "Content"]),
+    core("Simulator", ["Primitives", "Content", "SwarmCore", "TrackerCore", deque]),
     .target(
         name: "TestSupport",
         dependencies: ["Primitives", "Content"],
@@ -135,6 +136,7 @@ let coreTargets: [Target] = [
     tests("SwarmCore", ["SwarmCore", "Content", "Primitives"]),
     tests("TrackerCore", ["TrackerCore", "Content", "Primitives"]),
     tests("Placement", ["Placement", "Content", "Primitives"]),
+    tests("Simulator", ["Simulator", "SwarmCore", "TrackerCore", "Content", "Primitives"]),
 ]
 
 let edgeTargets: [Target] = [
@@ -276,7 +278,7 @@ let herdTargets: [Target] = [
             "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
             "TestfsService",
             "CNcurses", "ClusterClients", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
-            "Content", "Primitives", "SwarmCore",
+            "Content", "Primitives", "SwarmCore", "Simulator",
             "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix,
             httpTypes, serviceLifecycle, unixSignals, crypto,
         ],
