@@ -51,7 +51,8 @@ extension Swarm {
         from peerID: PeerID,
         _ context: inout SwarmContext
     ) -> Bool {
-        if let old = peers.values.first(where: { $0.peerID == peerID }) {
+        if let slot = slot(of: peerID) {
+            let old = peers.values[slot]
             // It dialled while we did, and has given that up for ours.
             if old.isOutgoing, peerID < context.localPeer,
                 old.connectedAt.advanced(by: context.policy.handshakeTimeout) > context.now

@@ -70,7 +70,13 @@ extension Swarm {
     private static let peersPerMissingPiece = 2
 
     func knows(_ peer: PeerID) -> Bool {
-        peers.values.contains { $0.peerID == peer } || dials.values.contains { $0.peerID == peer }
+        slot(of: peer) != nil || dials.values.contains { $0.peerID == peer }
+    }
+
+    /// The position of the active connection to `peer`; nil when there is none.
+    func slot(of peer: PeerID) -> Int? {
+        for slot in 0..<peers.count where peers.values[slot].peerID == peer { return slot }
+        return nil
     }
 
     /// An outgoing connection is open; the peer must be who the tracker said, in this swarm.

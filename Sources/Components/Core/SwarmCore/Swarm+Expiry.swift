@@ -105,8 +105,12 @@ extension Swarm {
     /// A slow payload has twice the time of a request from its head on: asking anew would only slow it further.
     var nextStall: Instant? {
         guard !receivers.isEmpty else { return nil }
-        return peers.values.lazy.filter { $0.receiving != nil }
-            .map { $0.receivingSince.advanced(by: requests.timeout * 2) }.min()
+        var since = Instant.distantFuture
+        // By position: a closure would copy each peer, here and in other places that every event comes by.
+        for slot in 0..<peers.count where peers.values[slot].receiving != nil {
+            since = min(since, peers.values[slot].receivingSince)
+        }
+        return since == .distantFuture ? nil : since.advanced(by: requests.timeout * 2)
     }
 
     /// Drops peers whose payload began and does not end; their silence may be a death nobody noticed.
