@@ -53,11 +53,12 @@ struct LoneScheduler {
         pieces: Int = 8,
         role: SwarmScheduler.Role = .agent,
         policy: SwarmPolicy = LoneScheduler.policy,
-        limits: Limits = Limits()
+        limits: Limits = Limits(),
+        localPeer: Int = 100
     ) throws {
         metaInfo = try Self.metaInfo(pieces: pieces)
         scheduler = SwarmScheduler(
-            localPeer: Self.peer(100),
+            localPeer: Self.peer(localPeer),
             role: role,
             policy: policy,
             limits: limits,

@@ -190,6 +190,38 @@ import Testing
         #expect(host.deliver(0, from: peer).requests(to: peer) == [2, 3, 4])
     }
 
+    @Test(
+        "agents that begin together share out what they ask an origin for, and take over what does not come"
+    )
+    func originDuty() throws {
+        var policy = LoneScheduler.policy
+        policy.requestsPerOrigin = 40
+        var asked: [[Int]] = []
+        for own in [100, 101] {
+            var host = try LoneScheduler(pieces: 320, policy: policy, localPeer: own)
+            host.open()
+            // The other two agents, which have nothing yet either.
+            for other in [100, 101, 102] where other != own { _ = host.knock(other, holding: []) }
+            let origin = try host.connect(to: 1, isOrigin: true)
+            asked.append(host.log.requests(to: origin))
+            #expect(asked.last?.count == 40)
+        }
+        #expect(Set(asked[0]).isDisjoint(with: asked[1]))
+        // Nobody else fetches: after a while its duties are taken over.
+        var host = try LoneScheduler(pieces: 8, policy: policy)
+        host.open()
+        for rival in [101, 102, 103, 104] { _ = host.knock(rival, holding: []) }
+        let origin = try host.connect(to: 1, isOrigin: true)
+        var duty = 0
+        while duty < host.log.requests(to: origin).count {
+            host.deliver(host.log.requests(to: origin)[duty], from: origin)
+            duty += 1
+        }
+        #expect(duty < 8)
+        #expect(host.wait(.milliseconds(149)).requests(to: origin).isEmpty)
+        #expect(!host.wait(.milliseconds(2)).requests(to: origin).isEmpty)
+    }
+
     @Test("a payload that begins and does not end costs the connection, not the piece")
     func stalledPayload() throws {
         var host = try LoneScheduler(pieces: 8)

@@ -58,6 +58,17 @@ package struct Bitfield: Hashable, Sendable, CustomStringConvertible {
         heldCount = pieceCount
     }
 
+    /// The pieces that are held in both, of the same blob.
+    package func intersection(_ other: Bitfield) -> Bitfield {
+        var result = self
+        result.heldCount = 0
+        for (index, word) in zip(words.indices, other.words) {
+            result.words[index] &= word
+            result.heldCount += result.words[index].nonzeroBitCount
+        }
+        return result
+    }
+
     /// The held pieces in order.
     /// - Complexity: O(words + pieces held).
     package var indices: [PieceIndex] {

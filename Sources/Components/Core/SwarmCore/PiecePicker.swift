@@ -21,18 +21,32 @@ package struct PiecePicker: Sendable {
     private var agentCounts: [UInt16]
     /// The pieces that no connected agent holds.
     private var unshared: Bitfield
+    /// Which pieces are ours to fetch from origins.
+    private var duty: OriginDuty
+    /// Those of them that no connected agent holds.
+    private var due: Bitfield
     private var windows: [Range<Int>] = []
     private let order: SwarmPolicy.RequestOrder
     private let tieBreak: SwarmPolicy.TieBreak
     private let pieceCount: Int
 
-    /// A picker for a blob of which `held` is on disk.
-    package init(held: Bitfield, order: SwarmPolicy.RequestOrder, tieBreak: SwarmPolicy.TieBreak) {
+    /// A picker of `localPeer` for a blob of which `held` is on disk.
+    package init(
+        held: Bitfield,
+        order: SwarmPolicy.RequestOrder,
+        tieBreak: SwarmPolicy.TieBreak,
+        localPeer: PeerID? = nil
+    ) {
         availability = PieceAvailability(held: held)
         agentCounts = Array(repeating: 0, count: held.pieceCount)
         unshared = .full(pieceCount: held.pieceCount)
+        due = unshared
+        duty = OriginDuty(of: localPeer, pieceCount: held.pieceCount)
         (self.order, self.tieBreak, pieceCount) = (order, tieBreak, held.pieceCount)
     }
+
+    /// The piece that the most urgent reader waits for.
+    var readerPiece: PieceIndex? { windows.first.map { PieceIndex($0.lowerBound) } }
 
     /// The pieces that readers wait for, most urgent first.
     package mutating func setWindows(_ windows: [Range<Int>]) {
@@ -49,30 +63,54 @@ package struct PiecePicker: Sendable {
         guard !isOrigin else { return }
         agentCounts[piece.value] += 1
         unshared.remove(piece)
+        due.remove(piece)
     }
     /// A connected peer no longer holds `piece`, or left.
     package mutating func peerLost(_ piece: PieceIndex, isOrigin: Bool = false) {
         availability.subtract(piece)
         guard !isOrigin else { return }
         agentCounts[piece.value] -= 1
-        if agentCounts[piece.value] == 0 { unshared.insert(piece) }
+        guard agentCounts[piece.value] == 0 else { return }
+        unshared.insert(piece)
+        if duty.pieces.contains(piece) { due.insert(piece) }
     }
 
-    /// The best piece to ask an origin for that holds `bits`: one that no agent holds, so that each piece leaves the
-    /// origins about once. Of a reader's window only the piece it waits for counts: all readers of a new blob want the
-    /// same first pieces, and if all asked the origins for them, they would have nothing to give each other.
-    func originPick(from bits: Bitfield, using generator: inout Generator) -> Pick? {
-        for window in windows {
-            let piece = PieceIndex(window.lowerBound)
-            guard availability.wanted.contains(piece), bits.contains(piece),
-                unshared.contains(piece)
-            else { continue }
+    /// An agent that misses pieces is connected: it fetches its share of them from the origins.
+    mutating func share(with rival: PeerID) {
+        duty.add(rival)
+        due = unshared.intersection(duty.pieces)
+    }
+
+    /// That agent is gone.
+    mutating func shareNoMore(with rival: PeerID) {
+        duty.remove(rival)
+        due = unshared.intersection(duty.pieces)
+    }
+
+    /// What an origin is asked for.
+    struct OriginTerms {
+        /// Also what is another agent's to fetch, and no agent holds: it seems to be unable to.
+        let takesOver: Bool
+        /// Also the piece that a reader waits for.
+        let isReaderImpatient: Bool
+    }
+
+    /// The best piece to ask an origin for that holds `bits`: one that no agent holds and that is ours to fetch, so that each
+    /// piece leaves the origins about once. All readers of a new blob want the same first pieces, so that each host fetches
+    /// its share of a window.
+    func originPick(
+        from bits: Bitfield,
+        _ terms: OriginTerms,
+        using generator: inout Generator
+    ) -> Pick? {
+        let ours = terms.takesOver ? unshared : due
+        if let piece = originReaderPick(from: bits, ours, terms) {
             return Pick(piece: piece, reason: .reader)
         }
         let start = start(using: &generator)
         switch order {
         case .rarestFirst:
-            guard let piece = availability.rarest(in: unshared, from: start), bits.contains(piece)
+            guard let piece = availability.rarest(in: ours, from: start), bits.contains(piece)
             else { return nil }
             let count = availability.count(of: piece)
             return Pick(
@@ -80,10 +118,32 @@ package struct PiecePicker: Sendable {
                 reason: count == 1 ? .onlySource : .rarest(availability: count)
             )
         case .random:
-            guard let piece = availability.any(in: unshared, from: start), bits.contains(piece)
+            guard let piece = availability.any(in: ours, from: start), bits.contains(piece)
             else { return nil }
             return Pick(piece: piece, reason: .random)
         }
+    }
+
+    private func originReaderPick(
+        from bits: Bitfield,
+        _ ours: Bitfield,
+        _ terms: OriginTerms
+    ) -> PieceIndex? {
+        for window in windows {
+            for piece in window.lazy.map(PieceIndex.init) {
+                let isAwaited = terms.isReaderImpatient && piece.value == window.lowerBound
+                guard ours.contains(piece) || isAwaited && unshared.contains(piece),
+                    availability.wanted.contains(piece), bits.contains(piece)
+                else { continue }
+                return piece
+            }
+        }
+        return nil
+    }
+
+    /// Whether a piece may be asked for that no connected agent holds.
+    var isAnyUnshared: Bool {
+        zip(availability.wanted.words, unshared.words).contains { $0 & $1 != 0 }
     }
 
     private func start(using generator: inout Generator) -> Int {
@@ -131,6 +191,7 @@ package struct PiecePicker: Sendable {
     /// The rules that are broken when the connected peers hold what `holders` says; for tests.
     func brokenRules(holders: [(bits: Bitfield, isOrigin: Bool)]) -> [String] {
         var broken = availability.brokenRules()
+        if due != unshared.intersection(duty.pieces) { broken.append("due pieces out of step") }
         for index in 0..<pieceCount {
             let piece = PieceIndex(index)
             let all = holders.count { $0.bits.contains(piece) }

@@ -160,6 +160,7 @@ extension Swarm {
     mutating func add(_ peer: SwarmPeer, _ context: inout SwarmContext) {
         peers[peer.connection] = peer
         count(peer, as: .gained)
+        if isRival(peer) { picker.share(with: peer.peerID) }
         context.emit(
             .note(.addActiveConnection(infoHash, peer.peerID, isOutgoing: peer.isOutgoing))
         )
@@ -170,6 +171,11 @@ extension Swarm {
         // It may have nothing that is missing here.
         dialMore(&context)
         hurryIfStarved(context)
+    }
+
+    /// Whether `peer` fetches a share of the pieces from the origins.
+    private func isRival(_ peer: SwarmPeer) -> Bool {
+        phase != .seeding && !peer.isOrigin && !peer.wasComplete
     }
 
     /// Whether more peers would be of use; when every slot is taken by peers with nothing to give, some make room.
@@ -227,6 +233,7 @@ extension Swarm {
     ) -> SwarmPeer? {
         guard let peer = peers.removeValue(forKey: connection) else { return nil }
         count(peer, as: .lost)
+        if isRival(peer) { picker.shareNoMore(with: peer.peerID) }
         if let piece = peer.receiving, receivers[piece] == connection { receivers[piece] = nil }
         for piece in peer.asked { requests.remove(piece, of: connection) }
         for piece in peer.asked { wantAgain(piece) }

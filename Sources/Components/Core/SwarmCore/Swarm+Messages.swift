@@ -165,6 +165,7 @@ extension Swarm {
         let piece = PieceIndex(Int(index))
         guard peers.values[slot].bits.insert(piece) else { return }
         count(piece, as: .gained, of: slot)
+        if !peers.values[slot].isOrigin, !held.contains(piece) { agentsGaveAt = context.now }
         let connection = peers.values[slot].connection
         if phase == .seeding, peers.values[slot].bits.isComplete {
             return drop(connection, .bothComplete, &context)

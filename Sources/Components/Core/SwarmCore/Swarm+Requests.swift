@@ -60,15 +60,67 @@ extension Swarm {
         guard peer.asked.count < slots(of: peer, context.policy) else { return nil }
         if peer.isOrigin, let budget = context.policy.originRequestsMax(for: layout) {
             if requests.originCount < budget,
-                let pick = picker.originPick(from: peer.bits, using: &generator)
+                let pick = picker.originPick(
+                    from: peer.bits,
+                    originTerms(context),
+                    using: &generator
+                )
             {
                 return pick
             }
-            // What agents hold comes from agents, unless they keep us waiting.
-            guard requests.count < Self.idleRequests else { return endgamePick(for: peer, context) }
+            // What agents hold, or are to fetch, comes from agents, unless they keep us waiting.
+            guard requests.count < Self.idleRequests,
+                agentPatienceEnd(context.policy) <= context.now
+            else { return endgamePick(for: peer, context) }
         }
         if let pick = picker.pick(from: peer.bits, using: &generator) { return pick }
         return endgamePick(for: peer, context)
+    }
+
+    // MARK: - Patience
+
+    /// Readers wait for other pieces.
+    mutating func moveReaders(to windows: [Range<Int>], _ context: inout SwarmContext) {
+        let before = picker.readerPiece
+        picker.setWindows(windows)
+        if picker.readerPiece != before { readerSince = context.now }
+        requestFromAll(&context)
+    }
+
+    private func originTerms(_ context: SwarmContext) -> PiecePicker.OriginTerms {
+        PiecePicker.OriginTerms(
+            takesOver: requests.originCount == 0
+                && originPatienceEnd(context.policy) <= context.now,
+            isReaderImpatient: readerPatienceEnd(context.policy) <= context.now
+        )
+    }
+
+    private func originPatienceEnd(_ policy: SwarmPolicy) -> Instant {
+        originsGaveAt.advanced(by: policy.originPatience(for: layout))
+    }
+
+    private func agentPatienceEnd(_ policy: SwarmPolicy) -> Instant {
+        agentsGaveAt.advanced(by: policy.originPatience(for: layout))
+    }
+
+    private func readerPatienceEnd(_ policy: SwarmPolicy) -> Instant {
+        readerSince.advanced(by: policy.originPatience(for: layout))
+    }
+
+    /// When an origin may be asked for what agents were waited for; nil when that would change nothing.
+    func nextImpatience(_ policy: SwarmPolicy, after now: Instant) -> Instant? {
+        guard policy.sparesOrigins, isDiskReady, peers.values.contains(where: \.isOrigin) else {
+            return nil
+        }
+        var ends: [Instant] = []
+        if requests.originCount == 0, picker.isAnyUnshared {
+            ends.append(originPatienceEnd(policy))
+        }
+        if requests.count < Self.idleRequests { ends.append(agentPatienceEnd(policy)) }
+        if let piece = picker.readerPiece, picker.availability.wanted.contains(piece) {
+            ends.append(readerPatienceEnd(policy))
+        }
+        return ends.filter { $0 > now }.min()
     }
 
     // MARK: - Endgame

@@ -29,6 +29,7 @@ extension Swarm {
         next.bring(forward: requests.nextExpiry)
         next.bring(forward: nextStall)
         next.bring(forward: nextEndgame(policy))
+        next.bring(forward: nextImpatience(policy, after: now))
         next.bring(forward: nextSecondChance)
         next.bring(forward: diskPause)
         if connectionCount < policy.connectionsMax, !candidates.isEmpty {

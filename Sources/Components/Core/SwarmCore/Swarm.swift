@@ -41,6 +41,12 @@ package struct Swarm: Sendable {
     /// The last instant at which a piece was read, here or by a peer.
     var lastRead: Instant
     var nextReap: Instant
+    /// The last instant at which an agent gave us a piece, or came to have one to give.
+    var agentsGaveAt: Instant
+    /// The last instant at which an origin gave us a piece.
+    var originsGaveAt: Instant
+    /// Since when the most urgent reader waits for the piece it waits for.
+    var readerSince: Instant
     /// When the next peer is asked again for what it failed at; may be early.
     var nextSecondChance: Instant?
     /// Pieces in a row that could not be written.
@@ -66,13 +72,15 @@ package struct Swarm: Sendable {
         picker = PiecePicker(
             held: description.held,
             order: policy.requestOrder,
-            tieBreak: policy.tieBreak
+            tieBreak: policy.tieBreak,
+            localPeer: context.localPeer
         )
         requests = PieceRequests(timeout: policy.requestTimeout(for: description.metaInfo.layout))
         bans = BanList(countMax: context.limits.bansPerSwarmMax)
         announcing = AnnounceState(policy: policy, isSilent: context.role == .origin)
         self.generator = generator
         (lastWrite, lastRead) = (context.now, context.now)
+        (agentsGaveAt, originsGaveAt, readerSince) = (context.now, context.now, context.now)
         nextReap = context.now.advanced(by: policy.reapInterval)
     }
 
@@ -145,6 +153,7 @@ package struct Swarm: Sendable {
         let bytes = layout.bytes(of: piece)
         peers.values[slot].credit(piece, bytes: bytes, isInTime: request != nil, at: context.now)
         let peer = peers.values[slot]
+        if peer.isOrigin { originsGaveAt = context.now } else { agentsGaveAt = context.now }
         // Whoever connects may use any id: only one that was dialled has earned it.
         if peer.isOutgoing { bans.forgive(peer.peerID) }
         let note = SwarmNote.receivePiece(
@@ -258,7 +267,12 @@ package struct Swarm: Sendable {
         for connection in peers.keys { drop(connection, .swarmForgotten, &context) }
         held = Bitfield(pieceCount: layout.pieceCount)
         let policy = context.policy
-        picker = PiecePicker(held: held, order: policy.requestOrder, tieBreak: policy.tieBreak)
+        picker = PiecePicker(
+            held: held,
+            order: policy.requestOrder,
+            tieBreak: policy.tieBreak,
+            localPeer: context.localPeer
+        )
         phase = .leeching
         announcing.demand(at: context.now)
     }

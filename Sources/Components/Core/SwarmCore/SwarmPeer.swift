@@ -18,6 +18,8 @@ struct SwarmPeer: Sendable {
     let isOrigin: Bool
     let isOutgoing: Bool
     let connectedAt: Instant
+    /// Whether it held everything when it connected.
+    let wasComplete: Bool
     /// What it holds, as far as it said.
     var bits: Bitfield
 
@@ -76,6 +78,7 @@ struct SwarmPeer: Sendable {
         (self.connection, self.peerID) = (connection, peerID)
         (self.isOrigin, self.isOutgoing) = (isOrigin, isOutgoing)
         (self.bits, connectedAt, progressAt) = (bits, now, now)
+        wasComplete = bits.isComplete
         (silentAt, answeredAt) = (.origin, now)
     }
 

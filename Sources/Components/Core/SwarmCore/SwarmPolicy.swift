@@ -32,6 +32,11 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var requestsPerOrigin = 5
     /// Whether agents ask origins only for what no agent holds, and for few pieces at a time. Kraken: no.
     package var sparesOrigins = true
+    /// How long agents are waited for before an origin is asked for what they are to fetch or hold: by a host to which no
+    /// origin sends, by one to which hardly anybody does, and by a reader. Not Kraken's.
+    package var originPatience = Duration.milliseconds(100)
+    /// As much more for each MiB of a piece.
+    package var originPatiencePerMebibyte = Duration.milliseconds(50)
     /// Missing pieces from which on a piece may be asked of several peers.
     package var endgamePieces = 3
     /// Whether a piece is never asked of several peers.
@@ -111,12 +116,20 @@ package struct SwarmPolicy: Sendable, Hashable {
         diskRetry.doubled(count - 1, atMost: diskRetryMax)
     }
 
+    /// How long agents are waited for with a piece of `layout`.
+    func originPatience(for layout: PieceLayout) -> Duration {
+        originPatience + scaled(originPatiencePerMebibyte, by: layout)
+    }
+
+    private func scaled(_ perMebibyte: Duration, by layout: PieceLayout) -> Duration {
+        let bytes = layout.bytes(of: PieceIndex(0))
+        return .nanoseconds(perMebibyte.nanoseconds / 1024 * Int64(bytes >> 10))
+    }
+
     /// How long a peer has to answer a request of a blob cut by `layout`.
     /// - Source: kraken lib/torrent/scheduler/dispatch/config.go, `calcPieceRequestTimeout`.
     package func requestTimeout(for layout: PieceLayout) -> Duration {
-        let bytes = layout.bytes(of: PieceIndex(0))
-        let scaled = requestTimeoutPerMebibyte.nanoseconds / 1024 * Int64(bytes >> 10)
-        return max(requestTimeoutMin, .nanoseconds(scaled))
+        max(requestTimeoutMin, scaled(requestTimeoutPerMebibyte, by: layout))
     }
 }
 

@@ -109,8 +109,7 @@ package struct SwarmScheduler: Sendable {
         switch event {
         case .readersMoved(let hash, let windows):
             with(hash, &context) { swarm, context in
-                swarm.picker.setWindows(windows)
-                swarm.requestFromAll(&context)
+                swarm.moveReaders(to: windows, &context)
             }
         case .readLocally(let hash):
             with(hash, &context) { swarm, context in swarm.lastRead = context.now }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Primitives
+
+/// Which pieces this host fetches from the origins, among connected agents that all miss them.
+///
+/// Each piece is the duty of the agent whose weight for it is the greatest, as in rendezvous hashing, so that agents which
+/// begin together fetch different pieces without a word: every one of them computes the same answer from the ids it is
+/// connected to. Their views differ a little, and then a piece leaves the origins twice; nothing depends on their agreeing.
+struct OriginDuty: Sendable {
+    private let own: UInt64
+    private var rivals: [UInt64] = []
+    /// The pieces that are ours to fetch.
+    private(set) var pieces: Bitfield
+
+    /// Everything is the duty of `localPeer` until it has a rival.
+    init(of localPeer: PeerID?, pieceCount: Int) {
+        own = localPeer?.dutySeed ?? 0
+        pieces = .full(pieceCount: pieceCount)
+    }
+
+    /// An agent that misses pieces is connected.
+    mutating func add(_ rival: PeerID) {
+        rivals.append(rival.dutySeed)
+        for piece in pieces.indices where isOutweighed(piece, by: rival.dutySeed) {
+            pieces.remove(piece)
+        }
+    }
+
+    /// That agent is gone; its duties fall to the others.
+    mutating func remove(_ rival: PeerID) {
+        guard let index = rivals.firstIndex(of: rival.dutySeed) else { return }
+        rivals.remove(at: index)
+        for index in 0..<pieces.pieceCount {
+            let piece = PieceIndex(index)
+            guard !pieces.contains(piece) else { continue }
+            if !rivals.contains(where: { isOutweighed(piece, by: $0) }) { pieces.insert(piece) }
+        }
+    }
+
+    private func isOutweighed(_ piece: PieceIndex, by rival: UInt64) -> Bool {
+        Self.weight(rival, piece) > Self.weight(own, piece)
+    }
+
+    private static func weight(_ seed: UInt64, _ piece: PieceIndex) -> UInt64 {
+        var generator = Generator(seed: seed ^ UInt64(bitPattern: Int64(piece.value)) << 20)
+        return generator.next()
+    }
+}
+
+extension PeerID {
+    /// The id in 64 bits, the same on every host.
+    fileprivate var dutySeed: UInt64 {
+        var generator = Generator(seed: words.first)
+        generator = Generator(seed: generator.next() ^ words.second)
+        generator = Generator(seed: generator.next() ^ UInt64(words.third))
+        return generator.next()
+    }
+}
