@@ -14,7 +14,7 @@ struct HerdCommand: AsyncParsableCommand {
             subcommands: [
                 UpCommand.self, AgentCommand.self, OriginCommand.self, TrackerCommand.self,
                 BuildIndexCommand.self, ProxyCommand.self, TestfsCommand.self, PushCommand.self,
-                PullCommand.self, StatusCommand.self, ConfigCommand.self,
+                PullCommand.self, StatusCommand.self, SimCommand.self, ConfigCommand.self,
             ],
             defaultSubcommand: UpCommand.self
         )

@@ -57,7 +57,7 @@ extension Simulation {
         )
         hosts[host].dialled.append(opener)
         hosts[host].ends.append(opener)
-        countControl(MessageSizes.size(of: handshake))
+        countControl(blobs[blob].sizes.handshake(neighbours: handshake.neighbours.count))
         // A round trip to connect, then the handshake.
         let latency = latency(host, Int(target))
         queue.push(.dialled, at: now + 3 * latency, host: Int(target), argument: opener)
@@ -106,7 +106,8 @@ extension Simulation {
         let end = end(connection, host)
         guard ends[Int(end)].phase == .deciding else { return }
         ends[Int(end)].phase = .active
-        let bytes = MessageSizes.size(of: handshake)
+        let sizes = blobs[Int(ends[Int(end)].blob)].sizes
+        let bytes = sizes.handshake(neighbours: handshake.neighbours.count)
         guard ends[Int(end ^ 1)].phase == .dialling else { return countControl(bytes) }
         post(.answer, from: end, handshakes.insert(handshake), bytes: bytes)
     }

@@ -28,7 +28,7 @@ extension Simulation {
                 metaInfo: metaInfo,
                 origins: (0..<replicas).map { (first + $0) % plan.origins }.sorted(),
                 firstWord: firstWord,
-                sizes: MessageSizes(layout)
+                sizes: MessageSizes(metaInfo)
             )
             firstWord += blob.wordCount
             blobs.append(blob)

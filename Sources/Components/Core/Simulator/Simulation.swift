@@ -190,7 +190,7 @@ package struct Simulation: Sendable {
     }
 
     private mutating func armTimer(_ host: Int) {
-        guard let deadline = hosts[host].scheduler.nextDeadline?.nanoseconds,
+        guard let deadline = hosts[host].nextDeadline(),
             deadline < hosts[host].timerAt
         else { return }
         let at = max(deadline, now)
@@ -202,7 +202,7 @@ package struct Simulation: Sendable {
     private mutating func timerFired(_ host: Int, _ at: Int64) {
         guard hosts[host].timerAt == at, hosts[host].isAlive else { return }
         hosts[host].timerAt = .max
-        guard let deadline = hosts[host].scheduler.nextDeadline?.nanoseconds else { return }
+        guard let deadline = hosts[host].nextDeadline() else { return }
         guard deadline <= now else { return armTimer(host) }
         deliver(.timePassed, to: host)
         hosts[host].spins = hosts[host].timerAt <= now ? hosts[host].spins + 1 : 0

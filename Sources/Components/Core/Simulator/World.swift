@@ -29,8 +29,11 @@ struct MessageSizes: Sendable {
     private(set) var payload: [UInt8] = []
     let error: Int
     let complete: Int
+    private let handshake: Int
+    private let neighbour: Int
 
-    init(_ layout: PieceLayout) {
+    init(_ metaInfo: MetaInfo) {
+        let layout = metaInfo.layout
         var bytes: [UInt8] = []
         func size(_ message: PeerMessage) -> Int {
             bytes.removeAll(keepingCapacity: true)
@@ -39,6 +42,18 @@ struct MessageSizes: Sendable {
         }
         error = size(.error(index: 0, code: 0, text: "piece not readable"))
         complete = size(.complete)
+        var generator = Generator(seed: 1)
+        var example = PeerHandshake(
+            peerID: PeerID(randomFrom: &generator),
+            infoHash: metaInfo.infoHash,
+            digest: metaInfo.digest,
+            namespace: "sim",
+            bitfieldBytes: Bitfield(pieceCount: layout.pieceCount).wireBytes,
+            neighbours: []
+        )
+        handshake = size(.bitfield(example))
+        example.neighbours = [PeerID(randomFrom: &generator)]
+        neighbour = size(.bitfield(example)) - handshake
         for value in 0..<layout.pieceCount {
             let index = Int32(clamping: value)
             let span = PieceSpan(PieceIndex(value), in: layout)
@@ -49,11 +64,8 @@ struct MessageSizes: Sendable {
         }
     }
 
-    static func size(of handshake: PeerHandshake) -> Int {
-        var bytes: [UInt8] = []
-        PeerMessageCodec.encode(.bitfield(handshake), into: &bytes)
-        return bytes.count
-    }
+    /// Of a handshake that names `count` neighbours.
+    func handshake(neighbours count: Int) -> Int { handshake + count * neighbour }
 }
 
 /// One host: the shipped scheduler and what surrounds it.
@@ -111,6 +123,9 @@ struct SimulatedHost: Sendable {
     var missingBlobs = 0
     var activity = UplinkLedger.Activity.absent
     var activeSince: Int64 = 0
+
+    /// When the scheduler wants to be woken; nil when it does not. Mutating, since a scheduler that is only read is copied.
+    mutating func nextDeadline() -> Int64? { scheduler.nextDeadline?.nanoseconds }
 }
 
 /// What one host has of one blob: the truth that schedulers are audited against.
