@@ -8,7 +8,7 @@ struct Event: Sendable {
         case messages
         /// The head of a payload reaches its receiver: the argument is a transfer.
         case head
-        /// The head of a payload that had to wait for the downlink: the argument is a transfer.
+        /// The head of a payload that had to wait for the one before it: the argument is a transfer.
         case queuedHead
         /// A payload is whole at its receiver: the argument is a transfer.
         case arrived

@@ -166,7 +166,7 @@ extension FaultPlan {
             }
         }
         if generator.chance(half) {
-            let factor = 2 + generator.below(20)
+            let factor = 2 + generator.below(19)
             faults.slowness.append(Slowness(share: percent(20, &generator), factor: factor))
         }
         if generator.chance(Ratio(1, in: 3)) {

@@ -144,6 +144,11 @@ extension Simulation {
         ends[index].arrival = none
         while sends.takeFirst(of: &ends[index]) != nil {}
         let host = Int(ends[index].host)
+        // What was under way on it does not come any more.
+        if ends[index].reserved > 0 {
+            hosts[host].downlinkFree = max(now, hosts[host].downlinkFree - ends[index].reserved)
+            ends[index].reserved = 0
+        }
         if let position = hosts[host].ends.firstIndex(of: end) {
             hosts[host].ends.swapAt(position, hosts[host].ends.count - 1)
             hosts[host].ends.removeLast()

@@ -63,6 +63,9 @@ extension Simulation {
         let bytes = blob.layout.bytes(of: PieceIndex(Int(piece)))
         tally.controlMessages += 1
         tally.controlBytes += Int(blob.sizes.payload[Int(piece)])
+        if !hasBit(host, Int(ends[Int(end)].blob), Int(piece)) {
+            auditor.report(.verifiedPiecesOnly, "host \(host) sends piece \(piece), which it lacks")
+        }
         let sentAt = now + Self.duration(bytes, hosts[host].rate)
         let latency = latency(host, other)
         // A nanosecond late, so that a head always comes after the last byte of the piece before it.
@@ -120,19 +123,23 @@ extension Simulation {
         let layout = blobs[Int(ends[Int(end)].blob)].layout
         let bytes = layout.bytes(of: PieceIndex(Int(transfers[transfer].piece)))
         // The head came a nanosecond late.
-        let start = max(hosts[host].downlinkFree, now - 1)
-        hosts[host].downlinkFree = start + Self.duration(bytes, hosts[host].rate)
-        let wholeAt = max(transfers[transfer].lastByteAt, hosts[host].downlinkFree)
-        guard start > now else {
-            queue.push(.arrived, at: max(wholeAt, now), host: host, argument: transfer)
-            return readHead(transfer)
+        let free = max(hosts[host].downlinkFree, now - 1)
+        let duration = Self.duration(bytes, hosts[host].rate)
+        hosts[host].downlinkFree = free + duration
+        ends[Int(end)].reserved += duration
+        let wholeAt = max(transfers[transfer].lastByteAt, hosts[host].downlinkFree, now)
+        // Connections share the downlink, so a head is read at once, unless the piece before it is still being read.
+        let readAt = ends[Int(end)].readUntil
+        ends[Int(end)].readUntil = wholeAt
+        if readAt > now {
+            transfers[transfer].references += 1
+            queue.push(.queuedHead, at: readAt, host: host, argument: transfer)
         }
-        transfers[transfer].references += 1
-        queue.push(.queuedHead, at: start, host: host, argument: transfer)
         queue.push(.arrived, at: wholeAt, host: host, argument: transfer)
+        if readAt <= now { readHead(transfer) }
     }
 
-    /// The head got through the downlink's queue.
+    /// The piece before it is read.
     mutating func headRead(_ transfer: Int32) {
         readHead(transfer)
         release(transfer)
@@ -162,6 +169,9 @@ extension Simulation {
         }
         let (piece, isCut) = (Int(transfers[transfer].piece), transfers[transfer].isCut)
         release(transfer)
+        let layout = blobs[Int(ends[index].blob)].layout
+        let bytes = layout.bytes(of: PieceIndex(piece))
+        ends[index].reserved -= Self.duration(bytes, hosts[host].rate)
         // A host without power sends no more bytes; its peers must find out by themselves.
         guard !isCut else { return }
         ends[index].arrival = none
@@ -177,12 +187,6 @@ extension Simulation {
         }
         if plan.faults.disk.numerator > 0, luck.chance(plan.faults.disk) {
             return deliver(.pieceRejected(hash, index, connection, .disk), to: host)
-        }
-        if !hasBit(sender, blob, piece) {
-            auditor.report(
-                .verifiedPiecesOnly,
-                "host \(sender) sent piece \(piece) of blob \(blob), which it does not have"
-            )
         }
         if hasBit(host, blob, piece) {
             auditor.report(

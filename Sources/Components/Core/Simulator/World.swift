@@ -172,6 +172,10 @@ struct End: Sendable {
     var arrival = none
     /// Whether the scheduler wants the bytes of that transfer.
     var isKept = false
+    /// When what has arrived here is read to its end: the next head comes after it.
+    var readUntil: Int64 = 0
+    /// The downlink's time that is reserved for what comes here.
+    var reserved: Int64 = 0
     /// Nothing sent from here arrives earlier; for links that hold messages up.
     var blockedUntil: Int64 = 0
 }
