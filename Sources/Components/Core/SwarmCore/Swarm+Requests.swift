@@ -9,7 +9,7 @@ extension Swarm {
     /// Fills the free request slots of one peer.
     mutating func requestMore(from connection: ConnectionID, _ context: inout SwarmContext) {
         guard phase == .leeching, let slot = peers.index(forKey: connection) else { return }
-        while isDiskReady, let pick = choose(for: peers.values[slot], context) {
+        while isDiskReady, let pick = choose(for: slot, context) {
             ask(pick, of: slot, &context)
         }
     }
@@ -52,16 +52,16 @@ extension Swarm {
         return peer.isOrigin ? policy.requestsPerOrigin : policy.requestsPerAgent
     }
 
-    /// The piece to ask `peer` for; nil when its slots are taken, or it has nothing to ask for.
-    private mutating func choose(
-        for peer: SwarmPeer,
-        _ context: SwarmContext
-    ) -> PiecePicker.Pick? {
-        guard peer.asked.count < slots(of: peer, context.policy) else { return nil }
-        if peer.isOrigin, let budget = context.policy.originRequestsMax(for: layout) {
+    /// The piece to ask the peer at `slot` for; nil when its slots are taken, or it has nothing to ask for.
+    private mutating func choose(for slot: Int, _ context: SwarmContext) -> PiecePicker.Pick? {
+        guard peers.values[slot].asked.count < slots(of: peers.values[slot], context.policy) else {
+            return nil
+        }
+        let bits = peers.values[slot].bits
+        if peers.values[slot].isOrigin, let budget = context.policy.originRequestsMax(for: layout) {
             if requests.originCount < budget,
                 let pick = picker.originPick(
-                    from: peer.bits,
+                    from: bits,
                     originTerms(context),
                     using: &generator
                 )
@@ -71,10 +71,10 @@ extension Swarm {
             // What agents hold, or are to fetch, comes from agents, unless they keep us waiting.
             guard requests.count < Self.idleRequests,
                 agentPatienceEnd(context.policy) <= context.now
-            else { return endgamePick(for: peer, context) }
+            else { return endgamePick(for: peers.values[slot], context) }
         }
-        if let pick = picker.pick(from: peer.bits, using: &generator) { return pick }
-        return endgamePick(for: peer, context)
+        if let pick = picker.pick(from: bits, using: &generator) { return pick }
+        return endgamePick(for: peers.values[slot], context)
     }
 
     // MARK: - Patience
