@@ -6,6 +6,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 AGENTS ?= 10
+SEEDS ?= 1..2000
 # Debian's names. The first line builds and runs Herd, the second is what its tests drive.
 DEPENDENCIES := libncurses-dev \
 	curl git make nginx-light podman python3 skopeo tmux
@@ -44,6 +45,10 @@ test: deps ## Build and run all tests.
 .PHONY: test-core
 test-core: ## Build and run the tests of the pure cores only; fast.
 	HERD_CORE_ONLY=1 swift test --scratch-path .build-core
+
+.PHONY: soak
+soak: build ## Simulate clusters with random faults: SEEDS=1..2000.
+	.build/release/herd sim --seeds $(SEEDS) --agents 20..200 --faults random
 
 .PHONY: bench
 bench: build ## Measure pulls beside nginx, and an idle herd.
