@@ -218,7 +218,7 @@ import Testing
             duty += 1
         }
         #expect(duty < 8)
-        #expect(host.wait(.milliseconds(149)).requests(to: origin).isEmpty)
+        #expect(host.wait(.milliseconds(49)).requests(to: origin).isEmpty)
         #expect(!host.wait(.milliseconds(2)).requests(to: origin).isEmpty)
     }
 

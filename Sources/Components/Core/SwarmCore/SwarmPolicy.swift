@@ -34,9 +34,9 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var sparesOrigins = true
     /// How long agents are waited for before an origin is asked for what they are to fetch or hold: by a host to which no
     /// origin sends, by one to which hardly anybody does, and by a reader. Not Kraken's.
-    package var originPatience = Duration.milliseconds(100)
+    package var originPatience = Duration.milliseconds(40)
     /// As much more for each MiB of a piece.
-    package var originPatiencePerMebibyte = Duration.milliseconds(50)
+    package var originPatiencePerMebibyte = Duration.milliseconds(10)
     /// Missing pieces from which on a piece may be asked of several peers.
     package var endgamePieces = 3
     /// Whether a piece is never asked of several peers.
