@@ -10,8 +10,10 @@ import Primitives
 struct PieceAvailability: Sendable {
     /// Connected peers holding each piece.
     private var counts: [UInt16]
-    /// The wanted pieces held by exactly n connected peers, as bits, for each n.
-    private var levels: [[UInt64]]
+    /// The wanted pieces held by exactly n connected peers, as bits, for each n: one array for all, since every event walks
+    /// along it.
+    private var levels: [UInt64]
+    private let wordCount: Int
     /// Whether a piece is wanted: missing and not under way.
     private(set) var wanted: Bitfield
 
@@ -19,7 +21,8 @@ struct PieceAvailability: Sendable {
     init(held: Bitfield) {
         counts = Array(repeating: 0, count: held.pieceCount)
         wanted = Bitfield(pieceCount: held.pieceCount)
-        levels = [Array(repeating: 0, count: held.words.count)]
+        wordCount = held.words.count
+        levels = Array(repeating: 0, count: wordCount)
         for index in 0..<held.pieceCount where !held.contains(PieceIndex(index)) {
             want(PieceIndex(index))
         }
@@ -60,31 +63,25 @@ struct PieceAvailability: Sendable {
 
     private mutating func setLevel(of piece: PieceIndex, to isMember: Bool) {
         let level = Int(counts[piece.value])
-        while levels.count <= level {
-            levels.append(Array(repeating: 0, count: wanted.words.count))
-        }
+        let missing = (level + 1) * wordCount - levels.count
+        if missing > 0 { levels += repeatElement(0, count: missing) }
         let bit: UInt64 = 1 << UInt64(piece.value % 64)
-        if isMember {
-            levels[level][piece.value / 64] |= bit
-        } else {
-            levels[level][piece.value / 64] &= ~bit
-        }
+        let position = level * wordCount + piece.value / 64
+        if isMember { levels[position] |= bit } else { levels[position] &= ~bit }
     }
 
     /// The rarest wanted piece that `bits` holds; ties are broken from `start` on, around the end.
     /// - Complexity: O(levels × words).
     func rarest(in bits: Bitfield, from start: Int) -> PieceIndex? {
-        for level in levels.indices {
-            if let piece = Self.first(in: levels[level], and: bits.words, from: start) {
-                return piece
-            }
+        for base in stride(from: 0, to: levels.count, by: max(1, wordCount)) {
+            if let piece = first(in: levels, base, and: bits.words, from: start) { return piece }
         }
         return nil
     }
 
     /// Any wanted piece that `bits` holds, the first from `start` on, around the end.
     func any(in bits: Bitfield, from start: Int) -> PieceIndex? {
-        Self.first(in: wanted.words, and: bits.words, from: start)
+        first(in: wanted.words, 0, and: bits.words, from: start)
     }
 
     /// How many wanted pieces `bits` holds.
@@ -98,9 +95,10 @@ struct PieceAvailability: Sendable {
     /// The rules that are broken; for tests.
     func brokenRules() -> [String] {
         var broken: [String] = []
-        for (level, words) in levels.enumerated() {
+        for level in 0..<(wordCount == 0 ? 0 : levels.count / wordCount) {
             for index in counts.indices {
-                let isMember = words[index / 64] & (1 << UInt64(index % 64)) != 0
+                let word = levels[level * wordCount + index / 64]
+                let isMember = word & (1 << UInt64(index % 64)) != 0
                 let belongs = wanted.contains(PieceIndex(index)) && counts[index] == level
                 if isMember != belongs {
                     broken.append("piece \(index) is amiss in level \(level)")
@@ -110,19 +108,21 @@ struct PieceAvailability: Sendable {
         return broken
     }
 
-    private static func first(
+    /// The first piece from `start` on, around the end, that is in `right` and in the words of `left` from `base` on.
+    private func first(
         in left: [UInt64],
+        _ base: Int,
         and right: [UInt64],
         from start: Int
     ) -> PieceIndex? {
-        let count = left.count
-        guard count > 0 else { return nil }
-        let (firstWord, firstBit) = (start / 64 % count, UInt64(start % 64))
-        let upper = left[firstWord] & right[firstWord] & (UInt64.max << firstBit)
+        guard wordCount > 0 else { return nil }
+        let (firstWord, firstBit) = (start / 64 % wordCount, UInt64(start % 64))
+        let upper = left[base + firstWord] & right[firstWord] & (UInt64.max << firstBit)
         if upper != 0 { return PieceIndex(firstWord * 64 + upper.trailingZeroBitCount) }
-        for step in 1...count {
-            let word = (firstWord + step) % count
-            let common = left[word] & right[word]
+        var word = firstWord
+        for _ in 0..<wordCount {
+            word = word + 1 == wordCount ? 0 : word + 1
+            let common = left[base + word] & right[word]
             if common != 0 { return PieceIndex(word * 64 + common.trailingZeroBitCount) }
         }
         return nil

@@ -25,7 +25,7 @@ extension Swarm {
             holders: picker.availability.count(of: piece),
             connections: peers.count,
             slot: peer.asked.count + 1,
-            slots: slots(of: peer, context.policy)
+            slots: peer.slots(context.policy)
         )
         picker.unwant(piece)
         requests.add(piece, of: peer.connection, isOfOrigin: peer.isOrigin, at: context.now)
@@ -45,16 +45,9 @@ extension Swarm {
         for connection in peers.keys { requestMore(from: connection, &context) }
     }
 
-    /// How many pieces may be asked of `peer` at a time.
-    func slots(of peer: SwarmPeer, _ policy: SwarmPolicy) -> Int {
-        if peer.failures >= policy.failuresMax, peer.failedUntil != nil { return 0 }
-        if peer.isSlow { return 1 }
-        return peer.isOrigin ? policy.requestsPerOrigin : policy.requestsPerAgent
-    }
-
     /// The piece to ask the peer at `slot` for; nil when its slots are taken, or it has nothing to ask for.
     private mutating func choose(for slot: Int, _ context: SwarmContext) -> PiecePicker.Pick? {
-        guard peers.values[slot].asked.count < slots(of: peers.values[slot], context.policy) else {
+        guard peers.values[slot].asked.count < peers.values[slot].slots(context.policy) else {
             return nil
         }
         let bits = peers.values[slot].bits
@@ -71,10 +64,10 @@ extension Swarm {
             // What agents hold, or are to fetch, comes from agents, unless they keep us waiting.
             guard requests.count < Self.idleRequests,
                 agentPatienceEnd(context.policy) <= context.now
-            else { return endgamePick(for: peers.values[slot], context) }
+            else { return endgamePick(for: slot, context) }
         }
         if let pick = picker.pick(from: bits, using: &generator) { return pick }
-        return endgamePick(for: peers.values[slot], context)
+        return endgamePick(for: slot, context)
     }
 
     // MARK: - Patience
@@ -109,30 +102,35 @@ extension Swarm {
 
     /// When an origin may be asked for what agents were waited for; nil when that would change nothing.
     func nextImpatience(_ policy: SwarmPolicy, after now: Instant) -> Instant? {
-        guard policy.sparesOrigins, isDiskReady, peers.values.contains(where: \.isOrigin) else {
-            return nil
-        }
-        var ends: [Instant] = []
-        if requests.originCount == 0, picker.isAnyUnshared {
-            ends.append(originPatienceEnd(policy))
-        }
-        if requests.count < Self.idleRequests { ends.append(agentPatienceEnd(policy)) }
+        guard policy.sparesOrigins, isDiskReady else { return nil }
+        var next = Instant.distantFuture
+        func consider(_ end: Instant) { if end > now { next = min(next, end) } }
+        if requests.originCount == 0, picker.isAnyUnshared { consider(originPatienceEnd(policy)) }
+        if requests.count < Self.idleRequests { consider(agentPatienceEnd(policy)) }
         if let piece = picker.readerPiece, picker.availability.wanted.contains(piece) {
-            ends.append(readerPatienceEnd(policy))
+            consider(readerPatienceEnd(policy))
         }
-        return ends.filter { $0 > now }.min()
+        guard next != .distantFuture, peers.values.contains(where: \.isOrigin) else { return nil }
+        return next
     }
 
     // MARK: - Endgame
 
     /// When few pieces are missing, the one that another peer has owed for longest, unless it is young.
-    private func endgamePick(for peer: SwarmPeer, _ context: SwarmContext) -> PiecePicker.Pick? {
+    ///
+    /// Mutating, and a loop: otherwise the swarm is copied, on the way of every announced piece.
+    private mutating func endgamePick(
+        for slot: Int,
+        _ context: SwarmContext
+    ) -> PiecePicker.Pick? {
         guard isEndgame(context.policy) else { return nil }
-        let oldest = requests.live.first { isDoubtful($0) && canServe($0, peer) }
-        guard let oldest,
-            oldest.askedAt.advanced(by: context.policy.endgameDelay) <= context.now
-        else { return nil }
-        return PiecePicker.Pick(piece: oldest.piece, reason: .endgame)
+        let peer = peers.values[slot]
+        for request in requests.live where isDoubtful(request) && canServe(request, peer) {
+            let end = request.askedAt.advanced(by: context.policy.endgameDelay)
+            guard end <= context.now else { return nil }
+            return PiecePicker.Pick(piece: request.piece, reason: .endgame)
+        }
+        return nil
     }
 
     private func isEndgame(_ policy: SwarmPolicy) -> Bool {
@@ -155,7 +153,7 @@ extension Swarm {
         let request = requests.live.first { request in
             isDoubtful(request)
                 && peers.values.contains { peer in
-                    canServe(request, peer) && peer.asked.count < slots(of: peer, policy)
+                    canServe(request, peer) && peer.asked.count < peer.slots(policy)
                 }
         }
         return request?.askedAt.advanced(by: policy.endgameDelay)

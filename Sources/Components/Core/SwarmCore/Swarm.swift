@@ -133,8 +133,10 @@ package struct Swarm: Sendable {
         book(piece, from: connection, &context)
         takeBack(piece, except: connection, &context)
         context.emit(.pieceAvailable(infoHash, piece))
-        for peer in peers.values where !peer.bits.contains(piece) && peer.connection != connection {
-            context.emit(.send(peer.connection, .announcePiece(Int32(clamping: piece.value))))
+        for slot in 0..<peers.count where !peers.values[slot].bits.contains(piece) {
+            let other = peers.values[slot].connection
+            guard other != connection else { continue }
+            context.emit(.send(other, .announcePiece(Int32(clamping: piece.value))))
         }
         if held.isComplete { return beginCommit(&context) }
         requestMore(from: connection, &context)

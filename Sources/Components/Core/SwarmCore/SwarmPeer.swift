@@ -82,6 +82,13 @@ struct SwarmPeer: Sendable {
         (silentAt, answeredAt) = (.origin, now)
     }
 
+    /// How many pieces may be asked of it at a time.
+    func slots(_ policy: SwarmPolicy) -> Int {
+        if failures >= policy.failuresMax, failedUntil != nil { return 0 }
+        if isSlow { return 1 }
+        return isOrigin ? policy.requestsPerOrigin : policy.requestsPerAgent
+    }
+
     /// Whether bytes are under way in either direction, or should be.
     var isBusy: Bool { !asked.isEmpty || receiving != nil || !sending.isEmpty }
 
