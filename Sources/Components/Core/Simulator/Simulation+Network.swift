@@ -55,6 +55,8 @@ extension Simulation {
                 phase: .unreached
             )
         )
+        useful.append(0)
+        useful.append(0)
         hosts[host].dialled.append(opener)
         hosts[host].ends.append(opener)
         countControl(blobs[blob].sizes.handshake(neighbours: handshake.neighbours.count))
@@ -184,7 +186,10 @@ extension Simulation {
                 useful += (bits[position] & ~bits[theirs + index]).nonzeroBitCount
             }
             ends[Int(end)].isMutual = true
-            ends[Int(end)].useful = Int32(useful)
+            self.useful[Int(end)] = Int32(useful)
+            hosts[Int(mine.host)].neighbours.append(
+                Neighbour(end: end, host: other.host, blob: mine.blob)
+            )
             hosts[Int(mine.host)].activeCount += 1
             if useful > 0 { hosts[Int(mine.host)].usefulCount += 1 }
             refresh(Int(mine.host))
@@ -196,25 +201,29 @@ extension Simulation {
         for end in [end, end ^ 1] {
             let host = Int(ends[Int(end)].host)
             hosts[host].activeCount -= 1
-            if ends[Int(end)].useful > 0 { hosts[host].usefulCount -= 1 }
-            (ends[Int(end)].isMutual, ends[Int(end)].useful) = (false, 0)
+            if useful[Int(end)] > 0 { hosts[host].usefulCount -= 1 }
+            (ends[Int(end)].isMutual, useful[Int(end)]) = (false, 0)
+            if let position = hosts[host].neighbours.firstIndex(where: { $0.end == end }) {
+                hosts[host].neighbours.swapAt(position, hosts[host].neighbours.count - 1)
+                hosts[host].neighbours.removeLast()
+            }
             refresh(host)
         }
     }
 
     /// `host` has a piece more: it may be of use to its peers, and theirs no longer to it.
     mutating func gained(_ piece: Int, of blob: Int, at host: Int) {
-        for end in hosts[host].ends where ends[Int(end)].isMutual && ends[Int(end)].blob == blob {
-            let other = Int(ends[Int(end ^ 1)].host)
+        for neighbour in hosts[host].neighbours where neighbour.blob == blob {
+            let (end, other) = (Int(neighbour.end), Int(neighbour.host))
             if hasBit(other, blob, piece) {
-                ends[Int(end ^ 1)].useful -= 1
-                if ends[Int(end ^ 1)].useful == 0 {
+                useful[end ^ 1] -= 1
+                if useful[end ^ 1] == 0 {
                     hosts[other].usefulCount -= 1
                     refresh(other)
                 }
             } else {
-                ends[Int(end)].useful += 1
-                if ends[Int(end)].useful == 1 { hosts[host].usefulCount += 1 }
+                useful[end] += 1
+                if useful[end] == 1 { hosts[host].usefulCount += 1 }
             }
         }
         refresh(host)

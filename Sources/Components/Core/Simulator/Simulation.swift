@@ -36,6 +36,8 @@ package struct Simulation: Sendable {
     var queue = EventQueue()
     var hosts: [SimulatedHost] = []
     var ends: [End] = []
+    /// By end: the pieces that its host holds and the other lacks.
+    var useful: [Int32] = []
     var seats: [Seat]
     /// The pieces that are on disks, host by host.
     var bits: [UInt64]

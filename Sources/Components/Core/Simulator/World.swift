@@ -99,6 +99,8 @@ struct SimulatedHost: Sendable {
     var lanes: (near: Int64, far: Int64) = (0, 0)
     /// The ends of connections that the scheduler may know.
     var ends: [Int32] = []
+    /// Whom it has an active connection to.
+    var neighbours: [Neighbour] = []
     /// The ends of dialled connections by their number.
     var dialled: [Int32] = []
 
@@ -126,6 +128,13 @@ struct SimulatedHost: Sendable {
 
     /// When the scheduler wants to be woken; nil when it does not. Mutating, since a scheduler that is only read is copied.
     mutating func nextDeadline() -> Int64? { scheduler.nextDeadline?.nanoseconds }
+}
+
+/// A host at the other end of an active connection: kept apart from the ends, since each new piece looks at all of them.
+struct Neighbour: Sendable {
+    let end: Int32
+    let host: Int32
+    let blob: Int32
 }
 
 /// What one host has of one blob: the truth that schedulers are audited against.
@@ -166,8 +175,6 @@ struct End: Sendable {
     var lastSend = none
     /// Pieces that wait to be sent.
     var sendCount: Int32 = 0
-    /// Pieces that this host holds and the other lacks.
-    var useful: Int32 = 0
     /// The transfer whose head the scheduler has seen.
     var arrival = none
     /// Whether the scheduler wants the bytes of that transfer.

@@ -85,7 +85,8 @@ package struct PieceSpan: Hashable, Sendable {
 /// One message of the peer protocol.
 /// - Source: uber/kraken proto/p2p/p2p.proto; `announcePiece` is spelled ANNOUCE_PIECE there.
 package enum PeerMessage: Hashable, Sendable {
-    case bitfield(PeerHandshake)
+    /// Indirect, as elsewhere: the rare handshake must not make every message, event and effect large.
+    indirect case bitfield(PeerHandshake)
     case pieceRequest(PieceSpan)
     /// The head of a payload: exactly `length` raw bytes follow it on the wire.
     case piecePayload(PieceSpan)

@@ -147,7 +147,7 @@ extension SwarmScheduler {
     /// What happened.
     package enum Event: Hashable, Sendable {
         /// The host opens a swarm, or asks for one that is open.
-        case opened(SwarmDescription)
+        indirect case opened(SwarmDescription)
         /// The host gives a swarm up: the blob is deleted.
         case removed(InfoHash)
         /// The pieces that readers wait for now, most urgent first; empty when nobody reads.
@@ -167,11 +167,11 @@ extension SwarmScheduler {
         /// No tracker answered.
         case announceFailed(InfoHash)
         /// The first message of an incoming connection.
-        case handshakeReceived(ConnectionID, PeerHandshake)
+        indirect case handshakeReceived(ConnectionID, PeerHandshake)
         /// The host does not have the blob that `lookUp` asked for.
         case swarmUnavailable(ConnectionID)
         /// An outgoing connection is open and the peer answered the handshake.
-        case dialSucceeded(ConnectionID, PeerHandshake)
+        indirect case dialSucceeded(ConnectionID, PeerHandshake)
         /// An outgoing connection did not come about.
         case dialFailed(ConnectionID, DialFault)
         /// A message arrived, or the head of a payload.
@@ -194,11 +194,11 @@ extension SwarmScheduler {
         /// `announceFailed` is of interest, and lets it be said again.
         case announce(InfoHash, Digest, isComplete: Bool)
         /// Connect, send the handshake, await the answer.
-        case dial(ConnectionID, PeerInfo, PeerHandshake)
+        indirect case dial(ConnectionID, PeerInfo, PeerHandshake)
         /// Find the blob of an incoming handshake; answered by `opened` or `swarmUnavailable`.
-        case lookUp(ConnectionID, PeerHandshake)
+        indirect case lookUp(ConnectionID, PeerHandshake)
         /// Answer an incoming handshake; the connection is active.
-        case accept(ConnectionID, PeerHandshake)
+        indirect case accept(ConnectionID, PeerHandshake)
         case send(ConnectionID, PeerMessage)
         /// Send the head and bytes of a piece; answered by `pieceSent` or `sendFailed`.
         case sendPiece(ConnectionID, InfoHash, PieceIndex)
