@@ -51,23 +51,29 @@ extension Simulation {
 
     private mutating func send(_ message: PeerMessage, on connection: ConnectionID, of host: Int) {
         let end = end(connection, host)
-        let sizes = blobs[Int(ends[Int(end)].blob)].sizes
+        // Each size is looked up in place: a copy of the table would count four references up and down.
+        let blob = Int(ends[Int(end)].blob)
         switch message {
         case .announcePiece(let piece):
             trace.mix(13, host, connection.value, Int(piece))
-            post(.announce, from: end, piece, bytes: Int(sizes.announce[Int(piece)]))
+            post(.announce, from: end, piece, bytes: Int(blobs[blob].sizes.announce[Int(piece)]))
         case .pieceRequest(let span):
             trace.mix(14, host, connection.value, Int(span.index))
-            post(.request, from: end, span.index, bytes: Int(sizes.request[Int(span.index)]))
+            post(
+                .request,
+                from: end,
+                span.index,
+                bytes: Int(blobs[blob].sizes.request[Int(span.index)])
+            )
         case .cancelPiece(let piece):
             trace.mix(15, host, connection.value, Int(piece))
-            post(.cancel, from: end, piece, bytes: Int(sizes.cancel[Int(piece)]))
+            post(.cancel, from: end, piece, bytes: Int(blobs[blob].sizes.cancel[Int(piece)]))
         case .error(let piece, _, _):
             trace.mix(16, host, connection.value, Int(piece))
-            post(.error, from: end, piece, bytes: sizes.error)
+            post(.error, from: end, piece, bytes: blobs[blob].sizes.error)
         case .complete:
             trace.mix(17, host, connection.value, 0)
-            post(.complete, from: end, 0, bytes: sizes.complete)
+            post(.complete, from: end, 0, bytes: blobs[blob].sizes.complete)
         case .bitfield, .piecePayload, .unknown:
             // Schedulers say these by other effects, or not at all.
             auditor.report(.withinLimits, "host \(host) sends what no scheduler sends: \(message)")

@@ -15,8 +15,7 @@ extension Simulation {
     }
 
     func latency(_ host: Int, _ other: Int) -> Int64 {
-        hosts[host].zone == hosts[other].zone
-            ? plan.latency.nanoseconds : plan.zoneLatency.nanoseconds
+        hosts[host].zone == hosts[other].zone ? nearLatency : farLatency
     }
 
     /// Whether nothing gets from one host to the other now.
@@ -262,9 +261,8 @@ extension Simulation {
     private mutating func departure(_ host: Int, isNear: Bool) -> Int64 {
         let known = isNear ? laneNow.near : laneNow.far
         if known >= 0 { return known }
-        let base = isNear ? plan.latency : plan.zoneLatency
-        let jitter = plan.jitter.nanoseconds
-        let at = now + base.nanoseconds + (jitter > 0 ? Int64(network.below(Int(jitter))) : 0)
+        let base = isNear ? nearLatency : farLatency
+        let at = now + base + (jitter > 0 ? Int64(network.below(jitter)) : 0)
         if isNear {
             laneNow.near = max(at, hosts[host].lanes.near)
             hosts[host].lanes.near = laneNow.near

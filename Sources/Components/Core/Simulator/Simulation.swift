@@ -58,6 +58,9 @@ package struct Simulation: Sendable {
     var faultActions: [FaultAction] = []
     var healsAt: Int64 = 0
     let isTroubled: Bool
+    /// The plan's latencies and jitter in nanoseconds: a `Duration` is divided by 128 bits each time it is asked.
+    let nearLatency, farLatency: Int64
+    let jitter: Int
 
     /// Blobs that are missing at agents that live or will.
     var pendingBlobs: Int
@@ -85,6 +88,9 @@ package struct Simulation: Sendable {
         network = generator.fork()
         luck = generator.fork()
         isTroubled = plan.faults.isTroubled
+        nearLatency = plan.latency.nanoseconds
+        farLatency = plan.zoneLatency.nanoseconds
+        jitter = Int(plan.jitter.nanoseconds)
         trunkFree = Array(repeating: 0, count: plan.zones)
         seats = Array(repeating: Seat(), count: plan.hostCount * blobs.count)
         bits = Array(repeating: 0, count: plan.hostCount * wordsPerHost)

@@ -170,7 +170,12 @@ extension Swarm {
         if phase == .seeding, peers.values[slot].bits.isComplete {
             return drop(connection, .bothComplete, &context)
         }
+        let effectCount = context.effects.count
         requestMore(from: connection, &context)
+        // Endgame may have found somebody else to ask, and patience with agents begins anew.
+        isDeadlineKept =
+            context.effects.count == effectCount && requests.count >= Self.idleRequests
+            && !isEndgame(context.policy)
     }
 
     private mutating func completed(_ slot: Int, _ context: inout SwarmContext) {

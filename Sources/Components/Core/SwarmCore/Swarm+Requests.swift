@@ -133,7 +133,7 @@ extension Swarm {
         return nil
     }
 
-    private func isEndgame(_ policy: SwarmPolicy) -> Bool {
+    func isEndgame(_ policy: SwarmPolicy) -> Bool {
         phase == .leeching && !policy.isEndgameDisabled && held.missingCount <= policy.endgamePieces
     }
 

@@ -47,6 +47,9 @@ package struct Swarm: Sendable {
     var originsGaveAt: Instant
     /// Since when the most urgent reader waits for the piece it waits for.
     var readerSince: Instant
+    /// Whether the event at hand cannot have brought a deadline forward, so that it need not be worked out again: most events
+    /// are pieces that peers announce, and most of these lead to nothing.
+    var isDeadlineKept = false
     /// When the next peer is asked again for what it failed at; may be early.
     var nextSecondChance: Instant?
     /// Pieces in a row that could not be written.

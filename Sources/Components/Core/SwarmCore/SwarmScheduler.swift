@@ -196,9 +196,11 @@ package struct SwarmScheduler: Sendable {
         guard let index = swarms.index(forKey: hash) else { return false }
         let firstEffect = context.effects.count
         // Always in place: a copy of a swarm would retain, or duplicate, everything in it.
+        swarms.values[index].isDeadlineKept = false
         body(&swarms.values[index], &context)
-        if swarms.values[index].takeAnnounceTurn(&context), announces.begin(hash) {
-            announce(hash, &context)
+        if swarms.values[index].takeAnnounceTurn(&context) {
+            swarms.values[index].isDeadlineKept = false
+            if announces.begin(hash) { announce(hash, &context) }
         }
         for position in firstEffect..<context.effects.count {
             switch context.effects[position] {
@@ -208,7 +210,9 @@ package struct SwarmScheduler: Sendable {
             default: break
             }
         }
-        arm(hash, Self.nextDeadline(of: &swarms.values[index], context))
+        if !swarms.values[index].isDeadlineKept {
+            arm(hash, Self.nextDeadline(of: &swarms.values[index], context))
+        }
         return true
     }
 
