@@ -163,7 +163,12 @@ struct LoneScheduler {
     /// Makes the scheduler dial `peer`; answers the connection that is on its way.
     mutating func dial(_ peer: Int, isOrigin: Bool = false) throws -> ConnectionID {
         introduce([peer], origins: isOrigin ? [peer] : [])
-        return try Unwrap.value(dials[Self.peer(peer)])
+        return try dialled(peer)
+    }
+
+    /// The connection to `peer` that is on its way.
+    func dialled(_ peer: Int) throws -> ConnectionID {
+        try Unwrap.value(dials[Self.peer(peer)])
     }
 
     /// `peer` connects; answers its connection and what came of it.

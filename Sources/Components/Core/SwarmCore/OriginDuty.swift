@@ -7,12 +7,17 @@ import Primitives
 ///
 /// Each piece is the duty of the agent whose weight for it is the greatest, as in rendezvous hashing, so that agents which
 /// begin together fetch different pieces without a word: every one of them computes the same answer from the ids it is
-/// connected to. Their views differ a little, and then a piece leaves the origins twice; nothing depends on their agreeing.
+/// connected to or dials. Their views differ a little, and then a piece leaves the origins twice; nothing depends on their
+/// agreeing. Each begins with what is the most its own, so that the first ones, who know nobody yet, seldom fetch what falls
+/// to a later one.
 struct OriginDuty: Sendable {
     private let own: UInt64
     private var rivals: [UInt64] = []
     /// The pieces that are ours to fetch.
     private(set) var pieces: Bitfield
+
+    /// Whether there is anybody to share with.
+    var isShared: Bool { !rivals.isEmpty }
 
     /// Everything is the duty of `localPeer` until it has a rival.
     init(of localPeer: PeerID?, pieceCount: Int) {
@@ -37,6 +42,13 @@ struct OriginDuty: Sendable {
             guard !pieces.contains(piece) else { continue }
             if !rivals.contains(where: { isOutweighed(piece, by: $0) }) { pieces.insert(piece) }
         }
+    }
+
+    /// Of `pieces` the one that is the most ours: which is still ours when more rivals come, and hardly anybody else's first
+    /// choice.
+    func foremost(of pieces: some Sequence<PieceIndex>) -> PieceIndex? {
+        pieces.map { (piece: $0, weight: Self.weight(own, $0)) }.max { $0.weight < $1.weight }?
+            .piece
     }
 
     private func isOutweighed(_ piece: PieceIndex, by rival: UInt64) -> Bool {

@@ -75,7 +75,7 @@ package struct PiecePicker: Sendable {
         if duty.pieces.contains(piece) { due.insert(piece) }
     }
 
-    /// An agent that misses pieces is connected: it fetches its share of them from the origins.
+    /// An agent that misses pieces is connected, or dialled: it fetches its share of them from the origins.
     mutating func share(with rival: PeerID) {
         duty.add(rival)
         due = unshared.intersection(duty.pieces)
@@ -98,43 +98,56 @@ package struct PiecePicker: Sendable {
     /// The best piece to ask an origin for that holds `bits`: one that no agent holds and that is ours to fetch, so that each
     /// piece leaves the origins about once. All readers of a new blob want the same first pieces, so that each host fetches
     /// its share of a window.
-    func originPick(
+    func originPick(from bits: Bitfield, _ terms: OriginTerms) -> Pick? {
+        if let pick = originPick(from: bits, of: due, terms) { return pick }
+        return terms.takesOver ? originPick(from: bits, of: unshared, terms) : nil
+    }
+
+    private func originPick(
         from bits: Bitfield,
-        _ terms: OriginTerms,
-        using generator: inout Generator
+        of ours: Bitfield,
+        _ terms: OriginTerms
     ) -> Pick? {
-        let ours = terms.takesOver ? unshared : due
         if let piece = originReaderPick(from: bits, ours, terms) {
             return Pick(piece: piece, reason: .reader)
         }
-        let start = start(using: &generator)
-        switch order {
-        case .rarestFirst:
-            guard let piece = availability.rarest(in: ours, from: start), bits.contains(piece)
-            else { return nil }
-            let count = availability.count(of: piece)
-            return Pick(
-                piece: piece,
-                reason: count == 1 ? .onlySource : .rarest(availability: count)
-            )
+        guard let piece = originPiece(in: ours, bits) else { return nil }
+        guard order == .rarestFirst else { return Pick(piece: piece, reason: .random) }
+        return Pick(piece: piece, reason: reason(for: piece))
+    }
+
+    /// All of them are held by origins only, so that none is rarer.
+    private func originPiece(in ours: Bitfield, _ bits: Bitfield) -> PieceIndex? {
+        switch tieBreak {
         case .random:
-            guard let piece = availability.any(in: ours, from: start), bits.contains(piece)
-            else { return nil }
-            return Pick(piece: piece, reason: .random)
+            duty.foremost(of: availability.wanted.intersection(ours).intersection(bits).indices)
+        case .lowestIndex: availability.any(in: ours.intersection(bits), from: 0)
         }
     }
 
+    /// Why the rarest piece is asked for.
+    private func reason(for piece: PieceIndex) -> RequestReason {
+        let count = availability.count(of: piece)
+        return count == 1 ? .onlySource : .rarest(availability: count)
+    }
+
+    /// A lone host fetches a window in its order; among others each begins with what is the most its own.
     private func originReaderPick(
         from bits: Bitfield,
         _ ours: Bitfield,
         _ terms: OriginTerms
     ) -> PieceIndex? {
+        func isOffered(_ piece: PieceIndex) -> Bool {
+            availability.wanted.contains(piece) && bits.contains(piece)
+        }
         for window in windows {
-            for piece in window.lazy.map(PieceIndex.init) {
-                let isAwaited = terms.isReaderImpatient && piece.value == window.lowerBound
-                guard ours.contains(piece) || isAwaited && unshared.contains(piece),
-                    availability.wanted.contains(piece), bits.contains(piece)
-                else { continue }
+            let awaited = PieceIndex(window.lowerBound)
+            if terms.isReaderImpatient, unshared.contains(awaited), isOffered(awaited) {
+                return awaited
+            }
+            let pieces = window.lazy.map(PieceIndex.init)
+            let choices = pieces.filter { ours.contains($0) && isOffered($0) }
+            if let piece = duty.isShared ? duty.foremost(of: choices) : choices.first {
                 return piece
             }
         }
@@ -159,12 +172,9 @@ package struct PiecePicker: Sendable {
         }
         switch order {
         case .rarestFirst:
-            guard let piece = availability.rarest(in: bits, from: start) else { return nil }
-            let count = availability.count(of: piece)
-            return Pick(
-                piece: piece,
-                reason: count == 1 ? .onlySource : .rarest(availability: count)
-            )
+            return availability.rarest(in: bits, from: start).map {
+                Pick(piece: $0, reason: reason(for: $0))
+            }
         case .random:
             return availability.any(in: bits, from: start).map { Pick(piece: $0, reason: .random) }
         }

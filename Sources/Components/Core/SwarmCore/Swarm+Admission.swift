@@ -73,7 +73,7 @@ extension Swarm {
             refuse(connection, peerID, .simultaneousOpen, &context)
             return false
         }
-        dials[dial.key] = nil
+        endDial(dial.key)
         context.emit(.close(dial.key, .simultaneousOpen))
         return true
     }

@@ -45,7 +45,9 @@ extension Swarm {
                 continue
             }
             let connection = context.makeConnection()
+            if !candidate.isOrigin, !isDiallingAgents { agentsDialledAt = context.now }
             dials[connection] = candidate
+            if isRival(candidate) { picker.share(with: candidate.peerID) }
             wanted -= 1
             let handshake = handshake(context: context, isAnswer: false)
             context.emit(.dial(connection, candidate, handshake))
@@ -69,6 +71,9 @@ extension Swarm {
     /// One that sends the piece, and one to ask when it does not.
     private static let peersPerMissingPiece = 2
 
+    /// Whether an agent is being dialled.
+    var isDiallingAgents: Bool { dials.values.contains { !$0.isOrigin } }
+
     func knows(_ peer: PeerID) -> Bool {
         slot(of: peer) != nil || dials.values.contains { $0.peerID == peer }
     }
@@ -85,7 +90,7 @@ extension Swarm {
         _ handshake: PeerHandshake,
         _ context: inout SwarmContext
     ) {
-        guard let expected = dials.removeValue(forKey: connection) else { return }
+        guard let expected = endDial(connection) else { return }
         guard handshake.peerID == expected.peerID else {
             return reject(connection, expected.peerID, .wrongPeerID, &context)
         }
@@ -112,12 +117,20 @@ extension Swarm {
         _ fault: DialFault,
         _ context: inout SwarmContext
     ) {
-        guard let peer = dials.removeValue(forKey: connection) else { return }
+        guard let peer = endDial(connection) else { return }
         switch fault {
         case .refused: postpone(peer.peerID, &context)
         case .unreachable, .misbehaved: strike(peer.peerID, &context)
         }
         makeUpForLoss(&context)
+    }
+
+    /// Takes a dial off the books.
+    @discardableResult
+    mutating func endDial(_ connection: ConnectionID) -> PeerInfo? {
+        guard let peer = dials.removeValue(forKey: connection) else { return nil }
+        if isRival(peer) { picker.shareNoMore(with: peer.peerID) }
+        return peer
     }
 
     /// It has no slot for us now: try again soon, at a random moment, rather than with everybody else.
@@ -167,7 +180,12 @@ extension Swarm {
         if phase == .seeding, peer.bits.isComplete {
             return drop(peer.connection, .bothComplete, &context)
         }
-        requestMore(from: peer.connection, &context)
+        // With the last of those that were dialled, origins may be asked, too.
+        if isDiallingAgents {
+            requestMore(from: peer.connection, &context)
+        } else {
+            requestFromAll(&context)
+        }
         // It may have nothing that is missing here.
         dialMore(&context)
         hurryIfStarved(context)
@@ -176,6 +194,11 @@ extension Swarm {
     /// Whether `peer` fetches a share of the pieces from the origins.
     private func isRival(_ peer: SwarmPeer) -> Bool {
         phase != .seeding && !peer.isOrigin && !peer.wasComplete
+    }
+
+    /// Whether `peer`, which is dialled, will.
+    func isRival(_ peer: PeerInfo) -> Bool {
+        phase != .seeding && !peer.isOrigin && !peer.isComplete
     }
 
     /// Whether more peers would be of use; when every slot is taken by peers with nothing to give, some make room.

@@ -52,12 +52,12 @@ extension Swarm {
         }
         let bits = peers.values[slot].bits
         if peers.values[slot].isOrigin, let budget = context.policy.originRequestsMax(for: layout) {
+            // Whom we dial may hold the pieces, or fetch them, too: that is known in a moment.
+            guard !isDiallingAgents || dialPatienceEnd(context.policy) <= context.now else {
+                return nil
+            }
             if requests.originCount < budget,
-                let pick = picker.originPick(
-                    from: bits,
-                    originTerms(context),
-                    using: &generator
-                )
+                let pick = picker.originPick(from: bits, originTerms(context))
             {
                 return pick
             }
@@ -92,6 +92,10 @@ extension Swarm {
         originsGaveAt.advanced(by: policy.originPatience(for: layout))
     }
 
+    private func dialPatienceEnd(_ policy: SwarmPolicy) -> Instant {
+        agentsDialledAt.advanced(by: policy.originPatience(for: layout))
+    }
+
     private func agentPatienceEnd(_ policy: SwarmPolicy) -> Instant {
         agentsGaveAt.advanced(by: policy.originPatience(for: layout))
     }
@@ -106,6 +110,7 @@ extension Swarm {
         var next = Instant.distantFuture
         func consider(_ end: Instant) { if end > now { next = min(next, end) } }
         if requests.originCount == 0, picker.isAnyUnshared { consider(originPatienceEnd(policy)) }
+        if isDiallingAgents { consider(dialPatienceEnd(policy)) }
         if requests.count < Self.idleRequests { consider(agentPatienceEnd(policy)) }
         if let piece = picker.readerPiece, picker.availability.wanted.contains(piece) {
             consider(readerPatienceEnd(policy))

@@ -43,6 +43,8 @@ package struct Swarm: Sendable {
     var nextReap: Instant
     /// The last instant at which an agent gave us a piece, or came to have one to give.
     var agentsGaveAt: Instant
+    /// When the first of the agents was dialled that are not connected yet.
+    var agentsDialledAt: Instant
     /// The last instant at which an origin gave us a piece.
     var originsGaveAt: Instant
     /// Since when the most urgent reader waits for the piece it waits for.
@@ -84,6 +86,7 @@ package struct Swarm: Sendable {
         self.generator = generator
         (lastWrite, lastRead) = (context.now, context.now)
         (agentsGaveAt, originsGaveAt, readerSince) = (context.now, context.now, context.now)
+        agentsDialledAt = context.now
         nextReap = context.now.advanced(by: policy.reapInterval)
     }
 
@@ -278,6 +281,7 @@ package struct Swarm: Sendable {
             tieBreak: policy.tieBreak,
             localPeer: context.localPeer
         )
+        for dial in dials.values where isRival(dial) { picker.share(with: dial.peerID) }
         phase = .leeching
         announcing.demand(at: context.now)
     }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Primitives
+import SwarmCore
+import Testing
+
+@testable import SwarmCore
+
+/// Who asks the origins for what, and when.
+@Suite("Sparing the origins") struct OriginDutyTests {
+    @Test("no origin is asked while agents are being dialled that may hold the pieces")
+    func dialling() throws {
+        var host = try LoneScheduler(pieces: 8)
+        host.open()
+        host.introduce([1, 2], origins: [1])
+        let (origin, agent) = try (host.dialled(1), host.dialled(2))
+        let early = host.handle(.dialSucceeded(origin, host.handshake(of: 1)))
+        #expect(early.requests.isEmpty)
+        let effects = host.handle(.dialSucceeded(agent, host.handshake(of: 2)))
+        #expect(effects.requests(to: agent) == [0, 1, 2])
+        #expect(effects.requests(to: origin).isEmpty)
+    }
+
+    @Test("an origin is asked as soon as the last agent has failed to answer")
+    func failedDial() throws {
+        var host = try LoneScheduler(pieces: 8)
+        host.open()
+        host.introduce([1, 2, 3], origins: [1])
+        let origin = try host.dialled(1)
+        host.handle(.dialSucceeded(origin, host.handshake(of: 1)))
+        #expect(host.handle(.dialFailed(try host.dialled(2), .refused)).requests.isEmpty)
+        let effects = host.handle(.dialFailed(try host.dialled(3), .unreachable))
+        #expect(effects.requests(to: origin) == [0, 1])
+    }
+
+    @Test("an agent that does not answer is waited for as long as for one that sends nothing")
+    func silentDial() throws {
+        var host = try LoneScheduler(pieces: 8)
+        host.open()
+        host.introduce([1, 2], origins: [1])
+        let origin = try host.dialled(1)
+        host.handle(.dialSucceeded(origin, host.handshake(of: 1)))
+        #expect(host.wait(.milliseconds(49)).requests.isEmpty)
+        #expect(!host.wait(.milliseconds(2)).requests(to: origin).isEmpty)
+    }
+
+    @Test("agents that dial one another have shared out the pieces before they are connected")
+    func dialledRivals() throws {
+        var policy = LoneScheduler.policy
+        policy.requestsPerOrigin = 40
+        var asked: [Set<Int>] = []
+        for (own, other) in [(100, 101), (101, 100)] {
+            var host = try LoneScheduler(pieces: 320, policy: policy, localPeer: own)
+            host.open()
+            host.introduce([1, other], origins: [1])
+            let origin = try host.dialled(1)
+            host.handle(.dialSucceeded(origin, host.handshake(of: 1)))
+            asked.append(Set(host.wait(.milliseconds(51)).requests(to: origin)))
+            #expect(asked.last?.count == 40)
+        }
+        #expect(asked[0].isDisjoint(with: asked[1]))
+    }
+
+    @Test("hosts that know nobody begin with what will still be theirs when others come")
+    func foremost() {
+        let peers = (0..<10).map { LoneScheduler.peer(100 + $0) }
+        let all = Bitfield.full(pieceCount: 24)
+        var firstChoices: [PieceIndex] = []
+        var keptCount = 0
+        for peer in peers {
+            var duty = OriginDuty(of: peer, pieceCount: 24)
+            guard let first = duty.foremost(of: all.indices) else { continue }
+            firstChoices.append(first)
+            for other in peers where other != peer { duty.add(other) }
+            if duty.pieces.contains(first) { keptCount += 1 }
+        }
+        // At random, 10 of 24 would give 8 different ones, of which one would be kept.
+        #expect(Set(firstChoices).count >= 8)
+        #expect(keptCount >= 7)
+    }
+}
