@@ -142,7 +142,7 @@ let coreTargets: [Target] = [
 let edgeTargets: [Target] = [
     .target(name: "CChecksum", path: "Sources/Components/Edge/CChecksum"),
     .target(name: "CFiles", path: "Sources/Components/Edge/CFiles"),
-    edge("Files", ["Primitives", "CFiles", "CChecksum", deque, crypto, nioCore, nioPosix]),
+    edge("Files", ["Primitives", "CFiles", "CChecksum", deque, nioCore, nioPosix]),
     edge("Telemetry", ["Primitives", "Content", deque, logging, metrics, coreMetrics]),
     // Not "ClusterConfiguration": a package that Hummingbird brings has a target of that name.
     module(
@@ -162,13 +162,13 @@ let edgeTargets: [Target] = [
         "BlobStorage",
         [
             "Primitives", "Content", "Files", "CChecksum", "Telemetry", "ClusterConfiguration",
-            crypto, nioCore, nioPosix, logging,
+            nioCore, nioPosix, logging,
         ]
     ),
     edge(
         "SwarmIO",
         [
-            "Primitives", "Content", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Telemetry",
+            "Primitives", "Content", "SwarmCore", "Files", "BlobStorage", "Telemetry",
             deque, nioCore, nioPosix, logging,
         ]
     ),

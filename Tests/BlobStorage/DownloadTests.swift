@@ -29,7 +29,9 @@ import Testing
                 )
             else { throw TestFailure("not cached") }
             #expect(again === cached)
-            #expect(throws: StorageError.self) { try download.markComplete(PieceIndex(0)) }
+            #expect(throws: StorageError.self) {
+                try download.markComplete(PieceIndex(0), isProved: false)
+            }
         }
     }
 
@@ -53,7 +55,7 @@ import Testing
                 isStorageError($0, .incomplete)
             }
             for index in [-1, 3] {
-                #expect { try download.markComplete(PieceIndex(index)) } throws: {
+                #expect { try download.markComplete(PieceIndex(index), isProved: true) } throws: {
                     isStorageError($0, .outOfBounds)
                 }
             }
@@ -85,7 +87,9 @@ import Testing
             #expect(try await store.info(of: right.digest) == nil)
             try await download.reset()
             #expect(download.bitfield.heldCount == 0)
-            for index in 0..<3 { try download.receive(PieceIndex(index), of: right) }
+            for index in 0..<3 {
+                try download.receive(PieceIndex(index), of: right, isChecked: false)
+            }
             #expect(try await download.commit().read() == right.bytes)
         }
     }
@@ -174,10 +178,13 @@ import Testing
     func endsRight(seed: UInt64) async throws {
         var generator = Generator(seed: seed)
         try await withTemporaryFolder { root in
-            let pieceBytes = 1 + generator.below(40_000)
+            let hasStates = generator.chance(Ratio(1, in: 2))
+            let pieceBytes =
+                hasStates ? 64 * (1 + generator.below(600)) : 1 + generator.below(40_000)
             let blob = try SampleBlob(
                 generator.bytes(generator.below(400_000)),
-                pieceBytes: pieceBytes
+                pieceBytes: pieceBytes,
+                hasStates: hasStates
             )
             var store = try await openStore(root)
             var download = try await store.download(blob)

@@ -19,7 +19,8 @@ struct SampleBlob {
     let digest: Content.Digest
     let metaInfo: MetaInfo
 
-    init(_ bytes: [UInt8], pieceBytes: Int) throws {
+    /// - Parameter hasStates: whether the meta info has the states that prove pieces.
+    init(_ bytes: [UInt8], pieceBytes: Int, hasStates: Bool = false) throws {
         self.bytes = bytes
         digest = try #require(Digest(bytes: Array(SHA256.hash(data: bytes))))
         let layout = try #require(PieceLayout(blobBytes: bytes.count, pieceBytes: pieceBytes))
@@ -28,7 +29,12 @@ struct SampleBlob {
             let piece = Array(bytes[start..<min(start + pieceBytes, bytes.count)])
             return herd_crc32_portable(0, piece, piece.count)
         }
-        metaInfo = try MetaInfo(digest: digest, layout: layout, pieceSums: sums)
+        metaInfo = try MetaInfo(
+            digest: digest,
+            layout: layout,
+            pieceSums: sums,
+            pieceStates: hasStates ? pieceStates(of: bytes, layout) : []
+        )
     }
 
     init(_ text: String, pieceBytes: Int = 4) throws {
@@ -93,11 +99,16 @@ extension BlobStore {
 }
 
 extension BlobDownload {
-    /// Writes the bytes of the piece at `index` and marks it complete.
-    func receive(_ index: PieceIndex, of blob: SampleBlob) throws {
+    /// Writes the bytes of the piece at `index`, which must be right unless not `isChecked`, and marks it complete.
+    func receive(_ index: PieceIndex, of blob: SampleBlob, isChecked: Bool = true) throws {
         let (bytes, offset) = blob.piece(index)
-        try bytes.withUnsafeBytes { try file.write($0, at: offset) }
-        try markComplete(index)
+        var check = check(index)
+        try bytes.withUnsafeBytes {
+            try file.write($0, at: offset)
+            check.update($0)
+        }
+        #expect(!isChecked || check.isRight)
+        try markComplete(index, isProved: check.isProof)
     }
 }
 
@@ -118,4 +129,15 @@ struct TestFailure: Error, CustomStringConvertible {
 /// Whether `error` is the store's with that code.
 func isStorageError(_ error: any Error, _ code: StorageError.Code) -> Bool {
     (error as? StorageError)?.code == code
+}
+
+/// Where the SHA-256 of `bytes` stands at the end of each piece but the last.
+func pieceStates(of bytes: [UInt8], _ layout: PieceLayout) -> [UInt8] {
+    var (hash, states) = (RunningHash(), [UInt8]())
+    for index in 0..<max(0, layout.pieceCount - 1) {
+        let start = layout.offset(of: PieceIndex(index))
+        bytes[start..<start + layout.pieceBytes].withUnsafeBytes { hash.update($0) }
+        states += hash.state
+    }
+    return states
 }

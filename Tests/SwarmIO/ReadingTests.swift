@@ -51,8 +51,11 @@ import Testing
         }
     }
 
-    @Test("begins before the download ends, and ends only after the whole was checked")
-    func streaming() async throws {
+    @Test(
+        "begins before the download ends, and without proofs ends only after the whole was checked",
+        arguments: [true, false]
+    )
+    func streaming(hasProofs: Bool) async throws {
         try await Fixture.with { fixture in
             let blob = randomBytes(32 * Self.pieceBytes, seed: 21)
             let (_, metaInfo) = try await fixture.origin(
@@ -61,13 +64,17 @@ import Testing
                 egress: ByteRate(bytesPerSecond: 4 << 20)
             )
             let agent = try await fixture.node(.agent)
-            let download = try await agent.driver.download(metaInfo, namespace: testNamespace)
+            let download = try await agent.driver.download(
+                hasProofs ? metaInfo : metaInfo.with(states: []),
+                namespace: testNamespace
+            )
             let completedAtFirstByte = Mutex<Int?>(nil)
             try await download.read(0..<blob.count) { file, part in
                 let count = agent.counters.all()["blobs_completed"]
                 completedAtFirstByte.withLock { $0 = $0 ?? count }
             }
             #expect(completedAtFirstByte.withLock { $0 } == 0)
+            if hasProofs { try await download.waitUntilComplete() }
             #expect(agent.counters.all()["blobs_completed"] == 1)
         }
     }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import BlobStorage
-import CChecksum
 import Content
 import Files
 import Foundation
@@ -15,6 +13,8 @@ import Synchronization
 import Telemetry
 import TestSupport
 import Testing
+
+@testable import BlobStorage
 
 /// A driver with its store, in a folder of its own.
 struct Node: Sendable {
@@ -167,16 +167,19 @@ let testPolicy: SwarmPolicy = {
 
 let testNamespace: Namespace = .proxyUploads
 
-/// The meta info of `bytes`.
-func makeMetaInfo(_ bytes: [UInt8], pieceBytes: Int) throws -> MetaInfo {
-    let layout = try #require(PieceLayout(blobBytes: bytes.count, pieceBytes: pieceBytes))
-    let sums = (0..<layout.pieceCount).map { index in
-        let start = index * pieceBytes
-        return bytes[start..<min(bytes.count, start + pieceBytes)].withUnsafeBufferPointer {
-            herd_crc32(0, $0.baseAddress, $0.count)
-        }
+/// The meta info of `bytes`, with proofs of its pieces or, as Kraken makes it, without.
+func makeMetaInfo(_ bytes: [UInt8], pieceBytes: Int, hasProofs: Bool = true) throws -> MetaInfo {
+    var hasher = BlobHasher(pieceBytes: pieceBytes)
+    bytes.withUnsafeBytes { hasher.update($0) }
+    let metaInfo = try #require(try hasher.metaInfo(of: Digest(hashing: bytes)))
+    return hasProofs ? metaInfo : try metaInfo.with(states: [])
+}
+
+extension MetaInfo {
+    /// The same with other states.
+    func with(states: [UInt8]) throws -> MetaInfo {
+        try MetaInfo(digest: digest, layout: layout, pieceSums: pieceSums, pieceStates: states)
     }
-    return try MetaInfo(digest: Digest(hashing: bytes), layout: layout, pieceSums: sums)
 }
 
 /// `count` bytes that depend on `seed`; eight at a time, since debug builds are slow.

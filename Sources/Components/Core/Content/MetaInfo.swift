@@ -11,17 +11,30 @@ package struct MetaInfo: Hashable, Sendable {
     package let layout: PieceLayout
     /// The CRC-32 of each piece, in order.
     package let pieceSums: [UInt32]
+    /// Where the SHA-256 of the blob stands at the end of each piece but the last, 32 bytes each; empty when that is not
+    /// known. Not Kraken's, and no part of the info hash. See ``proof(of:)``.
+    package let pieceStates: [UInt8]
     /// The swarm: the SHA-1 of the bencoded form.
     package let infoHash: InfoHash
 
     /// The meta info of `digest`, cut by `layout` into pieces whose checksums are `pieceSums`.
-    /// - Throws: `.invalidMetaInfo` when their number is not that of the pieces.
-    package init(digest: Digest, layout: PieceLayout, pieceSums: [UInt32]) throws(ContentError) {
+    /// - Throws: `.invalidMetaInfo` when their number, or that of the states, is not that of the pieces.
+    package init(
+        digest: Digest,
+        layout: PieceLayout,
+        pieceSums: [UInt32],
+        pieceStates: [UInt8] = []
+    ) throws(ContentError) {
         guard pieceSums.count == layout.pieceCount else {
             let why = "\(pieceSums.count) piece sums for \(layout.pieceCount) pieces"
             throw ContentError(.invalidMetaInfo, what: "meta info of \(digest)", why: why)
         }
+        guard pieceStates.isEmpty || PieceProof.isWhole(pieceStates, for: layout) else {
+            let why = "\(pieceStates.count) bytes of states for \(layout.pieceCount) pieces"
+            throw ContentError(.invalidMetaInfo, what: "meta info of \(digest)", why: why)
+        }
         (self.digest, self.layout, self.pieceSums) = (digest, layout, pieceSums)
+        self.pieceStates = pieceStates
         infoHash = InfoHash(
             hashing: Self.bencode(digest: digest, layout: layout, pieceSums: pieceSums)
         )
@@ -53,7 +66,8 @@ package struct MetaInfo: Hashable, Sendable {
 // MARK: - JSON
 
 extension MetaInfo {
-    /// The document on the wire and on disk; no trailing newline.
+    /// The document on the wire and on disk; no trailing newline. Without ``pieceStates`` it is Kraken's, byte for byte; with
+    /// them it has one more key, which Kraken skips.
     package var json: [UInt8] {
         var bytes = Array("{\"Info\":{\"PieceLength\":\(layout.pieceBytes),\"PieceSums\":".utf8)
         if pieceSums.isEmpty {
@@ -66,8 +80,15 @@ extension MetaInfo {
             }
             bytes.append(UInt8(ascii: "]"))
         }
-        return bytes + ",\"Name\":\"\(digest.hex)\",\"Length\":\(layout.blobBytes)}}".utf8
+        bytes += ",\"Name\":\"\(digest.hex)\",\"Length\":\(layout.blobBytes)}".utf8
+        if !pieceStates.isEmpty {
+            bytes += ",\"\(Self.statesKey)\":\"\(Hex.encode(pieceStates))\"".utf8
+        }
+        return bytes + "}".utf8
     }
+
+    /// The key of ``pieceStates`` in the document, whose value is hexadecimal.
+    private static let statesKey = "SHA256States"
 
     /// Reads the document that ``json`` writes; unknown keys are skipped, the info hash is computed.
     /// - Throws: `.invalidJSON`, `.invalidMetaInfo`, or `.tooLarge` when it exceeds `limits`.
@@ -105,6 +126,9 @@ extension MetaInfo {
             }
             sums.append(sum)
         }
-        try self.init(digest: digest, layout: layout, pieceSums: sums)
+        guard let states = Hex.decode(document[Self.statesKey]?.string ?? "") else {
+            throw defect("\(Self.statesKey) is not hexadecimal")
+        }
+        try self.init(digest: digest, layout: layout, pieceSums: sums, pieceStates: states)
     }
 }

@@ -340,6 +340,11 @@ extension SwarmScheduler {
         swarms[hash].map { SwarmSnapshot($0, at: now) }
     }
 
+    /// Whether the peer at the other end of an active connection was handed out as an origin.
+    package func isOrigin(_ connection: ConnectionID, in hash: InfoHash) -> Bool {
+        swarms[hash]?.peers[connection]?.isOrigin ?? false
+    }
+
     /// Connections on their way or open, of all swarms.
     package var connectionCount: Int { swarms.values.reduce(0) { $0 + $1.connectionCount } }
 }

@@ -8,10 +8,12 @@ import Telemetry
 
 /// A blob whose pieces are being fetched, in any order.
 ///
-/// The owner writes a piece's bytes into ``file``, checks its sum and calls ``markComplete(_:)``; that is cheap and never
-/// blocks. Behind it, one job at a time on the pool keeps the status sidecar and the SHA-256 of the leading complete
-/// pieces up to date, reading them back from the page cache, so that ``commit()`` after the last piece is short. Two
-/// downloads of a process are hashed side by side in the time of one.
+/// The owner writes a piece's bytes into ``file``, puts them through ``check(_:)`` and calls ``markComplete(_:isProved:)``; that is
+/// cheap and never blocks. Behind it, one job at a time on the pool keeps the status sidecar up to date.
+///
+/// Where every piece is proved there is nothing more to check. Of other blobs the job also keeps the SHA-256 of the leading
+/// complete pieces up to date, reading them back from the page cache, so that ``commit()`` after the last piece is short.
+/// Two downloads of a process are hashed side by side in the time of one.
 package final class BlobDownload: Sendable {
     /// How the blob is cut, and its sums.
     package let metaInfo: MetaInfo
@@ -30,8 +32,10 @@ package final class BlobDownload: Sendable {
         var leadingCount = 0
         /// Complete pieces that the status sidecar does not know of yet.
         var unrecorded: [PieceIndex] = []
-        /// Of a prefix of the blob; nil while the job has it.
-        var hash: FileHash? = FileHash()
+        /// Whether all pieces so far were proved.
+        var isProved: Bool
+        /// Of a prefix of the blob, when they were not; nil while the job has it.
+        var hash: RunningHash? = RunningHash()
         /// Counts resets, so that the job does not give a stale hash back.
         var generation = 0
         /// Whether the job runs or waits for a thread.
@@ -47,7 +51,7 @@ package final class BlobDownload: Sendable {
     /// What one step of the job has to do.
     fileprivate struct Step {
         let pieces: [PieceIndex]
-        let hash: FileHash?
+        let hash: RunningHash?
         let hashEnd: Int
         let generation: Int
     }
@@ -65,7 +69,7 @@ package final class BlobDownload: Sendable {
     ) {
         (self.metaInfo, self.namespace, self.file) = (metaInfo, namespace, file)
         (self.status, self.store) = (status, store)
-        var state = State(held: held)
+        var state = State(held: held, isProved: metaInfo.hasProofs)
         state.advance()
         self.state = Mutex(state)
         if state.leadingCount > 0 { scheduleWork() }
@@ -80,21 +84,41 @@ package final class BlobDownload: Sendable {
     package var bitfield: Bitfield { state.withLock { $0.held } }
 
     func checked(against other: MetaInfo) throws -> BlobDownload {
-        guard other == metaInfo else { throw StorageError.metaInfoDiffers(digest) }
+        guard other.infoHash == metaInfo.infoHash else {
+            throw StorageError.metaInfoDiffers(digest)
+        }
         return self
     }
 
     // MARK: - Pieces
 
-    /// Notes that the bytes of `piece` are in the file and its sum is right. Counts at once; on disk soon after.
+    /// What the bytes of `piece`, which the blob has, are to be put through as they come.
+    package func check(_ piece: PieceIndex) -> PieceCheck {
+        PieceCheck(piece, of: metaInfo, trustsProofs: state.withLock { $0.isProved })
+    }
+
+    /// Whether all pieces so far were proved, so that any may be given away before the last is here.
+    package var isProved: Bool { state.withLock { $0.isProved } }
+
+    /// `piece` is in the file, and its proof says that it is wrong: asks its CRC-32. If that is right and a host with the
+    /// whole blob sent it, the proofs themselves must be wrong; the piece is to be marked complete without, and from then on
+    /// proofs are not used.
+    /// - Throws: `FileError`.
+    package func hasRightSum(_ piece: PieceIndex) throws -> Bool {
+        try PieceCheck.holds(piece, of: metaInfo, in: file, trustsProofs: false)
+    }
+
+    /// Notes that the bytes of `piece` are in the file and its check is right. Counts at once; on disk soon after.
+    /// - Parameter isProved: whether the check was a proof. When one was not, the commit checks the whole blob.
     /// - Throws: ``StorageError`` `.outOfBounds`, `.downloadEnded`.
-    package func markComplete(_ piece: PieceIndex) throws {
+    package func markComplete(_ piece: PieceIndex, isProved: Bool) throws {
         guard metaInfo.layout.contains(piece) else {
             throw StorageError.outOfBounds("complete piece \(piece)", "\(digest) has no such piece")
         }
         let isWorkNeeded = try state.withLock { state in
             guard state.phase == .open else { throw StorageError.downloadEnded(digest) }
             guard state.held.insert(piece) else { return false }
+            if !isProved { state.isProved = false }
             state.unrecorded.append(piece)
             state.advance()
             return true
@@ -109,7 +133,7 @@ package final class BlobDownload: Sendable {
             guard state.phase == .open else { throw StorageError.downloadEnded(digest) }
             state.held = Bitfield(pieceCount: state.held.pieceCount)
             (state.leadingCount, state.unrecorded) = (0, [])
-            state.hash = FileHash()
+            state.hash = RunningHash()
             state.generation += 1
             state.failure = nil
         }
@@ -124,7 +148,8 @@ package final class BlobDownload: Sendable {
 
     // MARK: - Ends
 
-    /// Verifies the SHA-256 of the whole blob and moves it into the cache. Most of the hash is done by now.
+    /// Moves the blob into the cache, after its SHA-256 was verified unless each of its pieces was proved. Most of the hash is
+    /// done by now.
     /// - Throws: ``StorageError`` `.digestMismatch` (the download stays open: ``reset()`` it), `.incomplete`,
     ///   `.downloadEnded`; `FileError` (the download stays open: commit again).
     package func commit() async throws -> CachedBlob {
@@ -136,7 +161,7 @@ package final class BlobDownload: Sendable {
             state.phase = .committing
             // A read error of before may be gone by now.
             if state.failure != nil {
-                (state.failure, state.hash) = (nil, FileHash())
+                (state.failure, state.hash) = (nil, RunningHash())
             }
         }
         do {
@@ -159,17 +184,18 @@ package final class BlobDownload: Sendable {
         }
     }
 
-    private func verifyAndInstall(_ hash: FileHash) throws -> CachedBlob {
-        let bytes = try file.digest(finishing: hash, at: metaInfo.layout.blobBytes)
-        guard let actual = Digest(bytes: bytes) else {
-            throw StorageError.outOfBounds("hash", "the hash is not 32 bytes long")
-        }
-        guard actual == digest else {
-            throw StorageError.digestMismatch(
-                expected: digest,
-                actual: actual,
-                bytes: metaInfo.layout.blobBytes
-            )
+    private func verifyAndInstall(_ hash: RunningHash) throws -> CachedBlob {
+        if !isProved {
+            guard let actual = Digest(bytes: hash.digest) else {
+                throw StorageError.outOfBounds("hash", "the hash is not 32 bytes long")
+            }
+            guard actual == digest else {
+                throw StorageError.digestMismatch(
+                    expected: digest,
+                    actual: actual,
+                    bytes: metaInfo.layout.blobBytes
+                )
+            }
         }
         return try store.installDownloadNow(digest, file)
     }
@@ -223,7 +249,7 @@ package final class BlobDownload: Sendable {
     }
 
     /// Takes the carried-on hash back and goes on to the next step.
-    private func hashed(_ result: Result<FileHash, any Error>, _ generation: Int) {
+    private func hashed(_ result: Result<RunningHash, any Error>, _ generation: Int) {
         var isActive = true
         state.withLock { state in
             guard generation == state.generation else { return }
@@ -262,7 +288,7 @@ package final class BlobDownload: Sendable {
 }
 
 extension BlobDownload.State {
-    init(held: Bitfield) { self.held = held }
+    init(held: Bitfield, isProved: Bool) { (self.held, self.isProved) = (held, isProved) }
 
     /// Moves the end of the leading complete pieces forward.
     mutating func advance() {
@@ -274,15 +300,13 @@ extension BlobDownload.State {
         let pieces = unrecorded
         unrecorded = []
         let end = min(layout.blobBytes, leadingCount * layout.pieceBytes)
-        // Of a blob's last block only whole ones are hashed here; the commit takes the tail.
-        let wholeEnd = end - end % FileHash.blockBytes
-        let start = hash?.bytes ?? wholeEnd
-        let isHashing = failure == nil && start < wholeEnd
+        let start = hash?.bytes ?? end
+        let isHashing = !isProved && failure == nil && start < end
         guard isHashing || !pieces.isEmpty else { return nil }
         return BlobDownload.Step(
             pieces: pieces,
             hash: isHashing ? hash.take() : nil,
-            hashEnd: min(wholeEnd, start + stepBytes),
+            hashEnd: min(end, start + stepBytes),
             generation: generation
         )
     }

@@ -4,16 +4,15 @@ import CChecksum
 import Content
 import Files
 
-import struct Crypto.SHA256
-
-/// The SHA-256 of a blob and the CRC-32 of its pieces, taken in one pass over its bytes in order.
+/// The SHA-256 of a blob and what checks its pieces, taken in one pass over its bytes in order.
 struct BlobHasher {
-    private var sha = SHA256()
-    /// How many bytes have been taken in.
-    private(set) var bytes = 0
-    /// The piece length; nil when no piece sums are taken.
+    private var sha = RunningHash()
+    /// The piece length; nil when nothing is noted of pieces.
     let pieceBytes: Int?
+    /// The CRC-32 of each whole piece so far.
     private var finishedSums: [UInt32] = []
+    /// The state of the hash at the end of each of them.
+    private var states: [UInt8] = []
     private var currentSum: UInt32 = 0
     private var currentBytes = 0
 
@@ -23,22 +22,27 @@ struct BlobHasher {
     /// A hasher of no bytes yet.
     init(pieceBytes: Int?) { self.pieceBytes = pieceBytes }
 
+    /// How many bytes have been taken in.
+    var bytes: Int { sha.bytes }
+
     /// Takes in the bytes that follow.
     mutating func update(_ buffer: UnsafeRawBufferPointer) {
-        sha.update(bufferPointer: buffer)
-        bytes += buffer.count
-        guard let pieceBytes else { return }
+        guard let pieceBytes else { return sha.update(buffer) }
         var rest = buffer[...]
         while !rest.isEmpty {
             let part = UnsafeRawBufferPointer(rebasing: rest.prefix(pieceBytes - currentBytes))
+            sha.update(part)
             currentSum = crc32(part, seed: currentSum)
             currentBytes += part.count
             rest = rest.dropFirst(part.count)
-            if currentBytes == pieceBytes {
-                finishedSums.append(currentSum)
-                (currentSum, currentBytes) = (0, 0)
-            }
+            if currentBytes == pieceBytes { finishPiece() }
         }
+    }
+
+    private mutating func finishPiece() {
+        finishedSums.append(currentSum)
+        states += sha.state
+        (currentSum, currentBytes) = (0, 0)
     }
 
     /// Takes in the bytes of `file` from where this hasher stands up to `end`.
@@ -52,14 +56,7 @@ struct BlobHasher {
             while bytes < end {
                 let wanted = min(buffer.count, end - bytes)
                 let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted])
-                guard try file.read(into: part, at: bytes) == wanted else {
-                    throw FileError(
-                        code: .wrongSize,
-                        what: "hash \(file.path)",
-                        why: "it ends before byte \(end)",
-                        remedy: "remove it; it will be fetched again"
-                    )
-                }
+                try file.readWhole(part, at: bytes)
                 update(UnsafeRawBufferPointer(part))
             }
         }
@@ -68,14 +65,29 @@ struct BlobHasher {
     /// The digest of the bytes so far.
     /// - Throws: never in practice; a SHA-256 always has 32 bytes.
     func digest() throws -> Digest {
-        guard let digest = Digest(bytes: Array(sha.finalize())) else {
+        guard let digest = Digest(bytes: sha.digest) else {
             throw StorageError.outOfBounds("hash", "the hash is not 32 bytes long")
         }
         return digest
     }
 
-    /// The sums of the pieces so far, the last one perhaps short; empty when none are taken.
-    var pieceSums: [UInt32] { currentBytes > 0 ? finishedSums + [currentSum] : finishedSums }
+    /// The meta info of the blob that was taken in and has `digest`; nil when nothing was noted of pieces.
+    /// - Throws: `ContentError`, ``StorageError`` `.outOfBounds` for a piece length that is none.
+    func metaInfo(of digest: Digest) throws -> MetaInfo? {
+        guard let pieceBytes else { return nil }
+        guard let layout = PieceLayout(blobBytes: bytes, pieceBytes: pieceBytes) else {
+            throw StorageError.outOfBounds("cut \(digest) into pieces", "\(pieceBytes) a piece")
+        }
+        let sums = currentBytes > 0 ? finishedSums + [currentSum] : finishedSums
+        // The last piece leads to the digest, so that its end is no state of the chain.
+        let stateCount = pieceBytes.isMultiple(of: PieceProof.blockBytes) ? sums.count - 1 : 0
+        return try MetaInfo(
+            digest: digest,
+            layout: layout,
+            pieceSums: sums,
+            pieceStates: Array(states.prefix(PieceProof.stateBytes * max(0, stateCount)))
+        )
+    }
 }
 
 /// The CRC-32 of `buffer`, continuing from `seed`, zero to begin.

@@ -137,9 +137,11 @@ extension BlobStore {
             throw StorageError.notCached(digest, "make the meta info of")
         }
         return try await pool.run {
-            var sums = PieceSummer(pieceBytes: pieceBytes)
-            try sums.update(from: blob.file, upTo: blob.bytes)
-            let metaInfo = try sums.metaInfo(of: digest, blobBytes: blob.bytes)
+            var hasher = BlobHasher(pieceBytes: pieceBytes)
+            try hasher.update(from: blob.file, upTo: blob.bytes)
+            guard let metaInfo = try hasher.metaInfo(of: digest) else {
+                throw StorageError.outOfBounds("cut \(digest) into pieces", "no piece length")
+            }
             try self.writeSidecar(.metaInfo, metaInfo.json, of: digest, durable: false)
             return metaInfo
         }

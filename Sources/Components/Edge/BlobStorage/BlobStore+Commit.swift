@@ -24,15 +24,13 @@ extension BlobStore {
         guard actual == digest else {
             throw StorageError.digestMismatch(expected: digest, actual: actual, bytes: bytes)
         }
-        let sums = try options.pieceBytes.map { pieceBytes in
-            if hasher.pieceBytes == pieceBytes {
-                return try MetaInfo(digest: digest, blobBytes: bytes, pieceBytes, hasher.pieceSums)
-            }
-            var summer = PieceSummer(pieceBytes: pieceBytes)
-            try summer.update(from: file, upTo: bytes)
-            return try summer.metaInfo(of: digest, blobBytes: bytes)
+        let metaInfo = try options.pieceBytes.flatMap { pieceBytes in
+            if hasher.pieceBytes == pieceBytes { return try hasher.metaInfo(of: digest) }
+            var other = BlobHasher(pieceBytes: pieceBytes)
+            try other.update(from: file, upTo: bytes)
+            return try other.metaInfo(of: digest)
         }
-        try stageSidecars(in: directory, metaInfo: sums, options)
+        try stageSidecars(in: directory, metaInfo: metaInfo, options)
         if options.isDurable {
             try file.synchronize()
             try Directory.synchronize(directory)
@@ -105,71 +103,5 @@ extension BlobStore {
         guard let first = Directory.parent(of: directory) else { return }
         try Directory.synchronize(first)
         try Directory.synchronize(layout.cache)
-    }
-}
-
-/// The CRC-32 of a file's pieces without its SHA-256, for blobs whose digest is known to be right.
-struct PieceSummer {
-    private let pieceBytes: Int
-    private var sums: [UInt32] = []
-
-    /// A summer of pieces of `pieceBytes`, positive.
-    init(pieceBytes: Int) { self.pieceBytes = pieceBytes }
-
-    /// Sums the pieces of `file`, which is `end` bytes long.
-    /// - Throws: `FileError`, ``StorageError`` `.outOfBounds` for a piece length that is none.
-    mutating func update(from file: SharedFile, upTo end: Int) throws {
-        guard let layout = PieceLayout(blobBytes: end, pieceBytes: pieceBytes) else {
-            throw StorageError.outOfBounds("cut a blob into pieces", "\(pieceBytes) bytes a piece")
-        }
-        for index in 0..<layout.pieceCount {
-            let piece = PieceIndex(index)
-            let start = layout.offset(of: piece)
-            sums.append(try Self.sum(of: file, start..<start + layout.bytes(of: piece)))
-        }
-    }
-
-    /// The meta info of the blob that was summed.
-    /// - Throws: `ContentError`.
-    func metaInfo(of digest: Digest, blobBytes: Int) throws -> MetaInfo {
-        try MetaInfo(digest: digest, blobBytes: blobBytes, pieceBytes, sums)
-    }
-
-    /// The CRC-32 of `range` of `file`, read in parts through one buffer.
-    /// - Throws: `FileError`, `.wrongSize` when the file ends before.
-    static func sum(of file: SharedFile, _ range: Range<Int>) throws -> UInt32 {
-        guard !range.isEmpty else { return 0 }
-        return try withUnsafeTemporaryAllocation(
-            byteCount: min(BlobHasher.readBytes, range.count),
-            alignment: 64
-        ) { buffer in
-            var (sum, offset) = (UInt32(0), range.lowerBound)
-            while offset < range.upperBound {
-                let wanted = min(buffer.count, range.upperBound - offset)
-                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted])
-                guard try file.read(into: part, at: offset) == wanted else {
-                    throw FileError(
-                        code: .wrongSize,
-                        what: "sum \(file.path)",
-                        why: "it ends before byte \(range.upperBound)",
-                        remedy: "remove it; it will be fetched again"
-                    )
-                }
-                sum = crc32(UnsafeRawBufferPointer(part), seed: sum)
-                offset += wanted
-            }
-            return sum
-        }
-    }
-}
-
-extension MetaInfo {
-    /// The meta info of a blob of `blobBytes` bytes whose pieces of `pieceBytes` have the checksums `sums`.
-    /// - Throws: `ContentError`.
-    init(digest: Digest, blobBytes: Int, _ pieceBytes: Int, _ sums: [UInt32]) throws {
-        guard let layout = PieceLayout(blobBytes: blobBytes, pieceBytes: pieceBytes) else {
-            throw StorageError.outOfBounds("cut \(digest) into pieces", "\(pieceBytes) a piece")
-        }
-        try self.init(digest: digest, layout: layout, pieceSums: sums)
     }
 }

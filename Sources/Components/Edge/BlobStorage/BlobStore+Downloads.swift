@@ -59,7 +59,7 @@ extension BlobStore {
     /// What an earlier run has left of the download; nil when there is nothing, or nothing that fits.
     private func resumeNow(_ metaInfo: MetaInfo, _ namespace: Namespace) throws -> BlobDownload? {
         let entry = layout.downloadEntry(metaInfo.digest)
-        guard try metaInfoNow(in: entry, of: metaInfo.digest) == metaInfo,
+        guard try metaInfoNow(in: entry, of: metaInfo.digest)?.infoHash == metaInfo.infoHash,
             try FileStatus.of(entry.file(.data))?.bytes == metaInfo.layout.blobBytes
         else { return nil }
         let file = try SharedFile.openForUpdate(entry.file(.data))
@@ -71,11 +71,7 @@ extension BlobStore {
         var held = Bitfield(pieceCount: metaInfo.layout.pieceCount)
         for index in 0..<min(claims.count, metaInfo.layout.pieceCount) where claims[index] == 1 {
             let piece = PieceIndex(index)
-            let start = metaInfo.layout.offset(of: piece)
-            let end = start + metaInfo.layout.bytes(of: piece)
-            if try PieceSummer.sum(of: file, start..<end) == metaInfo.pieceSums[index] {
-                held.insert(piece)
-            }
+            if try PieceCheck.holds(piece, of: metaInfo, in: file) { held.insert(piece) }
         }
         // The claims are written anew: one that turned out to be wrong must not survive another restart.
         let status = (0..<held.pieceCount).map { held.contains(PieceIndex($0)) ? UInt8(1) : 0 }

@@ -15,13 +15,6 @@ herd_sha256 herd_sha256_begin(void) {
     }};
 }
 
-#if defined(__x86_64__) && (defined(__clang__) || defined(__GNUC__))
-
-#include <cpuid.h>
-#include <immintrin.h>
-
-#define ACCELERATED __attribute__((target("sha,sse4.1")))
-
 static const uint32_t round_constants[64] __attribute__((aligned(16))) = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -32,6 +25,54 @@ static const uint32_t round_constants[64] __attribute__((aligned(16))) = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
+
+static inline uint32_t rotate(uint32_t word, int bits) { return word >> bits | word << (32 - bits); }
+
+static inline uint32_t load_word(const uint8_t *bytes) {
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static inline void store_word(uint32_t word, uint8_t *bytes) {
+    for (int i = 0; i < 4; i++) bytes[i] = (uint8_t)(word >> (24 - 8 * i));
+}
+
+// One block, as FIPS 180-4 section 6.2.2 writes it; its variables a to h are V(0) to V(7).
+static void take_block(uint32_t state[8], const uint8_t *block) {
+    uint32_t words[64], v[8];
+    for (int i = 0; i < 16; i++) words[i] = load_word(block + 4 * i);
+    for (int i = 16; i < 64; i++) {
+        uint32_t early = words[i - 15], late = words[i - 2];
+        uint32_t sigma0 = rotate(early, 7) ^ rotate(early, 18) ^ early >> 3;
+        uint32_t sigma1 = rotate(late, 17) ^ rotate(late, 19) ^ late >> 10;
+        words[i] = words[i - 16] + sigma0 + words[i - 7] + sigma1;
+    }
+    memcpy(v, state, sizeof v);
+    // Each round renames all eight; here their places move instead.
+#define V(n) v[((n) - i) & 7]
+#pragma GCC unroll 64
+    for (int i = 0; i < 64; i++) {
+        uint32_t sum1 = rotate(V(4), 6) ^ rotate(V(4), 11) ^ rotate(V(4), 25);
+        uint32_t choice = (V(4) & V(5)) ^ (~V(4) & V(6));
+        uint32_t first = V(7) + sum1 + choice + round_constants[i] + words[i];
+        uint32_t sum0 = rotate(V(0), 2) ^ rotate(V(0), 13) ^ rotate(V(0), 22);
+        uint32_t majority = (V(0) & V(1)) ^ (V(0) & V(2)) ^ (V(1) & V(2));
+        V(3) += first;
+        V(7) = first + sum0 + majority;
+    }
+#undef V
+    for (int i = 0; i < 8; i++) state[i] += v[i];
+}
+
+void herd_sha256_update_portable(herd_sha256 *state, const uint8_t *bytes, size_t blocks) {
+    for (; blocks > 0; blocks--, bytes += 64) take_block(state->word, bytes);
+}
+
+#if defined(__x86_64__) && (defined(__clang__) || defined(__GNUC__))
+
+#include <cpuid.h>
+#include <immintrin.h>
+
+#define ACCELERATED __attribute__((target("sha,sse4.1")))
 
 bool herd_sha256_is_accelerated(void) {
     unsigned int a, b, c, d;
@@ -87,7 +128,7 @@ ACCELERATED static inline lane add(lane left, lane right) {
     };
 }
 
-ACCELERATED void herd_sha256_update(herd_sha256 *state, const uint8_t *bytes, size_t blocks) {
+ACCELERATED static void update(herd_sha256 *state, const uint8_t *bytes, size_t blocks) {
     lane sum = load(state);
     for (; blocks > 0; blocks--, bytes += 64) {
         __m128i words[4];
@@ -100,7 +141,7 @@ ACCELERATED void herd_sha256_update(herd_sha256 *state, const uint8_t *bytes, si
     store(sum, state);
 }
 
-ACCELERATED void herd_sha256_update_pair(
+ACCELERATED static void update_pair(
     herd_sha256 *first, const uint8_t *first_bytes, herd_sha256 *second,
     const uint8_t *second_bytes, size_t blocks
 ) {
@@ -126,20 +167,51 @@ ACCELERATED void herd_sha256_update_pair(
 
 bool herd_sha256_is_accelerated(void) { return false; }
 
+static void update(herd_sha256 *state, const uint8_t *bytes, size_t blocks) {
+    herd_sha256_update_portable(state, bytes, blocks);
+}
+
+static void update_pair(
+    herd_sha256 *first, const uint8_t *first_bytes, herd_sha256 *second,
+    const uint8_t *second_bytes, size_t blocks
+) {
+    herd_sha256_update_portable(first, first_bytes, blocks);
+    herd_sha256_update_portable(second, second_bytes, blocks);
+}
+
+#endif
+
+// Whether the instructions are there, looked up once; the same answer from every thread, so no order is needed.
+static bool is_accelerated(void) {
+    static _Atomic int known = -1;
+    int answer = known;
+    if (answer < 0) known = answer = herd_sha256_is_accelerated();
+    return answer > 0;
+}
+
 void herd_sha256_update(herd_sha256 *state, const uint8_t *bytes, size_t blocks) {
-    (void)state, (void)bytes, (void)blocks;
-    __builtin_trap();
+    if (is_accelerated()) update(state, bytes, blocks);
+    else herd_sha256_update_portable(state, bytes, blocks);
 }
 
 void herd_sha256_update_pair(
     herd_sha256 *first, const uint8_t *first_bytes, herd_sha256 *second,
     const uint8_t *second_bytes, size_t blocks
 ) {
-    (void)first, (void)first_bytes, (void)second, (void)second_bytes, (void)blocks;
-    __builtin_trap();
+    if (is_accelerated()) return update_pair(first, first_bytes, second, second_bytes, blocks);
+    herd_sha256_update_portable(first, first_bytes, blocks);
+    herd_sha256_update_portable(second, second_bytes, blocks);
 }
 
-#endif
+herd_sha256 herd_sha256_load(const uint8_t bytes[32]) {
+    herd_sha256 state;
+    for (int i = 0; i < 8; i++) state.word[i] = load_word(bytes + 4 * i);
+    return state;
+}
+
+void herd_sha256_store(const herd_sha256 *state, uint8_t bytes[32]) {
+    for (int i = 0; i < 8; i++) store_word(state->word[i], bytes + 4 * i);
+}
 
 void herd_sha256_finish(
     herd_sha256 *state, const uint8_t *tail, size_t tail_count, uint64_t message_count,
@@ -153,7 +225,5 @@ void herd_sha256_finish(
     uint64_t bits = message_count * 8;
     for (int i = 0; i < 8; i++) end[64 * blocks - 1 - (size_t)i] = (uint8_t)(bits >> (8 * i));
     herd_sha256_update(state, end, blocks);
-    for (int i = 0; i < 8; i++) {
-        for (int j = 0; j < 4; j++) digest[4 * i + j] = (uint8_t)(state->word[i] >> (24 - 8 * j));
-    }
+    herd_sha256_store(state, digest);
 }

@@ -66,11 +66,11 @@ package struct BlockingPool: Sendable {
         }
     }
 
-    /// Carries `hash` on with the bytes of `file` up to `end`, as far as they make whole blocks; ``HashLanes`` says how.
-    /// `completion` is called once, on one of the threads; with `CancellationError` when the pool has ended.
+    /// Carries `hash` on with the bytes of `file` up to `end`; ``HashLanes`` says how. `completion` is called once,
+    /// on one of the threads; with `CancellationError` when the pool has ended.
     package func hash(
         _ file: SharedFile,
-        _ hash: FileHash,
+        _ hash: RunningHash,
         upTo end: Int,
         _ completion: @escaping HashLanes.Completion
     ) {

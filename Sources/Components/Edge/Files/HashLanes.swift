@@ -9,12 +9,12 @@ import Synchronization
 /// begin, up to one a core.
 package final class HashLanes: Sendable {
     /// Called once with the carried-on hash, on a thread of the pool.
-    package typealias Completion = @Sendable (Result<FileHash, any Error>) -> Void
+    package typealias Completion = @Sendable (Result<RunningHash, any Error>) -> Void
 
     /// A file to hash up to `end`.
     fileprivate struct Job {
         let file: SharedFile
-        var hash: FileHash
+        var hash: RunningHash
         let end: Int
         let completion: Completion
     }
@@ -35,16 +35,15 @@ package final class HashLanes: Sendable {
     /// Lanes on at most `threadsMax` threads.
     init(threadsMax: Int) { self.threadsMax = threadsMax }
 
-    /// Carries `hash` on with the whole blocks of `file` up to `end`, on a thread of `pool`.
+    /// Carries `hash` on with the bytes of `file` up to `end`, on a thread of `pool`.
     package func submit(
         _ file: SharedFile,
-        _ hash: FileHash,
+        _ hash: RunningHash,
         upTo end: Int,
         on pool: BlockingPool,
         _ completion: @escaping Completion
     ) {
-        let wholeEnd = end - end % FileHash.blockBytes
-        let job = Job(file: file, hash: hash, end: wholeEnd, completion: completion)
+        let job = Job(file: file, hash: hash, end: end, completion: completion)
         let isThreadNeeded = state.withLock { state in
             state.waiting.append(job)
             let jobCount = state.waiting.count + state.runningCount
@@ -65,7 +64,7 @@ package final class HashLanes: Sendable {
         }
     }
 
-    private func finish(_ job: Job, _ result: Result<FileHash, any Error>) {
+    private func finish(_ job: Job, _ result: Result<RunningHash, any Error>) {
         // The place is free before the completion runs, since that may submit what follows.
         state.withLock { $0.runningCount -= 1 }
         job.completion(result)
@@ -85,7 +84,7 @@ package final class HashLanes: Sendable {
         guard isActive else { return cancelAll() }
         withUnsafeTemporaryAllocation(
             byteCount: Self.lanesPerThread * Self.chunkBytes,
-            alignment: FileHash.blockBytes
+            alignment: RunningHash.blockBytes
         ) { buffer in
             var first = Lane(buffer[..<Self.chunkBytes])
             var second = Lane(buffer[Self.chunkBytes...])
@@ -150,31 +149,30 @@ package final class HashLanes: Sendable {
             chunk = UnsafeRawBufferPointer(part)
         }
 
-        private mutating func take(_ count: Int) -> UnsafeRawBufferPointer {
-            defer { chunk = UnsafeRawBufferPointer(rebasing: chunk[count...]) }
-            return UnsafeRawBufferPointer(rebasing: chunk[..<count])
-        }
-
-        /// Hashes the chunks of both lanes: side by side what they have in common, the rest of the longer one alone.
+        /// Hashes the chunks of both lanes side by side.
         static func hash(_ first: inout Lane, _ second: inout Lane) {
-            let common = min(first.chunk.count, second.chunk.count)
-            if common > 0, var one = first.job, var other = second.job {
-                FileHash.update(
-                    &one.hash,
-                    first.take(common),
-                    &other.hash,
-                    second.take(common)
-                )
+            if var one = first.job, var other = second.job {
+                RunningHash.update(&one.hash, first.chunk, &other.hash, second.chunk)
                 (first.job, second.job) = (one, other)
+            } else {
+                first.job?.hash.update(first.chunk)
+                second.job?.hash.update(second.chunk)
             }
-            first.hashRest()
-            second.hashRest()
         }
+    }
+}
 
-        private mutating func hashRest() {
-            guard !chunk.isEmpty else { return }
-            let rest = take(chunk.count)
-            job?.hash.update(rest)
+extension SharedFile {
+    /// Fills `buffer` with the bytes from `offset` on.
+    /// - Throws: ``FileError``, `.wrongSize` when the file ends before.
+    package func readWhole(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws {
+        guard try read(into: buffer, at: offset) == buffer.count else {
+            throw FileError(
+                code: .wrongSize,
+                what: "read \(path)",
+                why: "it ends before byte \(offset + buffer.count)",
+                remedy: "remove it; it will be fetched again"
+            )
         }
     }
 }

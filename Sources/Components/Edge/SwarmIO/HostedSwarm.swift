@@ -114,10 +114,12 @@ final class HostedSwarm {
 
     // MARK: - Reading
 
-    /// Whether a reader may have `piece`. The last one is kept back until the whole blob was checked, so that nobody is
-    /// served to the end what turns out to be wrong.
+    /// Whether a reader may have `piece`. Unless each is proved, the last one is kept back until the whole blob was checked, so
+    /// that nobody is served to the end what turns out to be wrong.
     func isReadable(_ piece: PieceIndex) -> Bool {
-        isCommitted || available.contains(piece) && piece.value < layout.pieceCount - 1
+        guard let download else { return true }
+        return available.contains(piece)
+            && (piece.value < layout.pieceCount - 1 || download.isProved)
     }
 
     /// The longest readable beginning of `range`, at most `bytesMax` long unless the blob is complete; empty when its first

@@ -19,8 +19,8 @@ final class PeerChannelHandler: ChannelInboundHandler, Sendable {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
         let connection = connection
-        driver.assumeIsolated { $0.read(buffer, from: connection) }
-        ReceiveBuffers.giveBack(buffer)
+        let isKept = driver.assumeIsolated { $0.read(buffer, from: connection) }
+        if !isKept { ReceiveBuffers.giveBack(buffer) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {

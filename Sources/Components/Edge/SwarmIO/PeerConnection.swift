@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import BlobStorage
 import Content
 import Files
 import NIOCore
@@ -77,12 +78,11 @@ struct PieceSend {
     var sentBytes = 0
 }
 
-/// A piece on its way from a peer: summed and written as it arrives, never gathered.
+/// A piece on its way from a peer: checked and written as it arrives, never gathered.
 struct PieceArrival {
     /// Where the bytes go.
     struct Target {
         let infoHash: InfoHash
-        let sum: PieceSum
         let file: SharedFile
         var offset: Int
     }
@@ -90,32 +90,37 @@ struct PieceArrival {
     let piece: PieceIndex
     /// Nil: the bytes are thrown away.
     private(set) var target: Target?
-    private(set) var sum: UInt32 = 0
+    /// Of the bytes that were written, perhaps without the last of them: see `SwarmDriver+Checking.swift`. Nil: nothing to
+    /// check.
+    var check: PieceCheck?
     /// Why the bytes can't be written; the rest of them is thrown away.
     private(set) var failure: (any Error)?
     private(set) var remainingBytes: Int
 
-    init(_ piece: PieceIndex, bytes: Int, into target: Target?) {
-        (self.piece, remainingBytes, self.target) = (piece, bytes, target)
+    /// Bytes to be thrown away.
+    init(discarding piece: PieceIndex, bytes: Int) { (self.piece, remainingBytes) = (piece, bytes) }
+
+    init(_ piece: PieceIndex, bytes: Int, into target: Target, _ check: PieceCheck) {
+        (self.piece, remainingBytes, self.target, self.check) = (piece, bytes, target, check)
     }
 
-    /// What is wrong with the piece now that it has arrived; nil: nothing.
+    /// What is wrong with the piece now that it has arrived and was checked; nil: nothing.
     var fault: PieceFault? {
-        guard let target else { return nil }
         if failure != nil { return .disk }
-        return sum == target.sum.value ? nil : .checksum
+        return check.map(\.isRight) ?? true ? nil : .checksum
     }
 
-    /// Takes in the next bytes.
-    mutating func take(_ bytes: UnsafeRawBufferPointer) {
+    /// Writes the next bytes; answers whether they are to be checked.
+    mutating func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         remainingBytes -= bytes.count
-        guard let offset = target?.offset, failure == nil else { return }
-        sum = crc32(bytes, after: sum)
+        guard let offset = target?.offset, failure == nil else { return false }
         do {
             try target?.file.write(bytes, at: offset)
             target?.offset = offset + bytes.count
+            return true
         } catch {
             failure = error
+            return false
         }
     }
 }

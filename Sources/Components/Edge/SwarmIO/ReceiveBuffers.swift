@@ -7,7 +7,8 @@ import Synchronization
 /// Lends a channel, for each read, the large buffer that all channels of its event loop share.
 ///
 /// Reads of a mebibyte halve the CPU that a byte costs, but NIO's allocators keep a buffer for each channel that ever read.
-/// Here a loop has one: a read's bytes are all consumed before the next channel of the loop reads. Set `maxMessagesPerRead`
+/// Here a loop has a few: a read's bytes are all consumed before the next channel of the loop reads, unless they wait to be
+/// checked. Set `maxMessagesPerRead`
 /// to 1 with it: more would make NIO keep buffers. Whoever gets a buffer from a read hands it back with
 /// ``ReceiveBuffers/giveBack(_:)``; one that is lost costs an allocation.
 struct SharedReceiveAllocator: RecvByteBufferAllocator {
@@ -34,13 +35,13 @@ struct SharedReceiveAllocator: RecvByteBufferAllocator {
     mutating func record(actualReadBytes: Int) -> Bool { true }
 }
 
-/// The receive buffers that a thread keeps between reads, one of each size.
+/// The receive buffers that a thread keeps between reads.
 enum ReceiveBuffers {
     /// Only its own thread uses it, so the lock is never contended.
     private final class Kept: Sendable { let buffers = Mutex<[ByteBuffer]>([]) }
     private static let kept = ThreadSpecificVariable<Kept>()
-    /// Sizes in use at a time: one for capped drivers, one for the others, and a spare.
-    private static let countMax = 3
+    /// One that is read into and one that waits to be checked for each of a few drivers of the loop.
+    private static let countMax = 6
     /// Smaller buffers are not worth keeping.
     private static let keptBytesMin = 4096
 
@@ -59,10 +60,7 @@ enum ReceiveBuffers {
         guard buffer.capacity >= keptBytesMin else { return }
         if kept.currentValue == nil { kept.currentValue = Kept() }
         kept.currentValue?.buffers.withLock { buffers in
-            guard buffers.count < countMax,
-                !buffers.contains(where: { $0.capacity == buffer.capacity })
-            else { return }
-            buffers.append(buffer)
+            if buffers.count < countMax { buffers.append(buffer) }
         }
     }
 }

@@ -10,19 +10,24 @@ import Telemetry
 
 /// From the socket to the scheduler and the files.
 extension SwarmDriver {
-    /// The bytes of one read.
-    func read(_ buffer: ByteBuffer, from id: ConnectionID) {
-        guard let connection = connections[id] else { return }
+    /// The bytes of one read; answers whether `buffer` is kept until they are checked.
+    func read(_ buffer: ByteBuffer, from id: ConnectionID) -> Bool {
+        guard let connection = connections[id] else { return false }
         turn {
             do {
-                try buffer.withUnsafeReadableBytes { try take($0, from: connection) }
+                try buffer.withUnsafeReadableBytes { try take($0, of: buffer, from: connection) }
             } catch {
                 connectionEnded(id, reason: "\(error)", isFault: true)
             }
         }
+        return keepUncheckedBytes()
     }
 
-    private func take(_ bytes: UnsafeRawBufferPointer, from connection: PeerConnection) throws {
+    private func take(
+        _ bytes: UnsafeRawBufferPointer,
+        of buffer: ByteBuffer,
+        from connection: PeerConnection
+    ) throws {
         var rest = bytes
         var payloadBytes = 0
         // Whatever an item leads to may close the connection; the rest is then of no interest.
@@ -33,8 +38,10 @@ extension SwarmDriver {
             case .message(let message): try take(message, from: connection)
             case .payload(let bytes):
                 payloadBytes += bytes.count
-                connection.arrival?.take(bytes)
-                if connection.decoder.payloadBytes == 0 { finishArrival(connection) }
+                if connection.arrival?.write(bytes) == true {
+                    check(bytes, of: connection, in: buffer)
+                }
+                finishIfChecked(connection)
             }
         }
         if payloadBytes > 0, ingress.isLimited { charge(payloadBytes, to: connection) }
@@ -53,6 +60,8 @@ extension SwarmDriver {
             connection.peer = (handshake.peerID, handshake.infoHash)
             deliver(.dialSucceeded(id, handshake))
         case (.active, .piecePayload):
+            // The scheduler knows of one arrival at a time.
+            if isUnchecked(connection) { checkRest() }
             deliver(.received(id, message))
             // Without an answer from the scheduler the stream can't be cut any further.
             if connections[id] != nil, connection.arrival == nil {
@@ -76,39 +85,40 @@ extension SwarmDriver {
         }
         let target = PieceArrival.Target(
             infoHash: infoHash,
-            sum: swarm.metaInfo.sum(of: piece),
             file: download.file,
             offset: swarm.layout.offset(of: piece)
         )
-        expect(piece, bytes: swarm.layout.bytes(of: piece), into: target, connection)
+        let bytes = swarm.layout.bytes(of: piece)
+        let arrival = PieceArrival(piece, bytes: bytes, into: target, download.check(piece))
+        expect(arrival, from: connection)
     }
 
     func discardPayload(_ id: ConnectionID, _ piece: PieceIndex, bytes: Int) {
         guard let connection = connections[id] else { return }
-        expect(piece, bytes: bytes, into: nil, connection)
+        expect(PieceArrival(discarding: piece, bytes: bytes), from: connection)
     }
 
-    private func expect(
-        _ piece: PieceIndex,
-        bytes: Int,
-        into target: PieceArrival.Target?,
-        _ connection: PeerConnection
-    ) {
-        connection.arrival = PieceArrival(piece, bytes: bytes, into: target)
-        connection.decoder.expectPayload(bytes)
+    private func expect(_ arrival: PieceArrival, from connection: PeerConnection) {
+        connection.arrival = arrival
+        connection.decoder.expectPayload(arrival.remainingBytes)
     }
 
-    private func finishArrival(_ connection: PeerConnection) {
+    /// The last byte of a piece is here and checked.
+    func finishArrival(_ connection: PeerConnection) {
         guard let arrival = connection.arrival.take(), let target = arrival.target else { return }
         let (id, piece, infoHash) = (connection.id, arrival.piece, target.infoHash)
         var fault = arrival.fault
         var failure = arrival.failure
-        if fault == nil {
-            do {
-                try swarms[infoHash]?.download?.markComplete(piece)
-            } catch {
-                (fault, failure) = (.disk, error)
+        var isProved = arrival.check?.isProof ?? false
+        do {
+            if fault == .checksum, try isProofDoubtful(arrival, from: id, infoHash) {
+                (fault, isProved) = (nil, false)
             }
+            if fault == nil {
+                try swarms[infoHash]?.download?.markComplete(piece, isProved: isProved)
+            }
+        } catch {
+            (fault, failure) = (.disk, error)
         }
         guard let fault else { return deliver(.pieceStored(infoHash, piece, id)) }
         if let failure {
@@ -121,6 +131,24 @@ extension SwarmDriver {
             )
         }
         deliver(.pieceRejected(infoHash, piece, id, fault))
+    }
+
+    /// A piece failed its proof: whether that is the proof's fault. Origins have the whole blob and made the proof; when one of
+    /// them sends a piece whose CRC-32 is right, the proof must be wrong.
+    private func isProofDoubtful(
+        _ arrival: PieceArrival,
+        from connection: ConnectionID,
+        _ infoHash: InfoHash
+    ) throws -> Bool {
+        guard arrival.check?.isProof == true, let download = swarms[infoHash]?.download,
+            scheduler.isOrigin(connection, in: infoHash),
+            try download.hasRightSum(arrival.piece)
+        else { return false }
+        log.warning(
+            "the piece proofs of a blob are wrong, checking it as a whole",
+            metadata: [LogKey.infoHash: "\(infoHash)", LogKey.pieceIndex: "\(arrival.piece)"]
+        )
+        return true
     }
 
     // MARK: - Pausing

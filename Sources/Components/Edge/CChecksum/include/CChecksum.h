@@ -22,14 +22,24 @@ typedef struct herd_sha256 {
     uint32_t word[8];
 } herd_sha256;
 
-/// Whether this processor has the SHA instructions. Without them the functions below must not be called.
+/// Whether this processor has the SHA instructions. Without them the functions below work by shifts and additions, at a
+/// fifth of the speed.
 bool herd_sha256_is_accelerated(void);
+
+/// The state that `bytes` holds, each word from high to low: the inverse of ``herd_sha256_store``.
+herd_sha256 herd_sha256_load(const uint8_t bytes[32]);
+
+/// Writes the chaining value; after the padding it is the digest.
+void herd_sha256_store(const herd_sha256 *state, uint8_t bytes[32]);
 
 /// The state before any byte.
 herd_sha256 herd_sha256_begin(void);
 
 /// Takes in `blocks` blocks of 64 bytes.
 void herd_sha256_update(herd_sha256 *state, const uint8_t *bytes, size_t blocks);
+
+/// The same without special instructions: what other processors run, exported so that tests can.
+void herd_sha256_update_portable(herd_sha256 *state, const uint8_t *bytes, size_t blocks);
 
 /// The same for two independent states at once, in the time of one: an instruction of one fills the time in which the
 /// other waits for its last result.
