@@ -192,8 +192,9 @@ def herd_round(herd, digest, blob_bytes, work, streamed):
     read the whole blob from their agents meanwhile."""
     for address in herd.addresses("agent", "http"):
         urllib.request.urlopen(urllib.request.Request(f"http://{address}/blobs/{digest}", method="DELETE"))
-    warm_memory(work)
     pid = herd.process.pid
+    wait_until_freed(pid)
+    warm_memory(work)
     open(f"/proc/{pid}/clear_refs", "w").write("5")  # start the peak anew
     wanted = [] if streamed else ["-r", str(blob_bytes - 1)]
     before, cpu_before = herd.counters(), cpu_seconds([pid])
@@ -212,6 +213,19 @@ def herd_round(herd, digest, blob_bytes, work, streamed):
         sys.exit(f"only {agents + origins} bytes reached the agents")
     return summary("herd, streamed" if streamed else "herd", blob_bytes, seconds, cpu, memory(pid, "VmHWM"),
                    agents / (agents + origins))
+
+
+def wait_until_freed(pid):
+    """Removed files keep their memory and blocks until they are closed, which the herd does in the background."""
+    def is_removed(entry):
+        try:
+            return os.readlink(entry.path).endswith(" (deleted)") and os.stat(entry.path).st_size > 1 << 20
+        except OSError:
+            return False
+    while any(is_removed(entry) for entry in os.scandir(f"/proc/{pid}/fd")):
+        time.sleep(0.02)
+    # The thread that closes the last one may still be at it.
+    time.sleep(0.5)
 
 
 def nginx_start(work, root):

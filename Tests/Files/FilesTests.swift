@@ -108,4 +108,37 @@ import Testing
         await pool.shutdown()
         await #expect(throws: CancellationError.self) { try await pool.runUncancelled { 1 } }
     }
+
+    @Test(
+        "closes its descriptor at once, or of a large removed file soon",
+        arguments: [false, true]
+    )
+    func closes(isRemoved: Bool) async throws {
+        try await withTemporaryFolder { folder in
+            let path = "\(folder)/large"
+            var file: SharedFile? = try .create(path, bytes: 2 << 20, preallocate: true)
+            let link = "/proc/self/fd/\(try #require(file?.descriptor))"
+            func target() -> String? {
+                try? FileManager.default.destinationOfSymbolicLink(atPath: link)
+            }
+            if isRemoved { try Directory.remove(path) }
+            #expect(target()?.hasPrefix(path) == true)
+            file = nil
+            let deadline = ContinuousClock.now + .seconds(10)
+            while isRemoved, target()?.hasPrefix(path) == true, ContinuousClock.now < deadline {
+                await Task.yield()
+            }
+            #expect(target()?.hasPrefix(path) != true)
+        }
+    }
+
+    @Test("tells the system what will be read without a word about what is not there")
+    func beginsReading() async throws {
+        try await withTemporaryFolder { folder in
+            let file = try SharedFile.create("\(folder)/f", bytes: 100, preallocate: false)
+            file.beginReading(0..<100)
+            file.beginReading(5000..<90_000)
+            #expect(try file.size() == 100)
+        }
+    }
 }

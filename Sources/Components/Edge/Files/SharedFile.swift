@@ -28,8 +28,23 @@ package final class SharedFile: Sendable {
                 _ = try? handle.takeDescriptorOwnership()
             }
         }
-        close(descriptor)
+        Self.end(descriptor)
     }
+
+    /// Closes `descriptor`. The last one of a file that was removed frees its blocks, which takes a second for some GiB, and
+    /// whoever happens to hold it last may be an event loop: that is left to a thread.
+    private static func end(_ descriptor: CInt) {
+        var status = stat()
+        let isRemoved = fstat(descriptor, &status) == 0 && status.st_nlink == 0
+        guard isRemoved, status.st_size > quicklyFreedBytes else {
+            close(descriptor)
+            return
+        }
+        BlockingPool.singleton.execute { _ in close(descriptor) }
+    }
+
+    /// A file of so many bytes is freed in less time than another thread takes to begin.
+    private static let quicklyFreedBytes = 1 << 20
 
     /// Opens an existing file for reading.
     /// - Throws: ``FileError``.
@@ -142,6 +157,13 @@ package final class SharedFile: Sendable {
     /// Tells the system to begin writing `range` to the disk, so that ``synchronize()`` finds little left to wait for.
     package func beginSynchronizing(_ range: Range<Int>) {
         herd_begin_writeback(descriptor, Int64(range.lowerBound), Int64(range.count))
+    }
+
+    /// Tells the system to begin reading `range` from the disk, as far as it is not in memory, so that whoever sends or reads it
+    /// soon waits less.
+    package func beginReading(_ range: Range<Int>) {
+        // A hint: whatever it answers, the bytes can be read.
+        _ = posix_fadvise(descriptor, range.lowerBound, range.count, POSIX_FADV_WILLNEED)
     }
 
     /// `range` of the file for a channel to send without copying it (sendfile).

@@ -99,6 +99,8 @@ extension SwarmDriver {
         }
         let start = swarm.layout.offset(of: piece)
         let range = start..<start + swarm.layout.bytes(of: piece)
+        // Sent from memory it does not hold up the loop; before its turn there may be time to get it there.
+        swarm.file.beginReading(range)
         connection.sends.append(PieceSend(piece: piece, file: swarm.file, range: range))
         markDirty(connection)
     }
