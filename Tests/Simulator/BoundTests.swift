@@ -84,9 +84,9 @@ import Testing
     @Test("bounds name what binds")
     func bounds() {
         let kraken = SwarmBound(image: SimulationPlan(.kraken))
-        #expect(abs(kraken.tMin - 10.24) < 1e-9)
+        #expect(abs(kraken.tMin - 10) < 1e-9)
         #expect(kraken.binding == .download)
-        #expect(abs(kraken.tStar - 10.24 * (1 + 11.0 / 768)) < 1e-9)
+        #expect(abs(kraken.tStar - 10 * (1 + 11.0 / 716)) < 1e-9)
         let weak = SwarmBound(agents: 100, bytes: 1000, pieces: 10, rate: 100, sourceRate: 10)
         #expect(weak.binding == .source)
         #expect(weak.tMin == 100)

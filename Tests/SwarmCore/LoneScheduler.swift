@@ -212,6 +212,20 @@ struct LoneScheduler {
             + handle(.pieceStored(hash, PieceIndex(piece), connection))
     }
 
+    /// Delivers what is asked of `connection`, in order, until `count` pieces were asked for; answers those.
+    mutating func fetch(_ count: Int, from connection: ConnectionID) -> [Int] {
+        var delivered = 0
+        while log.requests(to: connection).count < count,
+            delivered < log.requests(to: connection).count
+        {
+            deliver(log.requests(to: connection)[delivered], from: connection)
+            delivered += 1
+        }
+        let asked = log.requests(to: connection)
+        #expect(asked.count >= count)
+        return asked
+    }
+
     // MARK: - Words
 
     func info(_ peer: Int, isOrigin: Bool = false) -> PeerInfo {

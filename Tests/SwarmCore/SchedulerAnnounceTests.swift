@@ -74,7 +74,7 @@ import Testing
     @Test("a starved swarm whose slots are full lets three go that have nothing for it")
     func makesRoom() throws {
         var policy = LoneScheduler.policy
-        policy.connectionsMax = 5
+        (policy.connectionsMax, policy.leavesSlots) = (5, false)
         var host = try LoneScheduler(policy: policy)
         host.open(holding: [0])
         let busy = try host.connect(to: 1, holding: [])

@@ -10,7 +10,7 @@ import Testing
     @Test("pending and open connections together are limited; who is over it is refused")
     func capacity() throws {
         var policy = LoneScheduler.policy
-        policy.connectionsMax = 3
+        (policy.connectionsMax, policy.leavesSlots) = (3, false)
         var host = try LoneScheduler(policy: policy)
         host.open()
         #expect(host.introduce([1, 2, 3, 4]).dials.count == 3)
@@ -21,6 +21,19 @@ import Testing
         let first = try Unwrap.value(host.log.dials[LoneScheduler.peer(1)])
         let next = host.handle(.dialFailed(first, .unreachable))
         #expect(next.dials.keys.sorted() == [LoneScheduler.peer(4)])
+    }
+
+    @Test("two fifths of the slots are left for those who dial us")
+    func slotsLeft() throws {
+        var host = try LoneScheduler(pieces: 100)
+        host.open()
+        #expect(host.introduce(Array(1...20)).dials.count == 6)
+        for late in 21...24 {
+            let (connection, effects) = host.knock(late, holding: [])
+            #expect(effects.isAccepted(connection))
+        }
+        let (last, effects) = host.knock(25, holding: [])
+        #expect(effects.closing(last) == .noSlot)
     }
 
     @Test(

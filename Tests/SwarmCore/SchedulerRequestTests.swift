@@ -20,6 +20,17 @@ import Testing
         #expect(timeout == .seconds(kibibytesAndSeconds[1]))
     }
 
+    @Test("the more peers there are, the fewer pieces each is asked for at a time, down to one")
+    func spread() throws {
+        for (peerCount, each) in [(1, 3), (2, 3), (3, 2), (4, 2), (5, 1), (9, 1)] {
+            var host = try LoneScheduler(pieces: 100)
+            host.open()
+            for peer in 1..<peerCount { _ = host.knock(peer, holding: []) }
+            let (rich, _) = host.knock(50)
+            #expect(host.log.requests(to: rich).count == each, "\(peerCount) peers")
+        }
+    }
+
     @Test("an agent is asked for three pieces at a time, an origin for five")
     func pipelines() throws {
         var policy = LoneScheduler.policy
@@ -203,8 +214,7 @@ import Testing
             // The other two agents, which have nothing yet either.
             for other in [100, 101, 102] where other != own { _ = host.knock(other, holding: []) }
             let origin = try host.connect(to: 1, isOrigin: true)
-            asked.append(host.log.requests(to: origin))
-            #expect(asked.last?.count == 40)
+            asked.append(host.fetch(40, from: origin))
         }
         #expect(Set(asked[0]).isDisjoint(with: asked[1]))
         // Nobody else fetches: after a while its duties are taken over.

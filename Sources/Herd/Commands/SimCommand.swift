@@ -68,6 +68,8 @@ struct SimCommand: AsyncParsableCommand {
     var deadline: String?
     @Option(help: "What goes wrong; `random` with --seeds.")
     var faults: String?
+    @Option(help: "The rules of every scheduler: herd or kraken.")
+    var policy: String?
     @Option(help: "Decides every random choice.")
     var seed: String?
     @Option(help: "Simulate a cluster for each seed: 1..1000.")
@@ -98,7 +100,7 @@ struct SimCommand: AsyncParsableCommand {
             ("jitter", jitter), ("zones", zones), ("zone-latency", zoneLatency),
             ("zone-bandwidth", zoneBandwidth), ("join", join),
             ("tracker-response", trackerResponse), ("announce-interval", announceInterval),
-            ("handout-order", handoutOrder), ("deadline", deadline),
+            ("handout-order", handoutOrder), ("deadline", deadline), ("policy", policy),
         ]
     }
 

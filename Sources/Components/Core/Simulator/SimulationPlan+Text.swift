@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Primitives
+import SwarmCore
 import TrackerCore
 
 /// Plans as people write them: a scenario file has one setting a line, named like the options of `herd sim`.
 extension SimulationPlan {
     /// The settings that ``set(_:to:)`` knows.
     package static let settings = [
-        "agents", "origins", "replicas", "trackers", "zones", "blob", "piece", "bandwidth",
+        "agents", "policy", "origins", "replicas", "trackers", "zones", "blob", "piece",
+        "bandwidth",
         "origin-bandwidth", "zone-bandwidth", "latency", "jitter", "zone-latency", "join",
         "tracker-response", "announce-interval", "handout", "handout-order", "commit-time",
         "deadline", "seed", "fault",
@@ -59,6 +61,11 @@ extension SimulationPlan {
         }
         switch name {
         case "agents": agents = try number()
+        case "policy":
+            guard let known = ["herd": SwarmPolicy(), "kraken": .kraken][value] else {
+                throw confusion
+            }
+            policy = known
         case "origins": origins = try number()
         case "replicas": replicas = try number()
         case "trackers": trackers = try number()

@@ -132,13 +132,14 @@ extension SimulationPlan {
     package init(_ preset: Preset) {
         self.init()
         (agents, origins, trackers) = (2600, 5, 5)
-        blobBytes = [1536 << 20, 1536 << 20]
+        blobBytes = [1_500_000_000, 1_500_000_000]
+        bandwidth = ByteRate(bytesPerSecond: 300_000_000)
         switch preset {
         case .kraken: break
         case .fifteenThousand: agents = 15_000
         case .hundredGigabytes:
             agents = 10_000
-            blobBytes = [100 << 30]
+            blobBytes = [100_000_000_000]
             pieceBytes = 64 << 20
         case .zones:
             (agents, origins, trackers, zones) = (900, 3, 3, 3)

@@ -13,11 +13,13 @@ import Primitives
 struct OriginDuty: Sendable {
     private let own: UInt64
     private var rivals: [UInt64] = []
+    /// Agents that a tracker named.
+    private var known: [UInt64] = []
     /// The pieces that are ours to fetch.
     private(set) var pieces: Bitfield
 
     /// Whether there is anybody to share with.
-    var isShared: Bool { !rivals.isEmpty }
+    var isShared: Bool { !rivals.isEmpty || !known.isEmpty }
 
     /// Everything is the duty of `localPeer` until it has a rival.
     init(of localPeer: PeerID?, pieceCount: Int) {
@@ -40,8 +42,23 @@ struct OriginDuty: Sendable {
         for index in 0..<pieces.pieceCount {
             let piece = PieceIndex(index)
             guard !pieces.contains(piece) else { continue }
-            if !rivals.contains(where: { isOutweighed(piece, by: $0) }) { pieces.insert(piece) }
+            if isOurs(piece) { pieces.insert(piece) }
         }
+    }
+
+    /// These are the agents that miss pieces and that a tracker knows of, connected or not.
+    mutating func know(_ peers: some Sequence<PeerID>) {
+        known = peers.map(\.dutySeed)
+        var ours = Bitfield(pieceCount: pieces.pieceCount)
+        for index in 0..<pieces.pieceCount where isOurs(PieceIndex(index)) {
+            ours.insert(PieceIndex(index))
+        }
+        pieces = ours
+    }
+
+    private func isOurs(_ piece: PieceIndex) -> Bool {
+        !rivals.contains { isOutweighed(piece, by: $0) }
+            && !known.contains { isOutweighed(piece, by: $0) }
     }
 
     /// Of `pieces` the one that is the most ours: which is still ours when more rivals come, and hardly anybody else's first

@@ -81,6 +81,12 @@ package struct PiecePicker: Sendable {
         due = unshared.intersection(duty.pieces)
     }
 
+    /// These agents miss pieces, too, as a tracker says.
+    mutating func share(withKnown agents: some Sequence<PeerID>) {
+        duty.know(agents)
+        due = unshared.intersection(duty.pieces)
+    }
+
     /// That agent is gone.
     mutating func shareNoMore(with rival: PeerID) {
         duty.remove(rival)
@@ -153,6 +159,9 @@ package struct PiecePicker: Sendable {
         }
         return nil
     }
+
+    /// Whether others fetch pieces from the origins, too.
+    var isDutyShared: Bool { duty.isShared }
 
     /// Whether a piece may be asked for that no connected agent holds.
     var isAnyUnshared: Bool {

@@ -16,6 +16,9 @@ extension Swarm {
         let localPeer = context.localPeer
         let others = handout.filter { $0.peerID != localPeer }
         candidates = Array(others.prefix(context.limits.handoutPeersMax))
+        if context.policy.sparesOrigins {
+            picker.share(withKnown: candidates.filter(isRival).map(\.peerID))
+        }
         makeUpForLoss(&context)
         announcing.plan(at: context.now, isStarved: isStarved, using: &generator)
     }
@@ -54,13 +57,13 @@ extension Swarm {
         }
     }
 
-    /// How many more peers are worth a connection: all that have a slot, but of a blob that lacks few pieces only two for each.
+    /// How many more peers are worth a connection: all that have a slot left for them, but of a blob that lacks few pieces only two for each.
     ///
     /// A small blob is here before a tenth connection has shaken hands. Peers that are late or have failed do not count.
     private func dialsWanted(_ policy: SwarmPolicy) -> Int {
-        let free = policy.connectionsMax - connectionCount
+        let free = policy.connectionsSought - connectionCount
         let enough = Self.peersPerMissingPiece * held.missingCount
-        guard enough < policy.connectionsMax else { return free }
+        guard enough < policy.connectionsSought else { return free }
         let useful = peers.values.count { peer in
             !peer.isSlow && peer.failed.isEmpty
                 && zip(peer.bits.words, held.words).contains { $0 & ~$1 != 0 }
@@ -205,7 +208,7 @@ extension Swarm {
     ///
     /// Hosts that begin together otherwise fill each other's slots before any of them has a piece, and wait.
     mutating func makeUseOfAnnounce(_ context: inout SwarmContext) -> Bool {
-        guard peers.count >= context.policy.connectionsMax else { return true }
+        guard peers.count >= context.policy.connectionsSought else { return true }
         guard isStarved else { return false }
         let useless = peers.values.filter {
             !$0.isBusy && picker.availability.offered(by: $0.bits) == 0

@@ -25,7 +25,7 @@ extension Swarm {
             holders: picker.availability.count(of: piece),
             connections: peers.count,
             slot: peer.asked.count + 1,
-            slots: peer.slots(context.policy)
+            slots: peer.slots(context.policy, among: peers.count)
         )
         picker.unwant(piece)
         requests.add(piece, of: peer.connection, isOfOrigin: peer.isOrigin, at: context.now)
@@ -47,11 +47,15 @@ extension Swarm {
 
     /// The piece to ask the peer at `slot` for; nil when its slots are taken, or it has nothing to ask for.
     private mutating func choose(for slot: Int, _ context: SwarmContext) -> PiecePicker.Pick? {
-        guard peers.values[slot].asked.count < peers.values[slot].slots(context.policy) else {
-            return nil
-        }
+        let slots = peers.values[slot].slots(context.policy, among: peers.count)
+        guard peers.values[slot].asked.count < slots else { return nil }
         let bits = peers.values[slot].bits
-        if peers.values[slot].isOrigin, let budget = context.policy.originRequestsMax(for: layout) {
+        if peers.values[slot].isOrigin,
+            let budget = context.policy.originRequestsMax(
+                for: layout,
+                isShared: picker.isDutyShared
+            )
+        {
             // Whom we dial may hold the pieces, or fetch them, too: that is known in a moment.
             guard !isDiallingAgents || dialPatienceEnd(context.policy) <= context.now else {
                 return nil
@@ -80,6 +84,12 @@ extension Swarm {
         requestFromAll(&context)
     }
 
+    /// How long agents are waited for: at least as long as the policy says, and twice as long as origins take, since for who
+    /// has to fetch the pieces from them they take as long.
+    private func patience(_ policy: SwarmPolicy) -> Duration {
+        max(policy.originPatience(for: layout), originsTake * 2)
+    }
+
     private func originTerms(_ context: SwarmContext) -> PiecePicker.OriginTerms {
         PiecePicker.OriginTerms(
             takesOver: requests.originCount == 0
@@ -89,7 +99,7 @@ extension Swarm {
     }
 
     private func originPatienceEnd(_ policy: SwarmPolicy) -> Instant {
-        originsGaveAt.advanced(by: policy.originPatience(for: layout))
+        originsGaveAt.advanced(by: patience(policy))
     }
 
     private func dialPatienceEnd(_ policy: SwarmPolicy) -> Instant {
@@ -97,11 +107,11 @@ extension Swarm {
     }
 
     private func agentPatienceEnd(_ policy: SwarmPolicy) -> Instant {
-        agentsGaveAt.advanced(by: policy.originPatience(for: layout))
+        agentsGaveAt.advanced(by: patience(policy))
     }
 
     private func readerPatienceEnd(_ policy: SwarmPolicy) -> Instant {
-        readerSince.advanced(by: policy.originPatience(for: layout))
+        readerSince.advanced(by: patience(policy))
     }
 
     /// When an origin may be asked for what agents were waited for; nil when that would change nothing.
@@ -158,7 +168,8 @@ extension Swarm {
         let request = requests.live.first { request in
             isDoubtful(request)
                 && peers.values.contains { peer in
-                    canServe(request, peer) && peer.asked.count < peer.slots(policy)
+                    canServe(request, peer)
+                        && peer.asked.count < peer.slots(policy, among: peers.count)
                 }
         }
         return request?.askedAt.advanced(by: policy.endgameDelay)

@@ -32,7 +32,7 @@ extension Swarm {
         next.bring(forward: nextImpatience(policy, after: now))
         next.bring(forward: nextSecondChance)
         next.bring(forward: diskPause)
-        if connectionCount < policy.connectionsMax, !candidates.isEmpty {
+        if connectionCount < policy.connectionsSought, !candidates.isEmpty {
             next.bring(forward: bans.nextEnd(after: now))
         }
         return next

@@ -47,6 +47,8 @@ package struct Swarm: Sendable {
     var agentsDialledAt: Instant
     /// The last instant at which an origin gave us a piece.
     var originsGaveAt: Instant
+    /// How long origins took of late from a request to its piece; zero before the first.
+    var originsTake = Duration.zero
     /// Since when the most urgent reader waits for the piece it waits for.
     var readerSince: Instant
     /// Whether the event at hand cannot have brought a deadline forward, so that it need not be worked out again: most events
@@ -161,7 +163,14 @@ package struct Swarm: Sendable {
         let bytes = layout.bytes(of: piece)
         peers.values[slot].credit(piece, bytes: bytes, isInTime: request != nil, at: context.now)
         let peer = peers.values[slot]
-        if peer.isOrigin { originsGaveAt = context.now } else { agentsGaveAt = context.now }
+        let took = (request?.askedAt ?? peer.receivingSince).duration(to: context.now)
+        if peer.isOrigin {
+            originsGaveAt = context.now
+            // Smoothed as TCP smooths its round trips (RFC 6298, section 2).
+            originsTake = originsTake == .zero ? took : (originsTake * 7 + took) / 8
+        } else {
+            agentsGaveAt = context.now
+        }
         // Whoever connects may use any id: only one that was dialled has earned it.
         if peer.isOutgoing { bans.forgive(peer.peerID) }
         let note = SwarmNote.receivePiece(
@@ -169,7 +178,7 @@ package struct Swarm: Sendable {
             peer.peerID,
             piece,
             bytes: bytes,
-            took: (request?.askedAt ?? peer.receivingSince).duration(to: context.now),
+            took: took,
             fromOrigin: peer.isOrigin
         )
         context.emit(.note(note))

@@ -82,11 +82,11 @@ struct SwarmPeer: Sendable {
         (silentAt, answeredAt) = (.origin, now)
     }
 
-    /// How many pieces may be asked of it at a time.
-    func slots(_ policy: SwarmPolicy) -> Int {
+    /// How many pieces may be asked of it at a time, as one of `peerCount` peers.
+    func slots(_ policy: SwarmPolicy, among peerCount: Int) -> Int {
         if failures >= policy.failuresMax, failedUntil != nil { return 0 }
         if isSlow { return 1 }
-        return isOrigin ? policy.requestsPerOrigin : policy.requestsPerAgent
+        return isOrigin ? policy.requestsPerOrigin : policy.requestsPerAgent(among: peerCount)
     }
 
     /// Whether bytes are under way in either direction, or should be.

@@ -26,8 +26,12 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var requestOrder = RequestOrder.rarestFirst
     /// How equals are told apart.
     package var tieBreak = TieBreak.random
-    /// Pieces asked of one agent at a time.
+    /// Pieces asked of one agent at a time, at most.
     package var requestsPerAgent = 3
+    /// Pieces asked of all peers at a time as far as that leaves each one; nil means no bound. Not Kraken's.
+    ///
+    /// Requests that wait at a busy peer are pieces that an idle one can't be asked for.
+    package var requestsSpread: Int? = 8
     /// Pieces asked of one origin at a time.
     package var requestsPerOrigin = 5
     /// Whether agents ask origins only for what no agent holds, and for few pieces at a time. Kraken: no.
@@ -50,6 +54,8 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var requestTimeoutPerMebibyte = Duration.seconds(4)
     /// Open and pending connections of one swarm.
     package var connectionsMax = 10
+    /// Whether two fifths of these are left for those who dial us, late joiners among them. Kraken: no.
+    package var leavesSlots = true
     /// Neighbours in common from which on an incoming connection is refused; nil means never.
     package var mutualConnectionsMax: Int?
     /// The time a connection has to open and to shake hands, each.
@@ -71,7 +77,7 @@ package struct SwarmPolicy: Sendable, Hashable {
     /// Whether nobody is ever banned; for tests.
     package var isBanningDisabled = false
     /// When a peer that refused us for want of a slot is tried again, times 1 to 2. Kraken: 30 s.
-    package var refusalRetry = Duration.milliseconds(500)
+    package var refusalRetry = Duration.milliseconds(200)
     /// The time between announces until a tracker says otherwise.
     package var announceInterval = Duration.seconds(3)
     /// The first wait of a swarm without any source before it announces again; doubles up to the interval.
@@ -97,11 +103,35 @@ package struct SwarmPolicy: Sendable, Hashable {
     /// Kraken's rules with the repairs of `docs/decisions`.
     package init() {}
 
+    /// Kraken's rules without them, as far as they are rules and no accidents.
+    package static let kraken: SwarmPolicy = {
+        var policy = SwarmPolicy()
+        (policy.sparesOrigins, policy.leavesSlots, policy.requestsSpread) = (false, false, nil)
+        policy.endgameDelay = .zero
+        policy.refusalRetry = .seconds(30)
+        policy.starvedAnnounceDelay = policy.announceInterval
+        return policy
+    }()
+
+    /// Open and pending connections below which more peers are dialled.
+    var connectionsSought: Int {
+        leavesSlots ? max(1, (3 * connectionsMax + 4) / 5) : connectionsMax
+    }
+
+    /// Pieces asked of one agent at a time while there are `peerCount` peers.
+    func requestsPerAgent(among peerCount: Int) -> Int {
+        guard let requestsSpread else { return requestsPerAgent }
+        return min(requestsPerAgent, max(1, requestsSpread / max(1, peerCount)))
+    }
+
     /// Pieces asked of all origins together at a time; nil when only ``requestsPerOrigin`` bounds them.
     ///
-    /// An eighth of a blob, so that agents which begin together fetch different pieces and trade them.
-    package func originRequestsMax(for layout: PieceLayout) -> Int? {
+    /// Next to nothing when other agents fetch, too: what they all have asked for waits in the origins' queues, and the longer
+    /// these are, the less can anybody know what is under way. A lone host asks for an eighth of a blob, so that those who
+    /// begin a little later find something to fetch.
+    package func originRequestsMax(for layout: PieceLayout, isShared: Bool) -> Int? {
         guard sparesOrigins else { return nil }
+        guard !isShared else { return min(requestsPerOrigin, Self.originRequestsMin) }
         return min(requestsPerOrigin, max(Self.originRequestsMin, layout.pieceCount / 8))
     }
 
