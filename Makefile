@@ -10,6 +10,7 @@ SEEDS ?= 1..2000
 # Debian's names. The first line builds and runs Herd, the second is what its tests drive.
 DEPENDENCIES := libncurses-dev \
 	curl git make nginx-light podman python3 skopeo tmux
+BENCHMARKS := fanout small idle
 
 .PHONY: help
 help: ## List the targets.
@@ -52,9 +53,11 @@ soak: build ## Simulate clusters with random faults: SEEDS=1..2000.
 
 .PHONY: bench
 bench: build ## Measure pulls beside nginx, and an idle herd.
-	python3 Tests/Benchmarks/bench.py fanout --json .build/bench/fanout.json
-	python3 Tests/Benchmarks/bench.py small --json .build/bench/small.json
-	python3 Tests/Benchmarks/bench.py idle --json .build/bench/idle.json
+	for each in $(BENCHMARKS); do \
+	  echo "== $$each"; \
+	  python3 Tests/Benchmarks/bench.py $$each --json .build/bench/$$each.json; \
+	done
+	python3 Tests/Benchmarks/bench.py goals $(BENCHMARKS:%=.build/bench/%.json)
 
 .PHONY: lint
 lint: ## Check the format, the layers and the documents; fast.

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benchmarks ask of the machine: processes and what they cost, memory made warm, waiting for files."""
+import os, re, socket, subprocess, sys, tempfile, time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+WARM_KEEP_MIB = 700  # free memory that warming leaves alone
+STOP_SECONDS = 15  # how long a process has to end before it is killed
+warms = True  # whether memory is warmed at all; not worth its time in a trial of the benchmarks themselves
+
+
+def settle(folder):
+    """What precedes each timed run: the disk has nothing left to write of the run before, and memory is warm."""
+    if warms:
+        os.sync()
+        warm_memory(folder)
+
+
+def warm_memory(folder):
+    """Fill free memory with clean pages: read a sparse file as large as what is free. It stays until `folder` goes, so
+    that the next call has only to fill what was freed meanwhile; the kernel takes clean pages back when need be."""
+    free = int(re.search(r"MemFree:\s+(\d+)", open("/proc/meminfo").read()).group(1)) // 1024
+    if free <= WARM_KEEP_MIB:
+        return
+    handle, _ = tempfile.mkstemp(dir=folder, prefix="warm-")
+    with open(handle, "r+b", buffering=0) as file:
+        file.truncate((free - WARM_KEEP_MIB) << 20)
+        buffer = bytearray(1 << 20)
+        while file.readinto(buffer):
+            pass
+
+
+def cpu_seconds(pids):
+    total = 0.0
+    for pid in pids:
+        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        total += (int(fields[11]) + int(fields[12])) / TICKS
+    return total
+
+
+def memory(pid, key="VmHWM"):
+    """A size in bytes out of a process's status: VmRSS is what is resident, VmHWM its peak."""
+    return int(re.search(key + r":\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1)) * 1024
+
+
+def forget_memory_peak(pid):
+    open(f"/proc/{pid}/clear_refs", "w").write("5")
+
+
+def free_ports(count):
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def race(commands):
+    """Start every command at once; answers each one's seconds, sorted, and their CPU seconds."""
+    before = os.times()
+    begin = time.monotonic()
+    running, seconds = {}, []
+    try:
+        for command in commands:
+            child = subprocess.Popen(command)
+            running[child.pid] = child
+        while running:
+            pid, status = os.wait()
+            child = running.pop(pid, None)
+            if child:
+                child.returncode = os.waitstatus_to_exitcode(status)
+                seconds.append(time.monotonic() - begin)
+                if status:
+                    sys.exit(f"a client failed with status {child.returncode}")
+    finally:
+        end(running.values())
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return sorted(seconds), cpu
+
+
+def wait_for_files(paths, begin, timeout=900, processes=()):
+    """Seconds from `begin` until each of `paths` is there, sorted; `processes` must live on meanwhile."""
+    seconds, waiting = [], list(paths)
+    while waiting:
+        here = [path for path in waiting if os.path.exists(path)]
+        seconds += [time.monotonic() - begin] * len(here)
+        waiting = [path for path in waiting if path not in here]
+        if time.monotonic() - begin > timeout:
+            sys.exit(f"{len(waiting)} of {len(seconds) + len(waiting)} downloads did not end in {timeout} s")
+        for process in processes:
+            if process.poll() is not None:
+                sys.exit(f"{process.args[0]} ended with status {process.returncode} during a download")
+        time.sleep(0.005)
+    return seconds
+
+
+def end(processes):
+    """Ends these child processes, all at once."""
+    living = [process for process in processes if process.poll() is None]
+    for process in living:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in living:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
