@@ -10,24 +10,34 @@ SEEDS ?= 1..2000
 # Debian's names. The first line builds and runs Herd, the second is what its tests drive.
 DEPENDENCIES := libncurses-dev \
 	curl git make nginx-light podman python3 skopeo tmux
-BENCHMARKS := fanout small idle
+BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent
+BENCHMARKS := fanout swarms small idle
 
 .PHONY: help
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# $(call install,PACKAGES) installs those of them that are missing; any nginx will do for nginx-light.
+define install
+@missing=""; for package in $(1); do \
+  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=" $$package"; \
+done; \
+case " $$missing " in *" nginx-light "*) \
+  command -v nginx >/dev/null && missing=$${missing/ nginx-light/} || true;; esac; \
+[ -z "$$missing" ] && exit 0; \
+echo "installing:$$missing"; \
+if [ "$$(id -u)" = 0 ]; then sudo=""; else sudo=sudo; fi; \
+$$sudo apt-get update -q; \
+DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends $$missing
+endef
+
 .PHONY: deps
 deps: ## Install the Debian packages that are missing (as root or with sudo).
-	@missing=""; for package in $(DEPENDENCIES); do \
-	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing+=" $$package"; \
-	done; \
-	case " $$missing " in *" nginx-light "*) \
-	  command -v nginx >/dev/null && missing=$${missing/ nginx-light/} || true;; esac; \
-	[ -z "$$missing" ] && exit 0; \
-	echo "installing:$$missing"; \
-	if [ "$$(id -u)" = 0 ]; then sudo=""; else sudo=sudo; fi; \
-	$$sudo apt-get update -q; \
-	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends $$missing
+	$(call install,$(DEPENDENCIES))
+
+.PHONY: bench-deps
+bench-deps: ## The same for what `make bench` measures Herd against.
+	$(call install,$(BENCH_DEPENDENCIES))
 
 .PHONY: build
 build: deps ## Build the release executable: .build/release/herd
@@ -52,7 +62,7 @@ soak: build ## Simulate clusters with random faults: SEEDS=1..2000.
 	.build/release/herd sim --seeds $(SEEDS) --agents 20..200 --faults random
 
 .PHONY: bench
-bench: build ## Measure pulls beside nginx, and an idle herd.
+bench: build bench-deps ## Measure on real sockets, beside nginx, aria2 and libtorrent.
 	for each in $(BENCHMARKS); do \
 	  echo "== $$each"; \
 	  python3 Tests/Benchmarks/bench.py $$each --json .build/bench/$$each.json; \

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measure a release build of herd as a user would run it, beside a peer in the same run.
+"""Measure a release build of herd as a user would run it, beside others in the same run.
 
   bench.py fanout      one blob to N agents at once, disk to disk on loopback, against N curls from one nginx; and
                        the same with a client at each agent that reads the blob while it arrives
+  bench.py swarms      one blob to N agents at once, disk to disk, against swarms of aria2 and of libtorrent
   bench.py small       many blobs of 1 MiB, one after the other at each of N agents at once: time from GET to last byte
   bench.py idle        cold start, resident memory and CPU of an idle herd
   bench.py goals FILE… the goals in the JSON of earlier runs, in one table
 
-Prints tables and writes JSON. Needs curl; nginx for fanout.
+Prints tables and writes JSON. Needs curl; nginx for fanout; aria2 and python3-libtorrent for swarms (make bench-deps).
 Everything stays on loopback and in a temporary directory. Memory that has been free for a while may be cold on a
 virtual machine (its first touch costs seconds of CPU per GiB), so free memory is filled with clean page-cache pages
 before each timed run. Figures are medians over the rounds.
@@ -19,8 +20,10 @@ from fanout import fanout
 from idle import idle
 from report import print_goals, size
 from small import small
+from swarms import swarms
 
-BENCHMARKS = {"fanout": fanout, "small": small, "idle": idle}
+BENCHMARKS = {
+    "fanout": fanout, "swarms": swarms, "small": small, "idle": idle}
 
 
 def list_of(kind):
@@ -35,6 +38,8 @@ def parse():
     parser.add_argument("--agents", type=int, default=10)
     parser.add_argument("--sizes", type=list_of(size), help="of the blob; 1GiB")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", type=list_of(str), default=["aria2", "libtorrent"],
+                        help="of swarms: whom to measure")
     parser.add_argument("--blobs", type=int, default=100, help="of small")
     parser.add_argument("--idle-agents", type=list_of(int), default=[10, 100])
     parser.add_argument("--idle-seconds", type=float, default=20)
