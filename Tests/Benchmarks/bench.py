@@ -5,6 +5,7 @@
   bench.py fanout      one blob to N agents at once, disk to disk on loopback, against N curls from one nginx; and
                        the same with a client at each agent that reads the blob while it arrives
   bench.py swarms      one blob to N agents at once, disk to disk, against swarms of aria2 and of libtorrent
+  bench.py capped      one blob to N agents at once, each of them and the origin capped to a rate, beside the bound
   bench.py small       many blobs of 1 MiB, one after the other at each of N agents at once: time from GET to last byte
   bench.py idle        cold start, resident memory and CPU of an idle herd
   bench.py goals FILE… the goals in the JSON of earlier runs, in one table
@@ -16,6 +17,7 @@ before each timed run. Figures are medians over the rounds.
 """
 import argparse, json, os, signal, sys
 import machine
+from capped import capped
 from fanout import fanout
 from idle import idle
 from report import print_goals, size
@@ -23,7 +25,7 @@ from small import small
 from swarms import swarms
 
 BENCHMARKS = {
-    "fanout": fanout, "swarms": swarms, "small": small, "idle": idle}
+    "fanout": fanout, "swarms": swarms, "capped": capped, "small": small, "idle": idle}
 
 
 def list_of(kind):
@@ -36,10 +38,12 @@ def parse():
     parser.add_argument("files", nargs="*", metavar="FILE", help="of goals")
     parser.add_argument("--herd", default=".build/release/herd", type=os.path.abspath)
     parser.add_argument("--agents", type=int, default=10)
-    parser.add_argument("--sizes", type=list_of(size), help="of the blob; 1GiB")
+    parser.add_argument("--sizes", type=list_of(size), help="of the blob; 1GiB, when capped 256MiB")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", type=list_of(str), default=["aria2", "libtorrent"],
                         help="of swarms: whom to measure")
+    parser.add_argument("--capped-agents", type=list_of(int), default=[10, 30], help="of capped")
+    parser.add_argument("--rate", type=size, default=25 * 10**6, help="of capped: bytes a second, up and down; 25MB")
     parser.add_argument("--blobs", type=int, default=100, help="of small")
     parser.add_argument("--idle-agents", type=list_of(int), default=[10, 100])
     parser.add_argument("--idle-seconds", type=float, default=20)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One blob to all agents at once where uplinks are the limit: the agents and the origin have one rate, up and down."""
+import os, tempfile, time
+from herd_components import Cluster
+from herd_process import last_byte, make_blob
+from machine import cpu_seconds, memory, race, settle, wait_for_files
+from report import goal, human, medians, print_heading, print_row, summary
+
+GOALS = {10: 12.3, 30: 12.9}  # seconds for 256 MiB at 25 MB/s, by the number of agents
+GOALS_BYTES, GOALS_RATE = 256 << 20, 25 * 10**6
+
+
+def bound(blob_bytes, agents, rate):
+    """The origin has to send every byte once, each agent to receive it, and all together to send it to all."""
+    return max(blob_bytes / rate, agents * blob_bytes / ((agents + 1) * rate))
+
+
+def run(options, blob_bytes, count):
+    """One round, by processes that have seen nothing yet."""
+    with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as work:
+        digest = make_blob(work, blob_bytes)
+        cluster = Cluster(options.herd, work, count, options.rate)
+        try:
+            cluster.upload(os.path.join(work, digest.split(":")[1]), digest)
+            settle(work)
+            pids = [process.pid for process in cluster.processes]
+            before = cpu_seconds(pids)
+            begin = time.monotonic()
+            _, clients_cpu = race([last_byte(blob_bytes, address, digest) for address in cluster.agents])
+            seconds = wait_for_files(cluster.cached(digest), begin, processes=cluster.processes)
+            cpu, resident = cpu_seconds(pids) - before + clients_cpu, sum(map(memory, pids))
+            counters = [cluster.status(address)["counters"] for address in cluster.agents]
+        finally:
+            cluster.stop()
+    agents, origins, duplicates = (sum(each[key] for each in counters) for key in (
+        "bytes_downloaded_from_agents", "bytes_downloaded_from_origins", "pieces_duplicate"))
+    return {**summary(blob_bytes, seconds, cpu, resident, agents / (agents + origins)),
+            "origin_copies": origins / blob_bytes, "pieces_duplicate": duplicates}
+
+
+def capped(options):
+    results, goals = [], []
+    print_heading()
+    for blob_bytes in options.sizes or [GOALS_BYTES]:
+        for count in options.capped_agents:
+            rounds = [run(options, blob_bytes, count) for _ in range(options.rounds)]
+            result, least = medians(rounds), bound(blob_bytes, count, options.rate)
+            label = f"{human(blob_bytes)} x {count}"
+            print_row(f"herd {label}", result)
+            print_row("  bound", {"makespan_seconds": least})
+            print(f"  {result['origin_copies']:.2f} copies from the origin, "
+                  f"{result['pieces_duplicate']:.0f} duplicate pieces", flush=True)
+            if (blob_bytes, options.rate) == (GOALS_BYTES, GOALS_RATE) and count in GOALS:
+                goals.append(goal(f"{label} at 25 MB/s: makespan", result["makespan_seconds"], GOALS[count], "s"))
+            results.append({"blob_bytes": blob_bytes, "agents": count, "bytes_per_second": options.rate,
+                            "bound_seconds": least, "herd": result, "herd_rounds": rounds})
+    return results, goals
