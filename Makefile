@@ -11,7 +11,7 @@ SEEDS ?= 1..2000
 DEPENDENCIES := libncurses-dev \
 	curl git make nginx-light podman python3 skopeo tmux
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent
-BENCHMARKS := fanout swarms capped small idle
+BENCHMARKS := fanout swarms capped first-byte small idle
 
 .PHONY: help
 help: ## List the targets.
@@ -62,7 +62,7 @@ soak: build ## Simulate clusters with random faults: SEEDS=1..2000.
 	.build/release/herd sim --seeds $(SEEDS) --agents 20..200 --faults random
 
 .PHONY: bench
-bench: build bench-deps ## Measure on real sockets, beside nginx, aria2 and libtorrent.
+bench: build bench-deps ## Measure on real sockets, beside nginx, aria2 and libtorrent (half an hour).
 	for each in $(BENCHMARKS); do \
 	  echo "== $$each"; \
 	  python3 Tests/Benchmarks/bench.py $$each --json .build/bench/$$each.json; \

@@ -6,6 +6,7 @@
                        the same with a client at each agent that reads the blob while it arrives
   bench.py swarms      one blob to N agents at once, disk to disk, against swarms of aria2 and of libtorrent
   bench.py capped      one blob to N agents at once, each of them and the origin capped to a rate, beside the bound
+  bench.py first-byte  time to the first byte of a blob that other agents have, and the same after it was deleted
   bench.py small       many blobs of 1 MiB, one after the other at each of N agents at once: time from GET to last byte
   bench.py idle        cold start, resident memory and CPU of an idle herd
   bench.py goals FILE… the goals in the JSON of earlier runs, in one table
@@ -19,13 +20,14 @@ import argparse, json, os, signal, sys
 import machine
 from capped import capped
 from fanout import fanout
+from first_byte import first_byte
 from idle import idle
 from report import print_goals, size
 from small import small
 from swarms import swarms
 
 BENCHMARKS = {
-    "fanout": fanout, "swarms": swarms, "capped": capped, "small": small, "idle": idle}
+    "fanout": fanout, "swarms": swarms, "capped": capped, "first-byte": first_byte, "small": small, "idle": idle}
 
 
 def list_of(kind):
