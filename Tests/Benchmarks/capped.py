@@ -2,7 +2,7 @@
 """One blob to all agents at once where uplinks are the limit: the agents and the origin have one rate, up and down."""
 import os, tempfile, time
 from herd_components import Cluster
-from herd_process import last_byte, make_blob
+from herd_process import last_byte, make_blob, whole
 from machine import cpu_seconds, memory, race, settle, wait_for_files
 from report import goal, human, medians, print_heading, print_row, summary
 
@@ -15,8 +15,8 @@ def bound(blob_bytes, agents, rate):
     return max(blob_bytes / rate, agents * blob_bytes / ((agents + 1) * rate))
 
 
-def run(options, blob_bytes, count):
-    """One round, by processes that have seen nothing yet."""
+def run(options, blob_bytes, count, streamed):
+    """One round, by processes that have seen nothing yet; streamed: with a client at each agent that reads meanwhile."""
     with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as work:
         digest = make_blob(work, blob_bytes)
         cluster = Cluster(options.herd, work, count, options.rate)
@@ -26,15 +26,17 @@ def run(options, blob_bytes, count):
             pids = [process.pid for process in cluster.processes]
             before = cpu_seconds(pids)
             begin = time.monotonic()
-            _, clients_cpu = race([last_byte(blob_bytes, address, digest) for address in cluster.agents])
-            seconds = wait_for_files(cluster.cached(digest), begin, processes=cluster.processes)
+            seconds, clients_cpu = race([
+                whole(address, digest) if streamed else last_byte(blob_bytes, address, digest)
+                for address in cluster.agents])
+            cached_seconds = wait_for_files(cluster.cached(digest), begin, processes=cluster.processes)
             cpu, resident = cpu_seconds(pids) - before + clients_cpu, sum(map(memory, pids))
             counters = [cluster.status(address)["counters"] for address in cluster.agents]
         finally:
             cluster.stop()
     agents, origins, duplicates = (sum(each[key] for each in counters) for key in (
         "bytes_downloaded_from_agents", "bytes_downloaded_from_origins", "pieces_duplicate"))
-    return {**summary(blob_bytes, seconds, cpu, resident, agents / (agents + origins)),
+    return {**summary(blob_bytes, seconds if streamed else cached_seconds, cpu, resident, agents / (agents + origins)),
             "origin_copies": origins / blob_bytes, "pieces_duplicate": duplicates}
 
 
@@ -43,15 +45,20 @@ def capped(options):
     print_heading()
     for blob_bytes in options.sizes or [GOALS_BYTES]:
         for count in options.capped_agents:
-            rounds = [run(options, blob_bytes, count) for _ in range(options.rounds)]
-            result, least = medians(rounds), bound(blob_bytes, count, options.rate)
-            label = f"{human(blob_bytes)} x {count}"
-            print_row(f"herd {label}", result)
-            print_row("  bound", {"makespan_seconds": least})
-            print(f"  {result['origin_copies']:.2f} copies from the origin, "
-                  f"{result['pieces_duplicate']:.0f} duplicate pieces", flush=True)
-            if (blob_bytes, options.rate) == (GOALS_BYTES, GOALS_RATE) and count in GOALS:
-                goals.append(goal(f"{label} at 25 MB/s: makespan", result["makespan_seconds"], GOALS[count], "s"))
-            results.append({"blob_bytes": blob_bytes, "agents": count, "bytes_per_second": options.rate,
-                            "bound_seconds": least, "herd": result, "herd_rounds": rounds})
+            rounds, label = {"herd": [], "streamed": []}, f"{human(blob_bytes)} x {count}"
+            for _ in range(options.rounds):
+                for name in rounds:
+                    rounds[name].append(run(options, blob_bytes, count, streamed=name == "streamed"))
+            least = bound(blob_bytes, count, options.rate)
+            print_row(f"bound {label}", {"makespan_seconds": least})
+            result = {"blob_bytes": blob_bytes, "agents": count, "bytes_per_second": options.rate, "bound_seconds": least}
+            for name, each in rounds.items():
+                result[name], result[f"{name} rounds"] = medians(each), each
+                print_row(name, result[name])
+                print(f"  {result[name]['origin_copies']:.2f} copies from the origin, "
+                      f"{result[name]['pieces_duplicate']:.0f} duplicate pieces", flush=True)
+                if (blob_bytes, options.rate) == (GOALS_BYTES, GOALS_RATE) and count in GOALS:
+                    goals.append(goal(f"{name} {label} at 25 MB/s: makespan", result[name]["makespan_seconds"],
+                                      GOALS[count], "s"))
+            results.append(result)
     return results, goals

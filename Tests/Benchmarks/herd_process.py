@@ -29,6 +29,11 @@ def last_byte(blob_bytes, address, digest):
     return ["curl", "-fsS", "-r", str(blob_bytes - 1), "-o", "/dev/null", blob_url(address, digest)]
 
 
+def whole(address, digest):
+    """A client that reads a blob from an agent while the agent downloads it."""
+    return ["curl", "-fsS", "-o", "/dev/null", blob_url(address, digest)]
+
+
 class Herd:
     """One herd process on ephemeral ports, ready when the constructor returns."""
 
@@ -84,8 +89,7 @@ class Herd:
         before, cpu_before = self.counters(), cpu_seconds([pid])
         begin = time.monotonic()
         seconds, clients_cpu = race([
-            ["curl", "-fsS", "-o", "/dev/null", blob_url(address, digest)] if streamed
-            else last_byte(blob_bytes, address, digest) for address in self.agents])
+            whole(address, digest) if streamed else last_byte(blob_bytes, address, digest) for address in self.agents])
         cached_seconds = self.wait_until_cached(digest, begin)
         cpu = cpu_seconds([pid]) - cpu_before + clients_cpu
         resident, after = memory(pid), self.counters()
