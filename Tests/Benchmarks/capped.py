@@ -16,7 +16,7 @@ def bound(blob_bytes, agents, rate):
 
 
 def run(options, blob_bytes, count, streamed):
-    """One round, by processes that have seen nothing yet; streamed: with a client at each agent that reads meanwhile."""
+    """One round, by processes that have seen nothing yet. Streamed: a client at each agent reads meanwhile."""
     with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as work:
         digest = make_blob(work, blob_bytes)
         cluster = Cluster(options.herd, work, count, options.rate)
@@ -51,14 +51,15 @@ def capped(options):
                     rounds[name].append(run(options, blob_bytes, count, streamed=name == "streamed"))
             least = bound(blob_bytes, count, options.rate)
             print_row(f"bound {label}", {"makespan_seconds": least})
-            result = {"blob_bytes": blob_bytes, "agents": count, "bytes_per_second": options.rate, "bound_seconds": least}
+            result = {"blob_bytes": blob_bytes, "agents": count, "bytes_per_second": options.rate,
+                      "bound_seconds": least}
             for name, each in rounds.items():
                 result[name], result[f"{name} rounds"] = medians(each), each
                 print_row(name, result[name])
                 print(f"  {result[name]['origin_copies']:.2f} copies from the origin, "
                       f"{result[name]['pieces_duplicate']:.0f} duplicate pieces", flush=True)
                 if (blob_bytes, options.rate) == (GOALS_BYTES, GOALS_RATE) and count in GOALS:
-                    goals.append(goal(f"{name} {label} at 25 MB/s: makespan", result[name]["makespan_seconds"],
-                                      GOALS[count], "s"))
+                    reached = result[name]["makespan_seconds"]
+                    goals.append(goal(f"{name} {label} at 25 MB/s: makespan", reached, GOALS[count], "s"))
             results.append(result)
     return results, goals
