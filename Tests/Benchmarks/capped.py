@@ -15,14 +15,14 @@ def bound(blob_bytes, agents, rate):
     return max(blob_bytes / rate, agents * blob_bytes / ((agents + 1) * rate))
 
 
-def run(options, blob_bytes, count, streamed):
+def run(options, outer, blob_bytes, count, streamed):
     """One round, by processes that have seen nothing yet. Streamed: a client at each agent reads meanwhile."""
-    with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as work:
+    with tempfile.TemporaryDirectory(dir=outer) as work:
         digest = make_blob(work, blob_bytes)
+        settle(outer)  # before the processes start, or else it would take pages of theirs
         cluster = Cluster(options.herd, work, count, options.rate)
         try:
             cluster.upload(os.path.join(work, digest.split(":")[1]), digest)
-            settle(work)
             pids = [process.pid for process in cluster.processes]
             before = cpu_seconds(pids)
             begin = time.monotonic()
@@ -40,15 +40,22 @@ def run(options, blob_bytes, count, streamed):
             "origin_copies": origins / blob_bytes, "pieces_duplicate": duplicates}
 
 
+def rounds_of(options, blob_bytes, count):
+    """The rounds without and with reading clients, taken in turns."""
+    with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as outer:
+        rounds = {"herd": [], "streamed": []}
+        for _ in range(options.rounds):
+            for name in rounds:
+                rounds[name].append(run(options, outer, blob_bytes, count, streamed=name == "streamed"))
+    return rounds
+
+
 def capped(options):
     results, goals = [], []
     print_heading()
     for blob_bytes in options.sizes or [GOALS_BYTES]:
         for count in options.capped_agents:
-            rounds, label = {"herd": [], "streamed": []}, f"{human(blob_bytes)} x {count}"
-            for _ in range(options.rounds):
-                for name in rounds:
-                    rounds[name].append(run(options, blob_bytes, count, streamed=name == "streamed"))
+            rounds, label = rounds_of(options, blob_bytes, count), f"{human(blob_bytes)} x {count}"
             least = bound(blob_bytes, count, options.rate)
             print_row(f"bound {label}", {"makespan_seconds": least})
             result = {"blob_bytes": blob_bytes, "agents": count, "bytes_per_second": options.rate,

@@ -26,20 +26,24 @@ def pull_all(herd, blobs):
     return times, cpu_seconds([herd.process.pid]) - before
 
 
+def run(options, outer):
+    """One round, by a herd that has seen nothing yet."""
+    with tempfile.TemporaryDirectory(dir=outer) as work:
+        blobs = make_image(os.path.join(work, "image"), 1 << 20, options.blobs)
+        settle(outer)  # before the herd starts, or else it would take pages of its
+        herd = Herd(options.herd, work, options.agents)
+        try:
+            herd.push(os.path.join(work, "image"))
+            times, cpu = pull_all(herd, blobs)
+        finally:
+            herd.stop()
+    return {"p50_ms": statistics.median(times), "p99_ms": percentile(times, 99), "max_ms": max(times),
+            "cpu_seconds": cpu}
+
+
 def small(options):
-    rounds = []
-    for _ in range(options.rounds):  # each with a herd that has seen nothing yet
-        with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as work:
-            blobs = make_image(os.path.join(work, "image"), 1 << 20, options.blobs)
-            herd = Herd(options.herd, work, options.agents)
-            try:
-                herd.push(os.path.join(work, "image"))
-                settle(work)
-                times, cpu = pull_all(herd, blobs)
-            finally:
-                herd.stop()
-        rounds.append({"p50_ms": statistics.median(times), "p99_ms": percentile(times, 99), "max_ms": max(times),
-                       "cpu_seconds": cpu})
+    with tempfile.TemporaryDirectory(dir=options.work, prefix="herd-bench-") as outer:
+        rounds = [run(options, outer) for _ in range(options.rounds)]
     result = medians(rounds)
     label = f"{options.blobs} x 1MiB x {options.agents}"
     print(f"{'':<24}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}{'CPU s':>8}")
