@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A herd in one process, as `herd up` starts it, and what is downloaded from it."""
 import hashlib, json, os, subprocess, sys, time, urllib.request
-from machine import cpu_seconds, end, forget_memory_peak, memory, race, settle, wait_for_files
+from machine import cpu_seconds, end, forget_memory_peak, memory, race, settle, wait_for_files, wait_until_freed
 from report import summary
 
 NAMESPACE = "bench%2Fblob"
@@ -99,6 +99,7 @@ class Herd:
             sys.exit(f"only {agents + origins} bytes reached the agents")
         for address in self.agents:
             forget(address, digest)
+        wait_until_freed(pid)
         return summary(blob_bytes, seconds if streamed else cached_seconds, cpu, resident, agents / (agents + origins))
 
     def stop(self):

@@ -15,6 +15,18 @@ def settle(folder):
         warm_memory(folder)
 
 
+def wait_until_freed(pid):
+    """Removed files keep their memory and blocks until they are closed, which a herd does in the background."""
+    def is_removed(entry):
+        try:
+            return os.readlink(entry.path).endswith(" (deleted)") and os.stat(entry.path).st_size > 1 << 20
+        except OSError:
+            return False
+    while any(is_removed(entry) for entry in os.scandir(f"/proc/{pid}/fd")):
+        time.sleep(0.02)
+    time.sleep(0.5)  # the thread that closes the last one may still be at it
+
+
 def warm_memory(folder):
     """Fill free memory with clean pages: read a sparse file as large as what is free. It stays until `folder` goes, so
     that the next call has only to fill what was freed meanwhile; the kernel takes clean pages back when need be."""
