@@ -3,6 +3,7 @@
 import Content
 import Files
 import Foundation
+import NIOPosix
 import Primitives
 import SwarmCore
 import SwarmIO
@@ -96,6 +97,35 @@ import Testing
             try await agent.driver.download(metaInfo, namespace: testNamespace).waitUntilComplete()
             #expect(try await agent.cachedBytes(metaInfo.digest) == blob)
             #expect(agent.counters.all()["pieces_bad"] == 0)
+        }
+    }
+
+    @Test(
+        "hosts that share a loop have their pieces proved side by side, and none takes another's",
+        arguments: [32 << 10, 1 << 20]
+    )
+    func sharedLoop(pieceBytes: Int) async throws {
+        try await Fixture.with { fixture in
+            let blobs = (0..<4).map { number in
+                randomBytes(17 * pieceBytes + 1000 * number + 1, seed: UInt64(70 + number))
+            }
+            let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+            var downloads: [(agent: Node, blob: [UInt8], download: SwarmDownload)] = []
+            for blob in blobs {
+                let (_, metaInfo) = try await fixture.origin(blob, pieceBytes: pieceBytes)
+                let agent = try await fixture.node(.agent, on: eventLoop)
+                downloads.append(
+                    (
+                        agent, blob,
+                        try await agent.driver.download(metaInfo, namespace: testNamespace)
+                    )
+                )
+            }
+            for (agent, blob, download) in downloads {
+                try await download.waitUntilComplete()
+                #expect(try await agent.cachedBytes(download.metaInfo.digest) == blob)
+                #expect(agent.counters.all()["pieces_bad"] == 0)
+            }
         }
     }
 }

@@ -79,6 +79,7 @@ final class Fixture: Sendable {
         limits: Limits = Limits(),
         egress: ByteRate? = nil,
         ingress: ByteRate? = nil,
+        on eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next(),
         isIntroduced: Bool = true
     ) async throws -> Node {
         let number = counter.withLock { number in
@@ -112,7 +113,7 @@ final class Fixture: Sendable {
                 ingress: ingress,
                 seed: UInt64(number)
             ),
-            eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
+            eventLoop: eventLoop,
             store: store,
             host: host,
             events: events,

@@ -11,8 +11,11 @@ import Telemetry
 
 /// What everything in one process shares: event loops, threads for blocking calls, the HTTP client, logs and metrics.
 struct ProcessResources: Sendable {
-    /// Where sockets live: one loop per core.
+    /// Where sockets live: ``loopsPerCore`` loops for each core.
     let eventLoopGroup: MultiThreadedEventLoopGroup
+    /// A loop waits when the disk is slower than the network and the system holds up whoever writes; another one then has the
+    /// core.
+    private static let loopsPerCore = 2
     /// Deals its loops out to components.
     private let loops: LoopDealer
     /// Where blocking calls run.
@@ -34,7 +37,7 @@ struct ProcessResources: Sendable {
         LoggingSystem.bootstrap { LineLogHandler(label: $0, level: logLevel, sink: lines) }
         let metrics = PrometheusRegistry()
         MetricsSystem.bootstrap(metrics)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: loopsPerCore * System.coreCount)
         let pool = BlockingPool(threadCount: max(4, System.coreCount))
         return ProcessResources(
             eventLoopGroup: group,

@@ -34,6 +34,8 @@ final class PeerConnection {
 
     /// The payload that is arriving.
     var arrival: PieceArrival?
+    /// Whether written bytes of it wait to be checked beside others: see ``PairedChecks``.
+    var isBeingChecked = false
     /// Whether reading waits for bandwidth.
     var isThrottled = false
     /// Whether reading waits until the peer has taken what we said.
@@ -90,7 +92,7 @@ struct PieceArrival {
     let piece: PieceIndex
     /// Nil: the bytes are thrown away.
     private(set) var target: Target?
-    /// Of the bytes that were written, perhaps without the last of them: see `SwarmDriver+Checking.swift`. Nil: nothing to
+    /// Of the bytes that were written, perhaps without the last of them: see ``PeerConnection/isBeingChecked``. Nil: nothing to
     /// check.
     var check: PieceCheck?
     /// Why the bytes can't be written; the rest of them is thrown away.

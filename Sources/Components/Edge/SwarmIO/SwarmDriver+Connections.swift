@@ -145,7 +145,10 @@ extension SwarmDriver {
     /// A connection has ended, or must end, for a reason the scheduler does not know.
     func connectionEnded(_ id: ConnectionID, reason: String, isFault: Bool = false) {
         // Its last piece may be whole.
-        if let connection = connections[id], isUnchecked(connection) { checkRest() }
+        if let connection = connections[id] {
+            settleCheck(connection)
+            finishIfChecked(connection)
+        }
         guard let connection = forget(id) else { return }
         connection.channel.close(promise: nil)
         switch connection.phase {
@@ -160,7 +163,7 @@ extension SwarmDriver {
         if connection.phase == .awaitingHandshake { strangerCount -= 1 }
         egress.cancel(id)
         ingress.cancel(id)
-        forgetUnchecked(of: connection)
+        forgetCheck(of: connection)
         if connection.arrival != nil { connection.arrival = nil }
         return connection
     }

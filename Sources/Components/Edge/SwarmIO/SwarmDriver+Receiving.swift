@@ -20,7 +20,7 @@ extension SwarmDriver {
                 connectionEnded(id, reason: "\(error)", isFault: true)
             }
         }
-        return keepUncheckedBytes()
+        return PairedChecks.current.keepBytes()
     }
 
     private func take(
@@ -61,7 +61,8 @@ extension SwarmDriver {
             deliver(.dialSucceeded(id, handshake))
         case (.active, .piecePayload):
             // The scheduler knows of one arrival at a time.
-            if isUnchecked(connection) { checkRest() }
+            settleCheck(connection)
+            finishIfChecked(connection)
             deliver(.received(id, message))
             // Without an answer from the scheduler the stream can't be cut any further.
             if connections[id] != nil, connection.arrival == nil {

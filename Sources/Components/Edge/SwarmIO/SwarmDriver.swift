@@ -40,10 +40,6 @@ package actor SwarmDriver {
     var connections: [ConnectionID: PeerConnection] = [:]
     /// Connections with something to flush at the end of the turn.
     var dirty: [ConnectionID] = []
-    /// Written bytes that wait to be checked beside others.
-    var unchecked: UncheckedBytes?
-    /// Whether they are about to be checked alone.
-    var isRoundEnding = false
     /// Outgoing connections that are not open yet.
     var dials: [ConnectionID: PeerHandshake] = [:]
     /// Connections that have to shake hands in time. All have the same time, so the first is the first due.
