@@ -54,7 +54,8 @@ struct LoneScheduler {
         role: SwarmScheduler.Role = .agent,
         policy: SwarmPolicy = LoneScheduler.policy,
         limits: Limits = Limits(),
-        localPeer: Int = 100
+        localPeer: Int = 100,
+        seed: UInt64 = 1
     ) throws {
         metaInfo = try Self.metaInfo(pieces: pieces)
         scheduler = SwarmScheduler(
@@ -62,7 +63,7 @@ struct LoneScheduler {
             role: role,
             policy: policy,
             limits: limits,
-            seed: 1
+            seed: seed
         )
     }
 

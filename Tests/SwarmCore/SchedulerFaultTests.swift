@@ -119,7 +119,9 @@ import Testing
         // Nothing else might happen that makes anybody look: the download would wait for its peers to be idle.
         var limits = Limits()
         limits.requestsFromPeerMax = 1
-        var host = try LoneScheduler(limits: limits)
+        var policy = LoneScheduler.policy
+        policy.reroutes = false
+        var host = try LoneScheduler(policy: policy, limits: limits)
         host.open(holding: [4, 5, 6, 7])
         let other = try host.connect(to: 1, holding: [])
         let lost = try host.connect(to: 2, holding: [0, 1, 2])

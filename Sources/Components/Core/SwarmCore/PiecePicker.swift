@@ -160,6 +160,15 @@ package struct PiecePicker: Sendable {
         return nil
     }
 
+    /// Whether no connected agent holds `piece`, and it falls to this host to fetch it from the origins.
+    func isDue(_ piece: PieceIndex) -> Bool { due.contains(piece) }
+
+    /// Whether a connected agent holds `piece`.
+    func isShared(_ piece: PieceIndex) -> Bool { !unshared.contains(piece) }
+
+    /// How many connected agents hold `piece`.
+    func agentCount(of piece: PieceIndex) -> Int { Int(agentCounts[piece.value]) }
+
     /// Whether others fetch pieces from the origins, too.
     var isDutyShared: Bool { duty.isShared }
 

@@ -13,6 +13,8 @@ struct PieceRequests: Sendable {
         let piece: PieceIndex
         let connection: ConnectionID
         let isOfOrigin: Bool
+        /// Whether it fell to this host to fetch the piece from the origins.
+        let isDuty: Bool
         let askedAt: Instant
     }
 
@@ -27,6 +29,21 @@ struct PieceRequests: Sendable {
     /// The instant at which the oldest request expires; nil when none waits.
     var nextExpiry: Instant? { live.first.map { $0.askedAt.advanced(by: timeout) } }
 
+    /// How many requests made after `instant` wait at agents.
+    func agentCount(after instant: Instant) -> Int {
+        var count = 0
+        for request in live.reversed() {
+            guard request.askedAt > instant else { break }
+            if !request.isOfOrigin { count += 1 }
+        }
+        return count
+    }
+
+    /// When the oldest request was made that waits at an agent and was made after `instant`; nil when there is none.
+    func oldestAgentRequest(after instant: Instant) -> Instant? {
+        live.first { !$0.isOfOrigin && $0.askedAt > instant }?.askedAt
+    }
+
     /// Requests that wait for an answer.
     var count: Int { live.count }
 
@@ -37,11 +54,17 @@ struct PieceRequests: Sendable {
         _ piece: PieceIndex,
         of connection: ConnectionID,
         isOfOrigin: Bool,
+        isDuty: Bool,
         at now: Instant
     ) {
-        live.append(
-            Request(piece: piece, connection: connection, isOfOrigin: isOfOrigin, askedAt: now)
+        let request = Request(
+            piece: piece,
+            connection: connection,
+            isOfOrigin: isOfOrigin,
+            isDuty: isDuty,
+            askedAt: now
         )
+        live.append(request)
         if isOfOrigin { originCount += 1 }
     }
 

@@ -18,6 +18,7 @@ extension Swarm {
         candidates = Array(others.prefix(context.limits.handoutPeersMax))
         if context.policy.sparesOrigins {
             picker.share(withKnown: candidates.filter(isRival).map(\.peerID))
+            spareOrigins(&context)
         }
         makeUpForLoss(&context)
         announcing.plan(at: context.now, isStarved: isStarved, using: &generator)
@@ -176,7 +177,10 @@ extension Swarm {
     mutating func add(_ peer: SwarmPeer, _ context: inout SwarmContext) {
         peers[peer.connection] = peer
         count(peer, as: .gained)
-        if isRival(peer) { picker.share(with: peer.peerID) }
+        if isRival(peer) {
+            picker.share(with: peer.peerID)
+            spareOrigins(&context)
+        }
         context.emit(
             .note(.addActiveConnection(infoHash, peer.peerID, isOutgoing: peer.isOutgoing))
         )
@@ -259,6 +263,8 @@ extension Swarm {
     ) -> SwarmPeer? {
         guard let peer = peers.removeValue(forKey: connection) else { return nil }
         count(peer, as: .lost)
+        firstCopies.remove(connection)
+        sendWaiting(&context)
         if isRival(peer) { picker.shareNoMore(with: peer.peerID) }
         if let piece = peer.receiving, receivers[piece] == connection { receivers[piece] = nil }
         for piece in peer.asked { requests.remove(piece, of: connection) }

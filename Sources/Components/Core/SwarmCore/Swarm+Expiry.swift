@@ -56,6 +56,49 @@ extension Swarm {
         }
     }
 
+    /// What waits at an origin is taken back once it is another agent's to fetch, or an agent has had it for a while: the queue
+    /// is long then, and what others wait for behind it nobody has.
+    mutating func spareOrigins(_ context: inout SwarmContext) {
+        guard context.policy.sparesOrigins, requests.originCount > 0 else { return }
+        for request in requests.live where request.isOfOrigin {
+            guard receivers[request.piece] == nil, isNeedless(request, context),
+                let slot = peers.index(forKey: request.connection)
+            else { continue }
+            release(request.piece, of: slot)
+            peers.values[slot].addLate(request.piece, isCancelled: true)
+            emitCancel(request.piece, to: request.connection, &context)
+        }
+    }
+
+    /// The peer at `slot` came to hold `piece`: if it is waited for at another agent, perhaps this one is asked instead.
+    ///
+    /// Who gets a piece first would otherwise have to send it to everybody, one after the other, while those who have it from
+    /// there have nothing to do. Each of k holders is to have the same share of those who wait, so the k-th takes over one
+    /// in k of them.
+    mutating func reroute(_ piece: PieceIndex, to slot: Int, _ context: inout SwarmContext) {
+        guard context.policy.reroutes, receivers[piece] == nil, !peers.values[slot].isOrigin,
+            peers.values[slot].asked.count
+                < peers.values[slot].slots(context.policy, among: peers.count),
+            let request = requests.request(for: piece, except: peers.values[slot].connection),
+            !request.isOfOrigin, let from = peers.index(forKey: request.connection),
+            generator.below(max(1, picker.agentCount(of: piece))) == 0
+        else { return }
+        release(piece, of: from)
+        peers.values[from].addLate(piece, isCancelled: true)
+        emitCancel(piece, to: request.connection, &context)
+        let count = picker.availability.count(of: piece)
+        ask(.init(piece: piece, reason: .rarest(availability: count)), of: slot, &context)
+        requestMore(from: request.connection, &context)
+    }
+
+    private func isNeedless(_ request: PieceRequests.Request, _ context: SwarmContext) -> Bool {
+        if picker.isShared(request.piece) {
+            let age = request.askedAt.duration(to: context.now)
+            return age >= context.policy.originPatience
+        }
+        return request.isDuty && !picker.isDue(request.piece)
+    }
+
     private func emitCancel(
         _ piece: PieceIndex,
         to connection: ConnectionID,

@@ -4,7 +4,7 @@ import Content
 import OrderedCollections
 import Primitives
 
-/// What peers say. Everything in a message is checked here; nothing in it can trap.
+/// What peers say. Everything in a message is checked here, or where it is served; nothing in it can trap.
 extension Swarm {
     /// One message, or the head of a payload, from an active connection.
     mutating func received(
@@ -30,94 +30,6 @@ extension Swarm {
         if peers.index(forKey: connection) == nil { makeUpForLoss(&context) }
     }
 
-    // MARK: - Serving
-
-    private mutating func serve(
-        _ span: PieceSpan,
-        to slot: Int,
-        _ context: inout SwarmContext
-    ) {
-        let connection = peers.values[slot].connection
-        guard let piece = span.wholePiece(in: layout) else {
-            return sendError(span.index, "not a whole piece", connection, &context)
-        }
-        guard held.contains(piece) else {
-            return sendError(span.index, "piece not complete", connection, &context)
-        }
-        guard !peers.values[slot].sending.contains(piece) else {
-            // What is on its way answers this request, too, even if it was cancelled meanwhile.
-            return peers.values[slot].cancelled.removeAll { $0 == piece }
-        }
-        guard peers.values[slot].sending.count < context.limits.requestsFromPeerMax else {
-            return drop(connection, .tooManyRequests, &context)
-        }
-        if peers.values[slot].sending.isEmpty { peers.values[slot].sendingSince = context.now }
-        peers.values[slot].sending.append(piece)
-        lastRead = context.now
-        context.emit(.sendPiece(connection, infoHash, piece))
-    }
-
-    private func sendError(
-        _ index: Int32,
-        _ text: String,
-        _ connection: ConnectionID,
-        _ context: inout SwarmContext
-    ) {
-        // Go peers trust the index they get back, so a nonsensical one is not echoed.
-        let safe = layout.contains(PieceIndex(Int(index))) ? index : 0
-        let message = PeerMessage.error(
-            index: safe,
-            code: PeerMessage.pieceRequestFailed,
-            text: text
-        )
-        context.emit(.send(connection, message))
-    }
-
-    private mutating func cancelled(
-        _ piece: PieceIndex,
-        by slot: Int,
-        _ context: inout SwarmContext
-    ) {
-        guard peers.values[slot].sending.contains(piece),
-            !peers.values[slot].cancelled.contains(piece)
-        else { return }
-        peers.values[slot].cancelled.append(piece)
-        context.emit(.cancelSend(peers.values[slot].connection, piece))
-    }
-
-    /// A payload went out: the peer holds the piece, unless it says otherwise.
-    mutating func pieceSent(
-        _ piece: PieceIndex,
-        to connection: ConnectionID,
-        bytes: Int,
-        _ context: inout SwarmContext
-    ) {
-        lastRead = context.now
-        guard let slot = peers.index(forKey: connection) else { return }
-        peers.values[slot].endSending(piece)
-        peers.values[slot].sendingSince = context.now
-        peers.values[slot].progressAt = context.now
-        peers.values[slot].bytesSent += bytes
-        if peers.values[slot].bits.insert(piece) { count(piece, as: .gained, of: slot) }
-        let peerID = peers.values[slot].peerID
-        context.emit(.note(.sentPiece(infoHash, peerID, piece, bytes: bytes)))
-    }
-
-    /// A payload did not go out; the peer learns of it, unless it did not want it any more.
-    mutating func sendFailed(
-        _ piece: PieceIndex,
-        to connection: ConnectionID,
-        _ context: inout SwarmContext
-    ) {
-        guard let slot = peers.index(forKey: connection),
-            peers.values[slot].sending.contains(piece)
-        else { return }
-        let isWanted = !peers.values[slot].cancelled.contains(piece)
-        peers.values[slot].endSending(piece)
-        guard isWanted else { return }
-        sendError(Int32(clamping: piece.value), "piece not readable", connection, &context)
-    }
-
     // MARK: - Receiving
 
     /// The head of a payload: answered by exactly one of receive, discard, close.
@@ -131,6 +43,9 @@ extension Swarm {
             return drop(connection, .protocolViolation("not a whole piece"), &context)
         }
         let isAsked = peers.values[slot].asked.contains(piece)
+        let isTakenBack =
+            !isAsked && !peers.values[slot].isSlow
+            && peers.values[slot].late[piece]?.isCancelled == true
         guard peers.values[slot].receiving == nil,
             isAsked || peers.values[slot].settleLate(piece)
         else {
@@ -153,6 +68,8 @@ extension Swarm {
         // A late payload: nobody else shall be asked while it arrives.
         picker.unwant(piece)
         context.emit(.receivePayload(connection, infoHash, piece))
+        // It began before it knew; whoever was asked instead has hardly begun yet. Who is slow may take for ever.
+        if isTakenBack { takeBack(piece, except: connection, &context) }
     }
 
     // MARK: - What peers hold
@@ -171,6 +88,8 @@ extension Swarm {
             return drop(connection, .bothComplete, &context)
         }
         let effectCount = context.effects.count
+        reroute(piece, to: slot, &context)
+        if !peers.values[slot].isOrigin { spareOrigins(&context) }
         requestMore(from: connection, &context)
         // Endgame may have found somebody else to ask, and patience with agents begins anew.
         isDeadlineKept =
@@ -186,13 +105,5 @@ extension Swarm {
             count(PieceIndex(index), as: .gained, of: slot)
         }
         requestMore(from: connection, &context)
-    }
-}
-
-extension SwarmPeer {
-    /// `piece` is out, or will not go out.
-    mutating func endSending(_ piece: PieceIndex) {
-        sending.removeAll { $0 == piece }
-        if !cancelled.isEmpty { cancelled.removeAll { $0 == piece } }
     }
 }

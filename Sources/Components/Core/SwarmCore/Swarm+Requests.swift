@@ -14,7 +14,7 @@ extension Swarm {
         }
     }
 
-    private mutating func ask(
+    mutating func ask(
         _ pick: PiecePicker.Pick,
         of slot: Int,
         _ context: inout SwarmContext
@@ -28,7 +28,13 @@ extension Swarm {
             slots: peer.slots(context.policy, among: peers.count)
         )
         picker.unwant(piece)
-        requests.add(piece, of: peer.connection, isOfOrigin: peer.isOrigin, at: context.now)
+        requests.add(
+            piece,
+            of: peer.connection,
+            isOfOrigin: peer.isOrigin,
+            isDuty: peer.isOrigin && picker.isDue(piece),
+            at: context.now
+        )
         peers.values[slot].asked.append(piece)
         let note = SwarmNote.requestPiece(infoHash, peer.peerID, piece, pick.reason, scene)
         context.emit(.note(note))
@@ -50,6 +56,9 @@ extension Swarm {
         let slots = peers.values[slot].slots(context.policy, among: peers.count)
         guard peers.values[slot].asked.count < slots else { return nil }
         let bits = peers.values[slot].bits
+        guard peers.values[slot].isOrigin || !isFull(context) else {
+            return endgamePick(for: slot, context)
+        }
         if peers.values[slot].isOrigin,
             let budget = context.policy.originRequestsMax(
                 for: layout,
@@ -72,6 +81,33 @@ extension Swarm {
         }
         if let pick = picker.pick(from: bits, using: &generator) { return pick }
         return endgamePick(for: slot, context)
+    }
+
+    // MARK: - Enough
+
+    /// Whether agents are asked for as much as is of use at a time. Requests that have waited for twice as long as usual are
+    /// not counted: whoever does not answer shall not keep us from asking others.
+    private func isFull(_ context: SwarmContext) -> Bool {
+        guard let limit = context.policy.requestsOfAgentsMax, requests.count >= limit else {
+            return false
+        }
+        let since = context.now.advanced(by: .zero - usualWait(context.policy))
+        return requests.agentCount(after: since) >= limit
+    }
+
+    private func usualWait(_ policy: SwarmPolicy) -> Duration {
+        max(policy.originPatience(for: layout), agentsTake * 2)
+    }
+
+    /// When a request at an agent no longer counts, so that another may be made; nil when there is room anyway.
+    func nextRoom(_ policy: SwarmPolicy, at now: Instant) -> Instant? {
+        guard let limit = policy.requestsOfAgentsMax, requests.count >= limit, isDiskReady else {
+            return nil
+        }
+        let wait = usualWait(policy)
+        let since = now.advanced(by: .zero - wait)
+        guard requests.agentCount(after: since) >= limit else { return nil }
+        return requests.oldestAgentRequest(after: since)?.advanced(by: wait)
     }
 
     // MARK: - Patience
@@ -98,8 +134,9 @@ extension Swarm {
         )
     }
 
+    /// Not longer: an origin sends first what it never sent, and what agents come to have meanwhile is taken back.
     private func originPatienceEnd(_ policy: SwarmPolicy) -> Instant {
-        originsGaveAt.advanced(by: patience(policy))
+        originsGaveAt.advanced(by: policy.originPatience(for: layout))
     }
 
     private func dialPatienceEnd(_ policy: SwarmPolicy) -> Instant {

@@ -20,6 +20,7 @@ extension Swarm {
             let idleEnd = max(lastRead, lastWrite).advanced(by: policy.seederIdleMax)
             next.bring(forward: idleEnd <= now && isInUse ? nextReap : idleEnd)
             next.bring(forward: announcing.nextDeadline)
+            next.bring(forward: firstCopies.nextDeadline(copyPatience))
         }
         return next == .distantFuture ? nil : next
     }
@@ -30,6 +31,7 @@ extension Swarm {
         next.bring(forward: nextStall)
         next.bring(forward: nextEndgame(policy))
         next.bring(forward: nextImpatience(policy, after: now))
+        next.bring(forward: nextRoom(policy, at: now))
         next.bring(forward: nextSecondChance)
         next.bring(forward: diskPause)
         if connectionCount < policy.connectionsSought, !candidates.isEmpty {
@@ -59,6 +61,7 @@ extension Swarm {
             // The disk may be ready again, an old request give rise to a second one in endgame, a ban be over.
             makeUpForLoss(&context)
         case .seeding:
+            sendWaiting(&context)
             if announcing.isDue(at: now) {
                 announcing.rest()
                 announceComplete(&context)

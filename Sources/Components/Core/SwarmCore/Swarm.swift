@@ -7,7 +7,7 @@ import Primitives
 /// One blob as one peer sees it: its connections, pieces and requests.
 ///
 /// Slots: `Swarm+Connections.swift`; who is let in: `Swarm+Admission.swift`. Messages: `Swarm+Messages.swift`. Choosing what
-/// to ask for: `Swarm+Requests.swift` and ``PiecePicker``; what becomes of it otherwise: `Swarm+Expiry.swift`. Time:
+/// to ask for: `Swarm+Requests.swift` and ``PiecePicker``; giving: `Swarm+Serving.swift`; what becomes of it otherwise: `Swarm+Expiry.swift`. Time:
 /// `Swarm+Time.swift`. What must hold between events: `SwarmScheduler+Invariants.swift`.
 package struct Swarm: Sendable {
     /// Where the download stands.
@@ -29,6 +29,8 @@ package struct Swarm: Sendable {
     /// Who is writing a piece into the file; at most one each.
     var receivers: [PieceIndex: ConnectionID] = [:]
     var peers: OrderedDictionary<ConnectionID, SwarmPeer> = [:]
+    /// Of an origin: the order in which it serves.
+    var firstCopies: FirstCopies
     /// Outgoing connections that are not open yet.
     var dials: OrderedDictionary<ConnectionID, PeerInfo> = [:]
     /// The peers of the last handout.
@@ -49,6 +51,8 @@ package struct Swarm: Sendable {
     var originsGaveAt: Instant
     /// How long origins took of late from a request to its piece; zero before the first.
     var originsTake = Duration.zero
+    /// The same of agents.
+    var agentsTake = Duration.zero
     /// Since when the most urgent reader waits for the piece it waits for.
     var readerSince: Instant
     /// Whether the event at hand cannot have brought a deadline forward, so that it need not be worked out again: most events
@@ -83,6 +87,7 @@ package struct Swarm: Sendable {
             localPeer: context.localPeer
         )
         requests = PieceRequests(timeout: policy.requestTimeout(for: description.metaInfo.layout))
+        firstCopies = FirstCopies(pieceCount: description.metaInfo.layout.pieceCount)
         bans = BanList(countMax: context.limits.bansPerSwarmMax)
         announcing = AnnounceState(policy: policy, isSilent: context.role == .origin)
         self.generator = generator
@@ -148,8 +153,11 @@ package struct Swarm: Sendable {
         }
         if held.isComplete { return beginCommit(&context) }
         requestMore(from: connection, &context)
-        // Origins are asked for more when little is under way; and everybody is when one piece at a time was the rule.
-        if isDiskBack || requests.count < Self.idleRequests { requestFromAll(&context) }
+        // Others may have what the sender has not; origins are asked for more when little is under way; and everybody is when
+        // one piece at a time was the rule.
+        if isDiskBack || requests.count < context.policy.requestsOfAgentsMax ?? Self.idleRequests {
+            requestFromAll(&context)
+        }
     }
 
     /// Credits the peer that sent `piece`.
@@ -166,10 +174,10 @@ package struct Swarm: Sendable {
         let took = (request?.askedAt ?? peer.receivingSince).duration(to: context.now)
         if peer.isOrigin {
             originsGaveAt = context.now
-            // Smoothed as TCP smooths its round trips (RFC 6298, section 2).
-            originsTake = originsTake == .zero ? took : (originsTake * 7 + took) / 8
+            originsTake.smooth(took)
         } else {
             agentsGaveAt = context.now
+            agentsTake.smooth(took)
         }
         // Whoever connects may use any id: only one that was dialled has earned it.
         if peer.isOutgoing { bans.forgive(peer.peerID) }
@@ -293,5 +301,12 @@ package struct Swarm: Sendable {
         for dial in dials.values where isRival(dial) { picker.share(with: dial.peerID) }
         phase = .leeching
         announcing.demand(at: context.now)
+    }
+}
+
+extension Duration {
+    /// Follows the durations that were seen last, as TCP follows its round trips (RFC 6298, section 2).
+    fileprivate mutating func smooth(_ latest: Duration) {
+        self = self == .zero ? latest : (self * 7 + latest) / 8
     }
 }

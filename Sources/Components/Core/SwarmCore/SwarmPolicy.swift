@@ -32,6 +32,13 @@ package struct SwarmPolicy: Sendable, Hashable {
     ///
     /// Requests that wait at a busy peer are pieces that an idle one can't be asked for.
     package var requestsSpread: Int? = 8
+    /// Pieces asked of all agents together at a time; nil means no bound. Not Kraken's.
+    ///
+    /// What is asked for early waits in the queue of a peer that has it, while others come to have it that have nothing to do.
+    /// Enough to keep a link busy while some of it waits.
+    package var requestsOfAgentsMax: Int? = 5
+    /// Whether requests that wait at a peer move to others as these come to hold the piece. Kraken: no.
+    package var reroutes = true
     /// Pieces asked of one origin at a time.
     package var requestsPerOrigin = 5
     /// Whether agents ask origins only for what no agent holds, and for few pieces at a time. Kraken: no.
@@ -107,6 +114,7 @@ package struct SwarmPolicy: Sendable, Hashable {
     package static let kraken: SwarmPolicy = {
         var policy = SwarmPolicy()
         (policy.sparesOrigins, policy.leavesSlots, policy.requestsSpread) = (false, false, nil)
+        (policy.reroutes, policy.requestsOfAgentsMax) = (false, nil)
         policy.endgameDelay = .zero
         policy.refusalRetry = .seconds(30)
         policy.starvedAnnounceDelay = policy.announceInterval
