@@ -132,7 +132,7 @@ package struct PiecePicker: Sendable {
     }
 
     /// Why the rarest piece is asked for.
-    private func reason(for piece: PieceIndex) -> RequestReason {
+    func reason(for piece: PieceIndex) -> RequestReason {
         let count = availability.count(of: piece)
         return count == 1 ? .onlySource : .rarest(availability: count)
     }
@@ -162,9 +162,6 @@ package struct PiecePicker: Sendable {
 
     /// Whether no connected agent holds `piece`, and it falls to this host to fetch it from the origins.
     func isDue(_ piece: PieceIndex) -> Bool { due.contains(piece) }
-
-    /// Whether a connected agent holds `piece`.
-    func isShared(_ piece: PieceIndex) -> Bool { !unshared.contains(piece) }
 
     /// How many connected agents hold `piece`.
     func agentCount(of piece: PieceIndex) -> Int { Int(agentCounts[piece.value]) }

@@ -30,11 +30,7 @@ extension Swarm {
         _ context: inout SwarmContext
     ) {
         while let request = requests.request(for: piece, except: connection) {
-            requests.remove(piece, of: request.connection)
-            guard let slot = peers.index(forKey: request.connection) else { continue }
-            peers.values[slot].asked.removeAll { $0 == piece }
-            peers.values[slot].addLate(piece, isCancelled: true)
-            emitCancel(piece, to: request.connection, &context)
+            withdraw(request, &context)
             requestMore(from: request.connection, &context)
         }
         cancelLate(piece, except: connection, &context)
@@ -56,47 +52,53 @@ extension Swarm {
         }
     }
 
-    /// What waits at an origin is taken back once it is another agent's to fetch, or an agent has had it for a while: the queue
-    /// is long then, and what others wait for behind it nobody has.
+    /// What waits at an origin is taken back once it is another agent's to fetch, or an agent has it and the request is not new:
+    /// the queue is long then, and what others wait for behind it nobody has.
     mutating func spareOrigins(_ context: inout SwarmContext) {
         guard context.policy.sparesOrigins, requests.originCount > 0 else { return }
         for request in requests.live where request.isOfOrigin {
-            guard receivers[request.piece] == nil, isNeedless(request, context),
-                let slot = peers.index(forKey: request.connection)
-            else { continue }
-            release(request.piece, of: slot)
-            peers.values[slot].addLate(request.piece, isCancelled: true)
-            emitCancel(request.piece, to: request.connection, &context)
+            guard receivers[request.piece] == nil, isNeedless(request, context) else { continue }
+            withdraw(request, &context)
         }
     }
 
-    /// The peer at `slot` came to hold `piece`: if it is waited for at another agent, perhaps this one is asked instead.
+    /// The agent at `slot` came to hold `piece`: if it is waited for at another agent, perhaps this one is asked instead.
     ///
     /// Who gets a piece first would otherwise have to send it to everybody, one after the other, while those who have it from
     /// there have nothing to do. Each of k holders is to have the same share of those who wait, so the k-th takes over one
     /// in k of them.
     mutating func reroute(_ piece: PieceIndex, to slot: Int, _ context: inout SwarmContext) {
-        guard context.policy.reroutes, receivers[piece] == nil, !peers.values[slot].isOrigin,
-            peers.values[slot].asked.count
-                < peers.values[slot].slots(context.policy, among: peers.count),
+        guard context.policy.reroutes, receivers[piece] == nil,
+            peers.values[slot].hasFreeSlot(context.policy, among: peers.count),
             let request = requests.request(for: piece, except: peers.values[slot].connection),
-            !request.isOfOrigin, let from = peers.index(forKey: request.connection),
-            generator.below(max(1, picker.agentCount(of: piece))) == 0
+            !request.isOfOrigin, generator.below(max(1, picker.agentCount(of: piece))) == 0
         else { return }
-        release(piece, of: from)
-        peers.values[from].addLate(piece, isCancelled: true)
-        emitCancel(piece, to: request.connection, &context)
-        let count = picker.availability.count(of: piece)
-        ask(.init(piece: piece, reason: .rarest(availability: count)), of: slot, &context)
+        withdraw(request, &context)
+        let pick = PiecePicker.Pick(piece: piece, reason: picker.reason(for: piece))
+        ask(pick, of: slot, &context)
         requestMore(from: request.connection, &context)
     }
 
     private func isNeedless(_ request: PieceRequests.Request, _ context: SwarmContext) -> Bool {
-        if picker.isShared(request.piece) {
+        if picker.agentCount(of: request.piece) > 0 {
             let age = request.askedAt.duration(to: context.now)
             return age >= context.policy.originPatience
         }
         return request.isDuty && !picker.isDue(request.piece)
+    }
+
+    /// The peer need no longer answer `request`; what it sends all the same is taken.
+    private mutating func withdraw(
+        _ request: PieceRequests.Request,
+        _ context: inout SwarmContext
+    ) {
+        guard let slot = peers.index(forKey: request.connection) else {
+            requests.remove(request.piece, of: request.connection)
+            return
+        }
+        release(request.piece, of: slot)
+        peers.values[slot].addLate(request.piece, isCancelled: true)
+        emitCancel(request.piece, to: request.connection, &context)
     }
 
     private func emitCancel(

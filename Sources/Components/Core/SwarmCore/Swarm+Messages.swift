@@ -88,8 +88,10 @@ extension Swarm {
             return drop(connection, .bothComplete, &context)
         }
         let effectCount = context.effects.count
-        reroute(piece, to: slot, &context)
-        if !peers.values[slot].isOrigin { spareOrigins(&context) }
+        if !peers.values[slot].isOrigin {
+            reroute(piece, to: slot, &context)
+            spareOrigins(&context)
+        }
         requestMore(from: connection, &context)
         // Endgame may have found somebody else to ask, and patience with agents begins anew.
         isDeadlineKept =

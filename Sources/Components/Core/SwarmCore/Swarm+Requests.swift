@@ -53,10 +53,9 @@ extension Swarm {
 
     /// The piece to ask the peer at `slot` for; nil when its slots are taken, or it has nothing to ask for.
     private mutating func choose(for slot: Int, _ context: SwarmContext) -> PiecePicker.Pick? {
-        let slots = peers.values[slot].slots(context.policy, among: peers.count)
-        guard peers.values[slot].asked.count < slots else { return nil }
+        guard peers.values[slot].hasFreeSlot(context.policy, among: peers.count) else { return nil }
         let bits = peers.values[slot].bits
-        guard peers.values[slot].isOrigin || !isFull(context) else {
+        if !peers.values[slot].isOrigin, fullSince(context.policy, at: context.now) != nil {
             return endgamePick(for: slot, context)
         }
         if peers.values[slot].isOrigin,
@@ -85,14 +84,13 @@ extension Swarm {
 
     // MARK: - Enough
 
-    /// Whether agents are asked for as much as is of use at a time. Requests that have waited for twice as long as usual are
-    /// not counted: whoever does not answer shall not keep us from asking others.
-    private func isFull(_ context: SwarmContext) -> Bool {
-        guard let limit = context.policy.requestsOfAgentsMax, requests.count >= limit else {
-            return false
-        }
-        let since = context.now.advanced(by: .zero - usualWait(context.policy))
-        return requests.agentCount(after: since) >= limit
+    /// When the oldest requests were made that count, if agents are asked for as much as is of use at a time; nil when there is
+    /// room. Those that have waited for twice as long as usual do not count: whoever does not answer shall not keep us from
+    /// asking others.
+    private func fullSince(_ policy: SwarmPolicy, at now: Instant) -> Instant? {
+        guard let limit = policy.requestsOfAgentsMax, requests.count >= limit else { return nil }
+        let since = now.advanced(by: .zero - usualWait(policy))
+        return requests.agentCount(after: since) >= limit ? since : nil
     }
 
     private func usualWait(_ policy: SwarmPolicy) -> Duration {
@@ -101,13 +99,8 @@ extension Swarm {
 
     /// When a request at an agent no longer counts, so that another may be made; nil when there is room anyway.
     func nextRoom(_ policy: SwarmPolicy, at now: Instant) -> Instant? {
-        guard let limit = policy.requestsOfAgentsMax, requests.count >= limit, isDiskReady else {
-            return nil
-        }
-        let wait = usualWait(policy)
-        let since = now.advanced(by: .zero - wait)
-        guard requests.agentCount(after: since) >= limit else { return nil }
-        return requests.oldestAgentRequest(after: since)?.advanced(by: wait)
+        guard isDiskReady, let since = fullSince(policy, at: now) else { return nil }
+        return requests.oldestAgentRequest(after: since)?.advanced(by: usualWait(policy))
     }
 
     // MARK: - Patience
@@ -205,8 +198,7 @@ extension Swarm {
         let request = requests.live.first { request in
             isDoubtful(request)
                 && peers.values.contains { peer in
-                    canServe(request, peer)
-                        && peer.asked.count < peer.slots(policy, among: peers.count)
+                    canServe(request, peer) && peer.hasFreeSlot(policy, among: peers.count)
                 }
         }
         return request?.askedAt.advanced(by: policy.endgameDelay)

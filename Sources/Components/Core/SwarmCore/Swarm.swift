@@ -7,8 +7,8 @@ import Primitives
 /// One blob as one peer sees it: its connections, pieces and requests.
 ///
 /// Slots: `Swarm+Connections.swift`; who is let in: `Swarm+Admission.swift`. Messages: `Swarm+Messages.swift`. Choosing what
-/// to ask for: `Swarm+Requests.swift` and ``PiecePicker``; giving: `Swarm+Serving.swift`; what becomes of it otherwise: `Swarm+Expiry.swift`. Time:
-/// `Swarm+Time.swift`. What must hold between events: `SwarmScheduler+Invariants.swift`.
+/// to ask for: `Swarm+Requests.swift` and ``PiecePicker``; what becomes of it otherwise: `Swarm+Expiry.swift`. Giving:
+/// `Swarm+Serving.swift`. Time: `Swarm+Time.swift`. What must hold between events: `SwarmScheduler+Invariants.swift`.
 package struct Swarm: Sendable {
     /// Where the download stands.
     package enum Phase: Hashable, Sendable {

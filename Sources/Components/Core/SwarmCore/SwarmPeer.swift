@@ -89,6 +89,11 @@ struct SwarmPeer: Sendable {
         return isOrigin ? policy.requestsPerOrigin : policy.requestsPerAgent(among: peerCount)
     }
 
+    /// Whether another piece may be asked of it.
+    func hasFreeSlot(_ policy: SwarmPolicy, among peerCount: Int) -> Bool {
+        asked.count < slots(policy, among: peerCount)
+    }
+
     /// Whether bytes are under way in either direction, or should be.
     var isBusy: Bool { !asked.isEmpty || receiving != nil || !sending.isEmpty }
 

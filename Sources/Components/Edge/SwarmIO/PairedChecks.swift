@@ -8,8 +8,8 @@ import Synchronization
 
 /// Checks what arrives two pieces at a time, for all drivers of a thread.
 ///
-/// Two SHA-256 take no longer side by side than one, so that the bytes of one read, written already, wait in their buffer
-/// for those of another connection's. At most one read waits, and for less time than it takes to check it alone.
+/// Two SHA-256 side by side take less time than one after the other, so that the bytes of one read, written already, wait in
+/// their buffer for those of another connection's. At most one read waits, and for less time than it takes to check it alone.
 final class PairedChecks: Sendable {
     /// Bytes of an arriving piece that were written and not checked yet.
     struct Share: Sendable {

@@ -40,7 +40,7 @@ enum ReceiveBuffers {
     /// Only its own thread uses it, so the lock is never contended.
     private final class Kept: Sendable { let buffers = Mutex<[ByteBuffer]>([]) }
     private static let kept = ThreadSpecificVariable<Kept>()
-    /// One that is read into and one that waits to be checked for each of a few drivers of the loop.
+    /// One that is read into and one that waits to be checked, of each of a few lengths: a limit of bandwidth has its own.
     private static let countMax = 6
     /// Smaller buffers are not worth keeping.
     private static let keptBytesMin = 4096

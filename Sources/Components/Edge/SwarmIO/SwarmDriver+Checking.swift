@@ -53,8 +53,14 @@ extension SwarmDriver {
         }
     }
 
+    /// Takes in what waits of `connection`, alone; its last piece may be whole then.
+    func finishCheck(_ connection: PeerConnection) {
+        settleCheck(connection)
+        finishIfChecked(connection)
+    }
+
     /// Takes in what waits of `connection`, alone.
-    func settleCheck(_ connection: PeerConnection) {
+    private func settleCheck(_ connection: PeerConnection) {
         guard connection.isBeingChecked,
             let check = PairedChecks.current.settle(self, connection.id)
         else { return }

@@ -145,10 +145,7 @@ extension SwarmDriver {
     /// A connection has ended, or must end, for a reason the scheduler does not know.
     func connectionEnded(_ id: ConnectionID, reason: String, isFault: Bool = false) {
         // Its last piece may be whole.
-        if let connection = connections[id] {
-            settleCheck(connection)
-            finishIfChecked(connection)
-        }
+        if let connection = connections[id] { finishCheck(connection) }
         guard let connection = forget(id) else { return }
         connection.channel.close(promise: nil)
         switch connection.phase {

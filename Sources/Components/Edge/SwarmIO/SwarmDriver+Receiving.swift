@@ -61,8 +61,7 @@ extension SwarmDriver {
             deliver(.dialSucceeded(id, handshake))
         case (.active, .piecePayload):
             // The scheduler knows of one arrival at a time.
-            settleCheck(connection)
-            finishIfChecked(connection)
+            finishCheck(connection)
             deliver(.received(id, message))
             // Without an answer from the scheduler the stream can't be cut any further.
             if connections[id] != nil, connection.arrival == nil {
