@@ -4,6 +4,7 @@ import Files
 import HTTPKit
 import Hummingbird
 import NIOCore
+import Primitives
 import Telemetry
 import Testing
 
@@ -58,6 +59,34 @@ import Testing
             server.running.cancel()
             try await server.running.value
             await cancelled.value
+        }
+    }
+
+    @Test("a killed server cuts off everything at once")
+    func kill() async throws {
+        let (entered, cancelled) = (Latch<Void>(), Latch<Void>())
+        let faults = FaultSwitch()
+        try await TestServer.with { options in
+            options.drainTimeout = .hours(1)
+            options.faults = faults
+        } routes: { router in
+            router.get("/never") { _, _ in
+                entered.open()
+                let (forever, source) = AsyncStream<Void>.makeStream()
+                for await _ in forever {}
+                withExtendedLifetime(source) {}
+                cancelled.open()
+                return "cut"
+            }
+        } body: { server in
+            let client = try RawClient(port: server.port)
+            client.send(request("/never"))
+            await entered.value
+            faults.set(.kill, as: 1)
+            server.running.cancel()
+            #expect(try await client.rest() == [])
+            await cancelled.value
+            try await server.running.value
         }
     }
 

@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import Primitives
 import Synchronization
+import Telemetry
 import Testing
 
 @Suite("HTTP client", .timeLimit(.minutes(1))) struct HTTPClientTests {
@@ -27,6 +28,33 @@ import Testing
         } catch {
             try await client.shutdown()
             throw error
+        }
+    }
+
+    @Test("a partition cuts a component off from those it names, and from nobody else")
+    func partition() async throws {
+        try await TestServer.with { router in
+            router.get("/") { _, _ in "here" }
+        } body: { server in
+            try await withClient { client in
+                let faults = FaultSwitch()
+                let cutOff = client.heeding(faults)
+                let others = UnreachablePeers(
+                    addresses: ["127.0.0.1:\(server.port)"],
+                    peerIDs: [],
+                    names: []
+                )
+                faults.set(.partition(others), as: 1)
+                let request = ClientRequest(.get, server.url + "/", retry: .never)
+                let error = await #expect(throws: HTTPClientError.self) {
+                    try await cutOff.send(request)
+                }
+                #expect(error?.isTransient == true)
+                let (_, body) = try await client.collect(request, upTo: 100)
+                #expect(String(buffer: body) == "here")
+                faults.clear(1)
+                #expect(try await cutOff.collect(request, upTo: 100).body == body)
+            }
         }
     }
 

@@ -81,6 +81,25 @@ import Testing
         #expect(effects.cancels(to: only).isEmpty)
     }
 
+    @Test(
+        "on a slow link peers get the time that it takes, in swarms old and new, until it is fast again"
+    )
+    func pace() throws {
+        // 8 pieces of 1 MiB at 1 MiB/s, twice.
+        for isOld in [true, false] {
+            var host = try LoneScheduler(pieces: 1)
+            if isOld { host.open() }
+            host.handle(.paced(ByteRate(bytesPerSecond: 1 << 20)))
+            if !isOld { host.open() }
+            let only = try host.connect(to: 1)
+            #expect(host.wait(.milliseconds(15_900)).requests(to: only).isEmpty)
+            #expect(host.wait(.milliseconds(200)).requests(to: only) == [0])
+            host.handle(.paced(nil))
+            #expect(host.wait(.milliseconds(3800)).requests(to: only).isEmpty)
+            #expect(host.wait(.milliseconds(200)).requests(to: only) == [0])
+        }
+    }
+
     @Test("a peer that was asked twice for a piece may answer twice")
     func answersTwice() throws {
         // A Kraken peer puts the second request behind the first; that is no reason to ban it.

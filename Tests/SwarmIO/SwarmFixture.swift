@@ -22,6 +22,7 @@ struct Node: Sendable {
     let store: BlobStore
     let counters: Counters
     let events: EventLog
+    let faults: FaultSwitch
     let root: String
     let peerID: PeerID
     let port: Int
@@ -101,6 +102,7 @@ final class Fixture: Sendable {
         let host = TestHost(introducer: introducer, address: Settable<PeerInfo?>(nil))
         let counters = Counters(kind: .agent)
         let events = EventLog(component: "host-\(number)")
+        let faults = FaultSwitch(events: events)
         let driver = SwarmDriver(
             configuration: SwarmDriverConfiguration(
                 peerID: peerID,
@@ -118,7 +120,8 @@ final class Fixture: Sendable {
             host: host,
             events: events,
             counters: counters,
-            log: log
+            log: log,
+            faults: faults
         )
         let port = try await driver.start()
         let node = Node(
@@ -126,6 +129,7 @@ final class Fixture: Sendable {
             store: store,
             counters: counters,
             events: events,
+            faults: faults,
             root: folder,
             peerID: peerID,
             port: port

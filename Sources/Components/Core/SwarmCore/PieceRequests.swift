@@ -19,7 +19,7 @@ struct PieceRequests: Sendable {
     }
 
     /// The time a peer has to answer.
-    let timeout: Duration
+    var timeout: Duration
     private(set) var live: [Request] = []
     /// How many of them are asked of origins.
     private(set) var originCount = 0

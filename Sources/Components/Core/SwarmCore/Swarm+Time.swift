@@ -6,6 +6,11 @@ import Primitives
 
 /// What happens because time passes.
 extension Swarm {
+    /// Gives peers the time to answer that a link of `rate` takes; nil: the policy's.
+    mutating func setPace(_ rate: ByteRate?, _ policy: SwarmPolicy) {
+        requests.timeout = policy.requestTimeout(for: layout, pace: rate)
+    }
+
     /// The next instant at which ``timePassed(_:)`` can change anything; nil when idle. May be early, never late.
     func nextDeadline(_ policy: SwarmPolicy, at now: Instant) -> Instant? {
         var next = peers.isEmpty ? Instant.distantFuture : nextReap

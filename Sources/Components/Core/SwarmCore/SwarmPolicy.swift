@@ -169,6 +169,15 @@ package struct SwarmPolicy: Sendable, Hashable {
     package func requestTimeout(for layout: PieceLayout) -> Duration {
         max(requestTimeoutMin, scaled(requestTimeoutPerMebibyte, by: layout))
     }
+
+    /// How long a peer has to answer on a link that carries `pace`: twice what everything takes that may be asked for at a time.
+    func requestTimeout(for layout: PieceLayout, pace: ByteRate?) -> Duration {
+        let usual = requestTimeout(for: layout)
+        guard let pace, pace.bytesPerSecond > 0 else { return usual }
+        let pieces = max(requestsPerOrigin, requestsSpread ?? requestsPerAgent * connectionsMax)
+        let seconds = 2 * pieces * layout.bytes(of: PieceIndex(0)) / pace.bytesPerSecond
+        return max(usual, min(.seconds(seconds), leecherIdleMax))
+    }
 }
 
 extension Duration {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-import Primitives
+package import Primitives
 
 /// A swarm as its host opens it: the blob and what the host holds of it.
 package struct SwarmDescription: Hashable, Sendable {
@@ -184,6 +184,8 @@ extension SwarmScheduler {
         case closed(ConnectionID, reason: String)
         /// `nextDeadline` has come.
         case timePassed
+        /// This host's link carries no more than that now; nil: as much as ever. Peers get the time to answer that it takes.
+        case paced(ByteRate?)
         /// The host stops.
         case stopping
     }

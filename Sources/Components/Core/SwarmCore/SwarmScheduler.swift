@@ -32,6 +32,8 @@ package struct SwarmScheduler: Sendable {
     /// The earliest entry of ``alarms`` for each swarm.
     var armed: [InfoHash: Instant] = [:]
     private var isStopping = false
+    /// What this host's link carries, where that is less than usual.
+    private var pace: ByteRate?
 
     private struct Alarm: Comparable, Sendable {
         let at: Instant
@@ -97,6 +99,7 @@ package struct SwarmScheduler: Sendable {
             lookUps[connection] = nil
             with(connection, &context) { $0.closed(connection, reason: reason, &$1) }
         case .timePassed: passTime(&context)
+        case .paced(let rate): setPace(rate, &context)
         case .stopping:
             isStopping = true
             for connection in lookUps.keys { context.emit(.close(connection, .stopping)) }
@@ -127,6 +130,13 @@ package struct SwarmScheduler: Sendable {
         }
     }
 
+    private mutating func setPace(_ rate: ByteRate?, _ context: inout SwarmContext) {
+        pace = rate
+        for hash in swarms.keys {
+            with(hash, &context) { $0.setPace(rate, $1.policy) }
+        }
+    }
+
     // MARK: - Swarms
 
     private mutating func open(_ description: SwarmDescription, _ context: inout SwarmContext) {
@@ -139,7 +149,10 @@ package struct SwarmScheduler: Sendable {
         if swarms.index(forKey: hash) == nil {
             guard makeRoom(&context) else { return turnAway(description, &context) }
             swarms[hash] = Swarm(description, generator: generator.fork(), context: context)
-            with(hash, &context) { $0.begin(&$1) }
+            with(hash, &context) { [pace] swarm, context in
+                swarm.setPace(pace, context.policy)
+                swarm.begin(&context)
+            }
         } else if description.isLocalRequest {
             with(hash, &context) { swarm, context in
                 swarm.lastRead = context.now

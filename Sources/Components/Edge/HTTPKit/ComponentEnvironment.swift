@@ -25,10 +25,14 @@ package struct ComponentEnvironment: Sendable {
     package let events: EventLog
     /// What it counts.
     package let counters: Counters
+    /// What goes wrong in it on purpose.
+    package let faults: FaultSwitch
     /// The process's metrics, for `/metrics`; nil where none are collected.
     package let metrics: PrometheusRegistry?
+    /// Where it leaves how to look at it, for whoever runs it.
+    package let snapshots: SnapshotSource
 
-    /// The surroundings of the component `id`.
+    /// The surroundings of the component `id`; without `faults`, none can be switched on from outside.
     package init(
         id: String,
         eventLoopGroup: any EventLoopGroup,
@@ -39,17 +43,22 @@ package struct ComponentEnvironment: Sendable {
         events: EventLog,
         counters: Counters,
         metrics: PrometheusRegistry? = nil,
+        snapshots: SnapshotSource = SnapshotSource(),
+        faults: FaultSwitch? = nil,
         onReady: @escaping @Sendable (_ addresses: [String: String]) -> Void = { _ in }
     ) {
         self.id = id
         self.eventLoopGroup = eventLoopGroup
         self.eventLoop = eventLoop ?? eventLoopGroup.next()
         self.pool = pool
-        self.httpClient = httpClient
+        let faults = faults ?? FaultSwitch(events: events)
+        self.faults = faults
+        self.httpClient = httpClient.heeding(faults)
         self.log = log
         self.onReady = onReady
         self.events = events
         self.counters = counters
         self.metrics = metrics
+        self.snapshots = snapshots
     }
 }

@@ -44,6 +44,7 @@ package final class ComponentStatus: Sendable {
             counters: environment.counters.all()
         )
         snapshot.eventSequence = environment.events.lastSequence
+        snapshot.faults = environment.faults.words
         return snapshot
     }
 

@@ -3,6 +3,7 @@
 import HummingbirdCore
 import NIOCore
 import Synchronization
+import Telemetry
 
 /// The end of one server: no new connections, time for the requests in work, then the cut.
 final class Drain: Sendable {
@@ -36,8 +37,10 @@ final class Drain: Sendable {
     func begin() {
         state.withLock { state in
             guard case .serving = state else { return }
+            // Who is killed does not finish anything.
+            let timeout = options.faults?.isKilled == true ? .zero : options.drainTimeout
             let cut = options.eventLoopGroup.any().scheduleTask(
-                in: TimeAmount(options.drainTimeout)
+                in: TimeAmount(timeout)
             ) { [table, serving] in
                 table.closeAll()
                 serving.cancel()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPTypes
+package import HTTPTypes
 package import Hummingbird
 import NIOCore
 package import Telemetry
@@ -58,7 +58,7 @@ extension Response {
 
 extension HTTPField.Name {
     /// Where a reader of server-sent events left off.
-    static var lastEventID: Self { HTTPField.Name("Last-Event-ID") ?? .eTag }
+    package static var lastEventID: Self { HTTPField.Name("Last-Event-ID") ?? .eTag }
     /// The request's id, in and out.
     static var requestID: Self { HTTPField.Name("X-Request-Id") ?? .eTag }
 }

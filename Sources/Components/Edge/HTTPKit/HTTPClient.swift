@@ -8,6 +8,7 @@ package import NIOCore
 import NIOHTTP1
 package import Primitives
 import Synchronization
+package import Telemetry
 
 /// The process's way to ask other servers: pooled keep-alive connections, time-outs, retries, typed errors.
 ///
@@ -19,6 +20,7 @@ package struct HTTPClient: Sendable {
     private let pool: BlockingPool
     private let chunkBytes: Int
     private let draws: JitterSource
+    private var faults: FaultSwitch?
 
     /// A client whose connections live on `eventLoopGroup` and which reads files on `pool`.
     package init(
@@ -56,6 +58,13 @@ package struct HTTPClient: Sendable {
         self.pool = pool
         chunkBytes = limits.streamChunkBytes
         draws = JitterSource(seed: seed)
+    }
+
+    /// The same client as a component uses it that `faults` may cut off from others.
+    package func heeding(_ faults: FaultSwitch) -> HTTPClient {
+        var client = self
+        client.faults = faults
+        return client
     }
 
     /// Closes every connection; requests in work fail.
@@ -111,6 +120,9 @@ package struct HTTPClient: Sendable {
         _ request: ClientRequest,
         deadline: ContinuousClock.Instant
     ) async throws -> ClientResponse {
+        if let faults, faults.isActive, faults.refuses(address: Self.authority(of: request.url)) {
+            throw HTTPClientError.network("\(request.url): cut off by a fault")
+        }
         var outgoing = HTTPClientRequest(url: request.url)
         outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
         for field in request.headers {
@@ -131,6 +143,12 @@ package struct HTTPClient: Sendable {
         } catch {
             throw HTTPClientError.wrapping(error, url: request.url)
         }
+    }
+
+    /// The `host:port` in `url`.
+    private static func authority(of url: String) -> String {
+        let rest = url.firstRange(of: "://").map { url[$0.upperBound...] } ?? url[...]
+        return String(rest.prefix { $0 != "/" && $0 != "?" })
     }
 
     private func body(of request: ClientRequest) -> HTTPClientRequest.Body? {

@@ -3,6 +3,7 @@
 package import Logging
 package import NIOCore
 package import Primitives
+package import Telemetry
 
 /// How one server treats its connections.
 package struct ServerOptions: Sendable {
@@ -20,6 +21,8 @@ package struct ServerOptions: Sendable {
     package var writeTimeout: Duration
     /// How long requests in work may go on after a stop was asked for, before they are cut off.
     package var drainTimeout: Duration
+    /// What goes wrong on purpose; nil: nothing can.
+    package var faults: FaultSwitch?
 
     /// Defaults that suit a server inside a cluster.
     package init(
@@ -47,5 +50,6 @@ package struct ServerOptions: Sendable {
             log: environment.log,
             limits: limits
         )
+        faults = environment.faults
     }
 }

@@ -17,6 +17,7 @@ final class ServerResponder: Sendable {
     private let routes: RouteTable
     private let log: Logger
     private let requestsMax: Int
+    private let faults: FaultSwitch?
     private let requestsInWork = Atomic(0)
 
     init(router: Router<ServerContext>, options: ServerOptions) {
@@ -24,6 +25,7 @@ final class ServerResponder: Sendable {
         routes = RouteTable(router)
         log = options.log
         requestsMax = options.limits.httpRequestsMax
+        faults = options.faults
     }
 
     /// Answers `request` on `channel` through `writer`; throws when the connection is not fit for another request.
@@ -39,6 +41,8 @@ final class ServerResponder: Sendable {
         var response: Response
         if inWork > requestsMax {
             response = HTTPProblem.unavailable("too many requests in work").response
+        } else if let faults, faults.isOut, !Self.isSpared(request.rawPath) {
+            response = HTTPProblem.unavailable("an outage was switched on here").response
         } else {
             if request.headers[.expect]?.lowercased() == "100-continue", accepts(request) {
                 try await writer.writeInformationalHead(HTTPResponse(status: .continue))
@@ -59,6 +63,11 @@ final class ServerResponder: Sendable {
             // The client must not take what it got for a whole body: whoever catches this closes the connection.
             throw ResponseAborted()
         }
+    }
+
+    /// Whether `path` is answered even in an outage that was switched on: what tells how the component does.
+    private static func isSpared(_ path: some StringProtocol) -> Bool {
+        ["/health", "/status", "/events", "/metrics"].contains { path.hasPrefix($0) }
     }
 
     private func accepts(_ request: Request) -> Bool {

@@ -37,6 +37,7 @@ package struct StandardRoutes: Sendable {
     /// Adds `GET /health`, `/readiness`, `/status`, `/events` and `/metrics` to `router`.
     package func add(to router: Router<ServerContext>) {
         addProbes(to: router)
+        environment.snapshots.provide(snapshot)
         router.get("/status") { [snapshot] _, _ in
             Response.json(bytes: try TelemetryJSON.encode(await snapshot()))
         }

@@ -78,6 +78,8 @@ struct PieceSend {
     let range: Range<Int>
     /// Bytes handed to the channel.
     var sentBytes = 0
+    /// Whether it is sent with a wrong byte, because of a fault.
+    var isForged = false
 }
 
 /// A piece on its way from a peer: checked and written as it arrives, never gathered.

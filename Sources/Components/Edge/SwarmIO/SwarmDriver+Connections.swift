@@ -35,6 +35,7 @@ extension SwarmDriver {
         guard !isStopping, count < configuration.limits.peerConnectionsMax else {
             return deliver(.dialFailed(id, .refused))
         }
+        guard !isCutOff(peer) else { return deliver(.dialFailed(id, .unreachable)) }
         dials[id] = handshake
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(.nanoseconds(configuration.policy.handshakeTimeout.nanoseconds))
@@ -73,6 +74,9 @@ extension SwarmDriver {
             return
         }
         switch result {
+        case .success(let channel) where isCutOff(channel):
+            channel.close(promise: nil)
+            deliver(.dialFailed(id, .unreachable))
         case .success(let channel):
             turn {
                 add(channel, id, phase: .awaitingAnswer)
@@ -90,12 +94,24 @@ extension SwarmDriver {
     // MARK: - Both
 
     private func prepare(_ channel: any Channel, _ id: ConnectionID) throws {
-        let bytes = BandwidthShape.sliceBytes(for: configuration.ingress) ?? Self.readBytes
-        try channel.syncOptions?.setOption(
-            .recvAllocator,
-            value: SharedReceiveAllocator(bytes: bytes)
-        )
+        try channel.syncOptions?.setOption(.recvAllocator, value: receiveAllocator)
         try channel.pipeline.syncOperations.addHandler(PeerChannelHandler(id, of: self))
+    }
+
+    /// Reads as much at a time as the limit of the moment suggests.
+    private var receiveAllocator: SharedReceiveAllocator {
+        SharedReceiveAllocator(
+            bytes: BandwidthShape.sliceBytes(for: ingress.rate) ?? Self.readBytes
+        )
+    }
+
+    /// Makes an open `channel` read as the limit of the moment suggests.
+    func setReads(of channel: any Channel) {
+        do {
+            try channel.syncOptions?.setOption(.recvAllocator, value: receiveAllocator)
+        } catch {
+            // Only a closed channel refuses, and its end is reported by itself.
+        }
     }
 
     /// Bytes of one read without a limit.
@@ -111,6 +127,12 @@ extension SwarmDriver {
         )
         let deadline = Self.now.advanced(by: configuration.policy.handshakeTimeout)
         handshakes.append((deadline, id))
+    }
+
+    /// Whether a fault has come between us and the other end of `channel` while it was being opened.
+    private func isCutOff(_ channel: any Channel) -> Bool {
+        guard faults.isActive, let address = channel.remoteAddress else { return false }
+        return faults.refuses(address: Self.describe(address))
     }
 
     private static func describe(_ address: SocketAddress) -> String {
@@ -140,6 +162,11 @@ extension SwarmDriver {
         flush(id)
         guard let connection = forget(id) else { return }
         connection.channel.close(promise: nil)
+    }
+
+    /// Closes a connection without a word, and without telling the scheduler.
+    func cut(_ id: ConnectionID) {
+        forget(id)?.channel.close(promise: nil)
     }
 
     /// A connection has ended, or must end, for a reason the scheduler does not know.

@@ -39,6 +39,7 @@ extension SwarmDriver {
             )
         }
         listener = channel
+        heedFaults()
         // Accepting begins only now that the id in our handshakes is settled.
         try await channel.setOption(.autoRead, value: true).get()
         return port
@@ -86,6 +87,9 @@ extension SwarmDriver {
         isStopping = true
         listener?.close(promise: nil)
         listener = nil
+        ignoreFaults()
+        // Without a goodbye where the host is killed.
+        if faults.isKilled { for connection in connections.keys { cut(connection) } }
         turn {
             deliver(.stopping)
             dials.removeAll()

@@ -54,6 +54,7 @@ extension SwarmDriver {
             connection.phase = .deciding
             strangerCount -= 1
             connection.peer = (handshake.peerID, handshake.infoHash)
+            guard !faults.refuses(handshake.peerID) else { return refuse(id, handshake) }
             deliver(.handshakeReceived(id, handshake))
         case (.awaitingAnswer, .bitfield(let handshake)):
             connection.phase = .active

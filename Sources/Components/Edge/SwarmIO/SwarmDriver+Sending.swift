@@ -5,6 +5,7 @@ import Files
 import NIOCore
 import Primitives
 import SwarmCore
+import Telemetry
 
 /// From the scheduler and the files to the socket.
 extension SwarmDriver {
@@ -137,16 +138,21 @@ extension SwarmDriver {
                 index: Int32(clamping: send.piece.value),
                 length: Int32(clamping: send.range.count)
             )
+            if faults.isActive {
+                send.isForged = faults.takeCorruption(of: send.piece, to: connection.peer?.peerID)
+            }
             PeerMessageCodec.encode(.piecePayload(head), into: &connection.outbox)
             guard writeOutbox(connection) else { return }
         }
         let left = send.range.count - send.sentBytes
-        let count = min(BandwidthShape.sliceBytes(for: configuration.egress) ?? left, left)
+        let count = min(BandwidthShape.sliceBytes(for: egress.rate) ?? left, left)
         let start = send.range.lowerBound + send.sentBytes
         send.sentBytes += count
         let isLast = count == left
+        let range = start..<start + count
+        let forged = send.isForged ? forgedPart(of: send, range, for: connection.channel) : nil
         write(
-            .fileRegion(send.file.fileRegion(start..<start + count)),
+            forged ?? .fileRegion(send.file.fileRegion(range)),
             to: connection,
             promise(connection.id, send, sliceBytes: count, isLast: isLast)
         )

@@ -26,6 +26,11 @@ package actor SwarmDriver {
     nonisolated let host: any SwarmHost
     nonisolated let log: Logger
     let meters: SwarmMeters
+    nonisolated let faults: FaultSwitch
+    /// Names our watch of ``faults``.
+    var faultWatch: Int?
+    /// The rate that the scheduler was last told.
+    var pace: ByteRate?
 
     var scheduler: SwarmScheduler
     private var effects: [SwarmScheduler.Effect] = []
@@ -69,6 +74,7 @@ package actor SwarmDriver {
     ///   - eventLoop: where everything happens; shared with other drivers.
     ///   - store: the host's blobs.
     ///   - counters: what is counted as `bytes_uploaded` and so on.
+    ///   - faults: what goes wrong on purpose.
     package init(
         configuration: SwarmDriverConfiguration,
         eventLoop: any EventLoop,
@@ -76,10 +82,11 @@ package actor SwarmDriver {
         host: any SwarmHost,
         events: EventLog,
         counters: Counters,
-        log: Logger
+        log: Logger,
+        faults: FaultSwitch = FaultSwitch()
     ) {
         (self.configuration, self.eventLoop, self.store) = (configuration, eventLoop, store)
-        (self.host, self.log) = (host, log)
+        (self.host, self.log, self.faults) = (host, log, faults)
         meters = SwarmMeters(events: events, counters: counters)
         scheduler = SwarmScheduler(
             localPeer: configuration.peerID,

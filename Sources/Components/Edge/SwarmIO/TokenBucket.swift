@@ -45,6 +45,14 @@ struct BandwidthGate {
         bucket = rate.map { TokenBucket(rate: $0, burst: BandwidthShape.burst, at: now) }
     }
 
+    /// The limit; nil: none.
+    var rate: ByteRate? { bucket?.rate }
+
+    /// Lets `rate` through from `now` on; those who wait keep their places.
+    mutating func limit(to rate: ByteRate?, at now: Instant) {
+        bucket = rate.map { TokenBucket(rate: $0, burst: BandwidthShape.burst, at: now) }
+    }
+
     /// Whether there is a limit.
     var isLimited: Bool { bucket != nil }
 

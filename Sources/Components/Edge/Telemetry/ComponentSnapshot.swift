@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Content
+
 /// What one component says of itself at one moment: the body of `GET /status`.
 ///
 /// Keys are in snake case, numbers carry their unit in the key, absent parts do not concern the component.
@@ -21,6 +23,8 @@ package struct ComponentSnapshot: Codable, Hashable, Sendable {
     package var healthReason: String?
     /// Where it listens, by purpose (`http`, `registry`, `peer`): `127.0.0.1:16002`.
     package var addresses: [String: String]
+    /// What it is called in swarms (agents, origins).
+    package var peerID: PeerID?
     /// Seconds since it started.
     package var uptimeSeconds: Double
     /// Its counters by name.
@@ -63,6 +67,7 @@ package struct ComponentSnapshot: Codable, Hashable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case version, kind, id, health, addresses, counters, gauges, swarms, storage, ring, queues
         case tags, tracking, faults
+        case peerID = "peer_id"
         case takenAt = "taken_at"
         case healthReason = "health_reason"
         case uptimeSeconds = "uptime_seconds"

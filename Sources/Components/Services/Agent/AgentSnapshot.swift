@@ -13,9 +13,9 @@ struct AgentSnapshot: Sendable {
 
     /// The agent's state now.
     func snapshot() async -> ComponentSnapshot {
-        let swarms = await seat.driver.snapshot().swarms
+        let driver = await seat.driver.snapshot()
         var snapshot = status.snapshot()
-        snapshot.swarms = swarms
+        (snapshot.swarms, snapshot.peerID) = (driver.swarms, driver.peerID)
         let usage = store.usage
         snapshot.storage = StorageStatus(blobCount: usage.blobCount, blobBytes: usage.blobBytes)
         return snapshot

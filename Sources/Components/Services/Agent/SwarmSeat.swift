@@ -117,6 +117,8 @@ actor SwarmSeat {
         let swarms = await driver.snapshot().swarms
         let peerID = await driver.peerID
         await driver.stop()
+        // Who is killed says no goodbye.
+        guard !environment.faults.isKilled else { return }
         await host.leave(swarms, as: peerID, within: Self.leaveTimeout)
     }
 
@@ -146,7 +148,8 @@ actor SwarmSeat {
             host: host,
             events: environment.events,
             counters: environment.counters,
-            log: environment.log
+            log: environment.log,
+            faults: environment.faults
         )
     }
 }

@@ -52,7 +52,8 @@ final class OriginSeeder: Sendable {
             host: Host(blobs: blobs, log: environment.log),
             events: environment.events,
             counters: environment.counters,
-            log: environment.log
+            log: environment.log,
+            faults: environment.faults
         )
     }
 
@@ -85,8 +86,8 @@ final class OriginSeeder: Sendable {
     /// Leaves the swarm of `digest`, whose blob is gone or cut anew.
     func leave(_ digest: Digest) async { await driver.leave(digest) }
 
-    /// The swarms for `GET /status`.
-    func swarms() async -> [SwarmStatus] { await driver.snapshot().swarms }
+    /// Who the origin is and the swarms, for `GET /status`.
+    func snapshot() async -> SwarmDriverSnapshot { await driver.snapshot() }
 
     /// What the origin does for its swarms.
     private struct Host: SwarmHost {

@@ -4,6 +4,7 @@ import BlobStorage
 import Files
 import HTTPKit
 import Logging
+import SwarmIO
 import Telemetry
 
 /// What `GET /status` tells of an origin.
@@ -20,7 +21,8 @@ struct OriginSnapshot: Sendable {
         snapshot.storage = await storage()
         snapshot.ring = blobs.ring.status()
         snapshot.queues = [await blobs.writeBack.status()]
-        snapshot.swarms = await seeder.swarms()
+        let seeds = await seeder.snapshot()
+        (snapshot.swarms, snapshot.peerID) = (seeds.swarms, seeds.peerID)
         return snapshot
     }
 

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Files
+import NIOCore
+import Primitives
+import SwarmCore
+import Telemetry
+
+/// What faults that someone switched on do to a host's peer connections.
+extension SwarmDriver {
+    /// Follows the component's faults until ``ignoreFaults()``.
+    func heedFaults() {
+        faultWatch = faults.watch { [self] in
+            eventLoop.execute { self.assumeIsolated { $0.faultsChanged() } }
+        }
+        faultsChanged()
+    }
+
+    /// Follows them no more.
+    func ignoreFaults() {
+        faultWatch.take().map(faults.unwatch)
+    }
+
+    private func faultsChanged() {
+        guard !isStopping else { return }
+        turn {
+            limit()
+            cutPartitioned()
+        }
+    }
+
+    // MARK: - Bandwidth
+
+    /// The lower of the configured limit and that of the faults.
+    private func limit() {
+        let rate = faults.rate
+        let now = Self.now
+        let (out, into) = (
+            Self.lower(configuration.egress, rate), Self.lower(configuration.ingress, rate)
+        )
+        if egress.rate != out { egress.limit(to: out, at: now) }
+        if ingress.rate != into {
+            ingress.limit(to: into, at: now)
+            for connection in connections.values { setReads(of: connection.channel) }
+        }
+        guard pace != rate else { return }
+        pace = rate
+        deliver(.paced(rate))
+    }
+
+    private static func lower(_ left: ByteRate?, _ right: ByteRate?) -> ByteRate? {
+        guard let left, let right else { return left ?? right }
+        return min(left, right)
+    }
+
+    // MARK: - Partitions
+
+    /// Whether a peer at `ip`:`port` can't be reached because of a fault.
+    func isCutOff(_ peer: PeerInfo) -> Bool {
+        guard faults.isActive else { return false }
+        return faults.refuses(peer.peerID) || faults.refuses(address: "\(peer.ip):\(peer.port)")
+    }
+
+    /// Closes the connection of a peer that can't reach us because of a fault.
+    func refuse(_ id: ConnectionID, _ handshake: PeerHandshake) {
+        meters.refused(handshake, localPeer: scheduler.localPeer, because: Self.cutOff)
+        cut(id)
+    }
+
+    private func cutPartitioned() {
+        guard faults.isActive else { return }
+        for connection in Array(connections.values) {
+            let isPeer = connection.peer.map { faults.refuses($0.peerID) } ?? false
+            let isAddress = connection.address.map { faults.refuses(address: $0) } ?? false
+            if isPeer || isAddress { connectionEnded(connection.id, reason: Self.cutOff) }
+        }
+    }
+
+    /// Why such a connection ended.
+    static let cutOff = "cut off by a fault"
+
+    // MARK: - Wrong pieces
+
+    /// `range` of the file of `send`, whose first byte is wrong; nil when it can't be read.
+    func forgedPart(of send: PieceSend, _ range: Range<Int>, for channel: any Channel) -> IOData? {
+        var buffer = channel.allocator.buffer(capacity: range.count)
+        do {
+            try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: range.count) { bytes in
+                let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<range.count])
+                return try send.file.read(into: part, at: range.lowerBound)
+            }
+        } catch {
+            return nil
+        }
+        guard buffer.readableBytes == range.count else { return nil }
+        if range.lowerBound == send.range.lowerBound,
+            let byte = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self)
+        {
+            buffer.setInteger(~byte, at: buffer.readerIndex)
+        }
+        return .byteBuffer(buffer)
+    }
+}
