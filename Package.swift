@@ -272,13 +272,23 @@ let herdTargets: [Target] = [
         path: "Sources/TUI/CNcurses",
         linkerSettings: [.linkedLibrary("ncursesw"), .linkedLibrary("tinfo")]
     ),
+    // Pure: snapshots in, frames out.
+    .target(
+        name: "TUI",
+        dependencies: ["Telemetry", "Content", "Primitives"],
+        path: "Sources/TUI",
+        exclude: ["CNcurses", "Terminal"],
+        swiftSettings: settings
+    ),
+    module("Terminal", at: "TUI/Terminal", ["TUI", "CNcurses"]),
     .executableTarget(
         name: "Herd",
         dependencies: [
             "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
             "TestfsService",
-            "CNcurses", "ClusterClients", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
-            "Content", "Primitives", "SwarmCore", "Simulator",
+            "CNcurses", "TUI", "Terminal", "ClusterClients", "Files", "HTTPKit", "Telemetry",
+            "ClusterConfiguration",
+            "Content", "Primitives", "SwarmCore", "SwarmIO", "Simulator",
             "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix,
             httpTypes, serviceLifecycle, unixSignals, crypto,
         ],
@@ -288,10 +298,12 @@ let herdTargets: [Target] = [
     tests(
         "Herd",
         [
-            "Herd", "ClusterConfiguration", "Files", "HTTPKit", "Telemetry", "Content",
-            "Primitives", argumentParser, logging, serviceLifecycle,
+            "Herd", "TUI", "ClusterConfiguration", "Files", "HTTPKit", "Telemetry", "Content",
+            "Primitives", argumentParser, logging, nioCore, nioPosix, serviceLifecycle,
         ]
     ),
+    tests("Terminal", ["Terminal", "TUI", "Telemetry"]),
+    tests("TUI", ["TUI", "Telemetry", "SwarmCore", "Content", "Primitives"]),
     // Depends on nothing, so that it can be run while all else is broken.
     .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: settings),
     tests("Integration", ["Content", "Primitives", "Telemetry", crypto, nioCore, nioPosix]),

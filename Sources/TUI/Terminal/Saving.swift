@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import TUI
+import Telemetry
+
+/// A time as part of a file's name: `20261127-140327`.
+enum FileStamp {
+    static var now: String {
+        var now = time(nil)
+        var local = tm()
+        guard localtime_r(&now, &local) != nil else { return "\(now)" }
+        func two(_ value: CInt) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        let date = "\(local.tm_year + 1900)\(two(local.tm_mon + 1))\(two(local.tm_mday))"
+        return "\(date)-\(two(local.tm_hour))\(two(local.tm_min))\(two(local.tm_sec))"
+    }
+}
+
+/// Files that are written at once.
+enum SmallFile {
+    static func write(_ text: String, to path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw TerminalError("\(path): \(String(cString: strerror(errno)))")
+        }
+        defer { Glibc.close(descriptor) }
+        guard write(text, to: descriptor) else {
+            throw TerminalError("\(path): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Writes all of `text`; false when that failed.
+    @discardableResult
+    static func write(_ text: String, to descriptor: CInt) -> Bool {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return false }
+            bytes = bytes.dropFirst(count)
+        }
+        return true
+    }
+}
+
+/// RFC 4648, with padding.
+enum Base64 {
+    static func encode(_ bytes: [UInt8]) -> String {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+        var text = ""
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<min(start + 3, bytes.count)]
+            var word = 0
+            for index in 0..<3 {
+                word = word << 8 | (index < group.count ? Int(group[start + index]) : 0)
+            }
+            for index in 0..<4 {
+                text.append(index <= group.count ? alphabet[word >> (18 - 6 * index) & 63] : "=")
+            }
+        }
+        return text
+    }
+}
+
+/// Records what the screen shows as an asciicast.
+final class CastRecorder {
+    let path: String
+    private var file: UnsafeMutablePointer<FILE>?
+    private var encoder: AnsiEncoder
+    private var size: Size
+    private let begin = CastRecorder.now
+
+    init(_ path: String, size: Size, theme: Theme.Name) throws {
+        (self.path, self.size) = (path, size)
+        encoder = AnsiEncoder(theme: theme, depth: .indexed256)
+        file = fopen(path, "we")
+        guard let file else {
+            throw TerminalError("\(path): \(String(cString: strerror(errno)))")
+        }
+        let seconds = Int64(time(nil))
+        fputs(Asciicast.header(size: size, unixSeconds: seconds, term: "xterm-256color"), file)
+    }
+
+    private static var now: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// Appends what changed.
+    func record(_ frame: Frame) {
+        guard let file else { return }
+        let seconds = Self.now - begin
+        if frame.size != size {
+            size = frame.size
+            fputs(Asciicast.resize(size, at: seconds), file)
+        }
+        let text = encoder.encode(frame)
+        if !text.isEmpty { fputs(Asciicast.output(text, at: seconds), file) }
+    }
+
+    /// Ends the file; further frames are not recorded.
+    func finish() {
+        if let file { fclose(file) }
+        file = nil
+    }
+}
+
+/// Lines that were printed, as the herd's own log writes them: `08:42:07.123 warning agent-3 what happened`.
+enum PrintedLine {
+    private static let levels: Set<String> = [
+        "trace", "debug", "info", "notice", "warning", "error", "critical",
+    ]
+
+    static func logLine(_ line: String, at now: Timestamp) -> LogLine {
+        let words = line.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: true)
+        guard words.count > 2, words[0].count == 12, words[0].contains(":") else {
+            return LogLine(at: now, level: "", component: "", text: line)
+        }
+        let level = String(words[1])
+        if levels.contains(level) {
+            let text = words.count > 3 ? String(words[3].drop { $0 == " " }) : ""
+            return LogLine(at: now, level: level, component: String(words[2]), text: text)
+        }
+        let text = words[2...].joined(separator: " ")
+        return LogLine(at: now, level: "info", component: level, text: text)
+    }
+}
