@@ -286,7 +286,7 @@ let herdTargets: [Target] = [
         dependencies: [
             "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
             "TestfsService",
-            "CNcurses", "TUI", "Terminal", "ClusterClients", "Files", "HTTPKit", "Telemetry",
+            "TUI", "Terminal", "ClusterClients", "Files", "HTTPKit", "Telemetry",
             "ClusterConfiguration",
             "Content", "Primitives", "SwarmCore", "SwarmIO", "Simulator",
             "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix,

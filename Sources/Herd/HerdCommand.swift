@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
-import CNcurses
+import Terminal
 
 /// The root of the command line.
 struct HerdCommand: AsyncParsableCommand {
@@ -14,7 +14,9 @@ struct HerdCommand: AsyncParsableCommand {
             subcommands: [
                 UpCommand.self, AgentCommand.self, OriginCommand.self, TrackerCommand.self,
                 BuildIndexCommand.self, ProxyCommand.self, TestfsCommand.self, PushCommand.self,
-                PullCommand.self, StatusCommand.self, SimCommand.self, ConfigCommand.self,
+                PullCommand.self, StatusCommand.self, TopCommand.self, ReplayCommand.self,
+                SimCommand.self,
+                ScenariosCommand.self, ConfigCommand.self,
             ],
             defaultSubcommand: UpCommand.self
         )
@@ -26,5 +28,5 @@ enum HerdVersion {
     /// The version of the program; CHANGELOG.md says what is in it.
     static let number = "0.1.0"
     /// What `herd --version` prints.
-    static var text: String { "herd \(number) (\(String(cString: herd_ncurses_version())))" }
+    static var text: String { "herd \(number) (\(Curses.version))" }
 }

@@ -18,7 +18,7 @@ import Testing
         directory: "/nowhere"
     )
     /// Bootstraps logging, so there is one for the process.
-    private static let resources = ProcessResources.start(logLevel: .critical)
+    static let resources = ProcessResources.start(logLevel: .critical)
 
     /// A component that serves until it is stopped, or fails in the ways a test asks for.
     private struct Component: Service {
@@ -97,6 +97,7 @@ import Testing
                     switch change {
                     case .ready: continuation.yield("ready")
                     case .failed(let why, _): continuation.yield(why)
+                    case .held: continuation.yield("held")
                     }
                 }
             }

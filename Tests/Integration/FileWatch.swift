@@ -29,4 +29,24 @@ enum FileWatch {
             }
         }
     }
+
+    /// Returns once the file behind `watch` is written to, or after `deadline`.
+    @concurrent static func waitForChange(of watch: Int32, within deadline: Duration) async {
+        let milliseconds = Int32(
+            clamping: deadline.components.seconds * 1000 + deadline.components.attoseconds
+                / 1_000_000_000_000_000
+        )
+        var descriptor = pollfd(fd: watch, events: Int16(POLLIN), revents: 0)
+        guard poll(&descriptor, 1, milliseconds) > 0 else { return }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        _ = read(watch, &buffer, buffer.count)
+    }
+
+    /// A watch on what is written to `file`, to be closed by whoever asked for it.
+    static func watch(_ file: URL) throws -> Int32 {
+        let watch = inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))
+        guard watch >= 0 else { throw CommandFailure(description: "inotify: errno \(errno)") }
+        inotify_add_watch(watch, file.path, UInt32(IN_MODIFY))
+        return watch
+    }
 }

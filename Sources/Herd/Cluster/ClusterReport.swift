@@ -23,8 +23,7 @@ struct ClusterReport: Sendable {
     func starting() {
         let kinds = ComponentKind.startOrder.compactMap { kind -> String? in
             let count = plan.components(kind).count
-            let plural = kind == .proxy ? "proxies" : "\(kind.rawValue)s"
-            return count == 0 ? nil : "\(count) \(count == 1 ? kind.rawValue : plural)"
+            return count == 0 ? nil : "\(count) \(count == 1 ? kind.rawValue : kind.plural)"
         }
         lines.append("herd \(HerdVersion.number) starts \(kinds.joined(separator: ", "))")
         lines.append("data in \(dataDirectory)")
@@ -44,6 +43,7 @@ struct ClusterReport: Sendable {
             let addresses = component.kind.socketNames.map { "\($0) \(component.address($0))" }
             let took = "\(Int(elapsed.seconds * 1000)) ms"
             say(component.id, "ready in \(took)  \(addresses.joined(separator: "  "))")
+        case .held: say(component.id, "down, until it is released")
         case .failed(let why, let pause):
             let seconds = (pause.seconds * 10).rounded() / 10
             say(component.id, "FAILED: \(why); starts again in \(seconds) s")

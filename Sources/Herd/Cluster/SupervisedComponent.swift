@@ -18,6 +18,8 @@ final class SupervisedComponent: Sendable {
         case ready(elapsed: Duration)
         /// It ended although nobody asked; it starts again after `pause`.
         case failed(why: String, pause: Duration)
+        /// It ended because somebody asked, and stays down until it is released.
+        case held
     }
 
     /// How long a component must have run for its next failure to count as the first.
@@ -27,12 +29,17 @@ final class SupervisedComponent: Sendable {
     let planned: PlannedComponent
     /// What happened in it, over all its starts.
     let events: EventLog
-    private let counters: Counters
+    /// How to look at it.
+    let snapshots = SnapshotSource()
+    /// What goes wrong in it on purpose, over all its starts.
+    let faults: FaultSwitch
+    let counters: Counters
     private let resources: ProcessResources
     private let make: Factory
     private let state: Mutex<State>
 
-    private struct State {
+    /// What it is about at the moment.
+    struct State {
         var isStopping = false
         var isRunning = false
         var stopWaiters: [Int: CheckedContinuation<Void, Never>] = [:]
@@ -43,6 +50,18 @@ final class SupervisedComponent: Sendable {
         /// How the first start went; nil while it goes on.
         var firstStart: Result<Void, any Error>?
         var waiter: CheckedContinuation<Void, any Error>?
+        /// The present life; nil between lives.
+        var life: Task<Void, any Error>?
+        /// Whether the present life serves.
+        var isServing = false
+        /// Those who keep it down, by the numbers they chose.
+        var holders: Set<Int> = []
+        /// Whether the life that ends was taken down.
+        var isInterrupted = false
+        /// Why the latest life failed; nil once one serves, or was taken down.
+        var lastFailure: String?
+        /// Resumed whenever something above changes.
+        var watchers: [Int: CheckedContinuation<Void, Never>] = [:]
     }
 
     /// The component `planned`, made by `make`; `limits` bound its events, `seed` draws its pauses.
@@ -57,6 +76,7 @@ final class SupervisedComponent: Sendable {
         self.resources = resources
         self.make = make
         events = EventLog(component: planned.id, limits: limits)
+        faults = FaultSwitch(events: events)
         counters = Counters(kind: planned.kind)
         state = Mutex(State(backoff: Backoff(generator: Generator(seed: seed))))
     }
@@ -69,6 +89,11 @@ final class SupervisedComponent: Sendable {
             let begin = ContinuousClock.now
             let why = await runOnce {
                 onChange(.ready(elapsed: ContinuousClock.now - begin))
+            }
+            if takeInterruption() {
+                onChange(.held)
+                await wait(while: { !$0.holders.isEmpty && !$0.isStopping })
+                continue
             }
             let ranSteadily = ContinuousClock.now - begin > Self.steadyAfter
             guard let pause = pauseAfterFailure(ranSteadily) else { return }
@@ -100,6 +125,7 @@ final class SupervisedComponent: Sendable {
             return (state.group, state.pause)
         }
         pause?.cancel()
+        noteChange()
         await group?.triggerGracefulShutdown()
     }
 
@@ -123,6 +149,73 @@ final class SupervisedComponent: Sendable {
         }
     }
 
+    // MARK: - Being held
+
+    /// Whether somebody keeps it down.
+    var isHeld: Bool { state.withLock { !$0.holders.isEmpty } }
+
+    /// Whether the life that has ended was taken down; asked once after each.
+    private func takeInterruption() -> Bool {
+        state.withLock { state in
+            defer { state.isInterrupted = false }
+            return state.isInterrupted || !state.holders.isEmpty
+        }
+    }
+
+    /// Why it does not serve; nil while it does, or may soon.
+    var lastFailure: String? { state.withLock { $0.lastFailure } }
+
+    /// Whether it serves at the moment.
+    var isServing: Bool { state.withLock { $0.isServing } }
+
+    /// Notes that `id` keeps it down, and answers the life that has to end.
+    func beginHolding(_ id: Int) -> (group: ServiceGroup?, life: Task<Void, any Error>?) {
+        let (group, life, pause) = state.withLock { state in
+            state.holders.insert(id)
+            state.isInterrupted = state.life != nil
+            state.lastFailure = nil
+            return (state.group, state.life, state.pause)
+        }
+        pause?.cancel()
+        return (group, life)
+    }
+
+    /// Changes the state and tells those who wait for a change.
+    func noteChange(_ body: (inout State) -> Void = { _ in }) {
+        let watchers = state.withLock { state in
+            body(&state)
+            defer { state.watchers = [:] }
+            return Array(state.watchers.values)
+        }
+        for watcher in watchers { watcher.resume() }
+    }
+
+    /// Returns when `mustWait` no longer holds, or when the task is cancelled.
+    func wait(while mustWait: @Sendable (State) -> Bool) async {
+        while !Task.isCancelled, await waitForChange(while: mustWait) {}
+    }
+
+    /// Waits for one change, unless there is no need to; answers whether there was.
+    private func waitForChange(while mustWait: @Sendable (State) -> Bool) async -> Bool {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let hasToWait = state.withLock { state in
+                    guard mustWait(state), !Task.isCancelled else { return false }
+                    state.watchers[id] = continuation
+                    return true
+                }
+                if !hasToWait { continuation.resume() }
+            }
+            return state.withLock { mustWait($0) }
+        } onCancel: {
+            state.withLock { $0.watchers.removeValue(forKey: id) }?.resume()
+        }
+    }
+
     private func finishRunning() {
         finishFirstStart(.failure(CancellationError()))
         let waiters = state.withLock { state in
@@ -131,42 +224,65 @@ final class SupervisedComponent: Sendable {
             return Array(state.stopWaiters.values)
         }
         for waiter in waiters { waiter.resume() }
+        noteChange()
     }
 
     /// One life of the component; answers why it ended.
     private func runOnce(onReady: @escaping @Sendable () -> Void) async -> String {
+        defer { noteChange { ($0.life, $0.group, $0.isServing) = (nil, nil, false) } }
         do {
             let environment = resources.environment(
                 id: planned.id,
                 events: events,
-                counters: counters
+                counters: counters,
+                snapshots: snapshots,
+                faults: faults
             ) { [self] _ in
                 onReady()
+                noteChange { ($0.isServing, $0.lastFailure) = (true, nil) }
                 finishFirstStart(.success(()))
             }
-            var log = resources.logger(planned.id)
-            log.logLevel = max(log.logLevel, .warning)
-            let group = ServiceGroup(
-                configuration: ServiceGroupConfiguration(
-                    services: [
-                        .init(
-                            service: try make(environment),
-                            successTerminationBehavior: .gracefullyShutdownGroup
-                        )
-                    ],
-                    logger: log
-                )
-            )
-            let isStopping = state.withLock { state in
-                if !state.isStopping { state.group = group }
-                return state.isStopping
+            defer { snapshots.withdraw() }
+            let group = try makeGroup(environment)
+            // A task of its own, so that a life can be cut off without the end of this component.
+            let life = state.withLock { state -> Task<Void, any Error>? in
+                guard !state.isStopping, state.holders.isEmpty else { return nil }
+                let life = Task { try await group.run() }
+                (state.group, state.life) = (group, life)
+                return life
             }
-            if !isStopping { try await group.run() }
+            try await withTaskCancellationHandler {
+                try await life?.value
+            } onCancel: {
+                life?.cancel()
+            }
             throw Failure("\(planned.id) ended", why: "it returned without being asked to")
         } catch {
-            finishFirstStart(.failure(error))
-            return (error as? Failure)?.why ?? "\(error)"
+            let why = (error as? Failure)?.why ?? "\(error)"
+            let isInterrupted = state.withLock { state in
+                if !state.isInterrupted, state.holders.isEmpty { state.lastFailure = why }
+                return state.isInterrupted || !state.holders.isEmpty
+            }
+            // A start that was taken down is made again.
+            if !isInterrupted { finishFirstStart(.failure(error)) }
+            return why
         }
+    }
+
+    private func makeGroup(_ environment: ComponentEnvironment) throws -> ServiceGroup {
+        var log = resources.logger(planned.id)
+        log.logLevel = max(log.logLevel, .warning)
+        return ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    .init(
+                        service: try make(environment),
+                        successTerminationBehavior: .gracefullyShutdownGroup
+                    )
+                ],
+                logger: log
+            )
+        )
     }
 
     private func finishFirstStart(_ outcome: Result<Void, any Error>) {

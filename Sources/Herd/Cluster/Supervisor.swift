@@ -12,7 +12,8 @@ struct Supervisor: Sendable {
     private let plan: ClusterPlan
     private let resources: ProcessResources
     private let report: ClusterReport
-    private let components: [SupervisedComponent]
+    /// The components, in the order of the plan.
+    let components: [SupervisedComponent]
 
     /// How long components may drain before they are cut off.
     static let drainTimeout = Duration.seconds(8)
@@ -35,6 +36,15 @@ struct Supervisor: Sendable {
                 make: { environment in try factory.make(planned, environment) }
             )
         }
+    }
+
+    /// What can be done to single components while the cluster runs; `dataDirectory` is resolved.
+    func control(dataDirectory: String) -> ClusterControl {
+        ClusterControl(
+            components: components,
+            dataDirectory: dataDirectory,
+            pool: resources.pool
+        )
     }
 
     /// Runs the cluster until `stop` is requested; `onReady` is called once every component serves.

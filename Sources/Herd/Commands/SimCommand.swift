@@ -4,6 +4,7 @@ import ArgumentParser
 import Files
 import Primitives
 import Simulator
+import TUI
 
 /// `herd sim`: the shipped scheduler in a made-up cluster, in virtual time.
 struct SimCommand: AsyncParsableCommand {
@@ -80,10 +81,16 @@ struct SimCommand: AsyncParsableCommand {
     var timeline = false
     @Option(help: "Write what every scheduler did to this file, a JSON line each.")
     var record: String?
+    @Flag(name: [.customLong("tui")], help: "Watch it in the terminal UI, in slow motion.")
+    var tui = false
+    @Option(help: "With --tui: seconds of virtual time for each second.")
+    var pace = 0.1
+    @OptionGroup var look: InterfaceOptions
 
     func run() async throws {
         do {
             if let seeds { return try soak(seeds) }
+            if tui || look.isScripted { return try await watch(try plan()) }
             try simulate(try plan())
         } catch let error as PlanError {
             throw ValidationError("\(error)")
@@ -138,6 +145,17 @@ struct SimCommand: AsyncParsableCommand {
     }
 
     // MARK: - Running
+
+    private func watch(_ plan: SimulationPlan) async throws {
+        guard pace > 0, pace <= 100 else { throw ValidationError("--pace is above 0, up to 100") }
+        let source = try SimulationSource(plan, pace: pace)
+        let interface = LiveInterface(on: try look.display()) { _ in
+            throw Failure("this can't be done", why: "a simulation takes its faults from --faults")
+        }
+        let name = "simulation, seed \(plan.seed)"
+        _ = await interface.runUntilSignal(name: name, source: .simulator, source)
+        try interface.checkScript()
+    }
 
     private func simulate(_ plan: SimulationPlan) throws {
         let recorder = try record.map { try SimulationRecorder(path: $0, plan: plan) }

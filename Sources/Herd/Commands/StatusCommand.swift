@@ -21,6 +21,15 @@ struct StatusCommand: AsyncParsableCommand {
     var json = false
     @Option(help: "The data directory of the running herd.")
     var dataDir = ".herd"
+    @Flag(help: "Ask once and end, as it does anyway without --wait.")
+    var once = false
+    @Option(
+        help: "Ask again until this holds, such as agents.complete==24.",
+        transform: Self.condition
+    )
+    var wait: StatusCondition?
+    @Option(help: "How long --wait waits: 60s.", transform: Self.timeout)
+    var timeout = Duration.seconds(60)
     @Argument(help: "Components to ask instead: http://127.0.0.1:16002")
     var urls: [String] = []
     @OptionGroup var logging: LogOptions
@@ -29,9 +38,10 @@ struct StatusCommand: AsyncParsableCommand {
     static let snapshotBytesMax = 64 << 20
 
     func run() async throws {
-        let addresses = try urls.isEmpty ? runningHerd() : urls.map(Self.base)
+        let addresses =
+            try urls.isEmpty ? RunningHerd.find(dataDir).urls : urls.map(RunningHerd.url)
         let resources = ProcessResources.start(logLevel: logging.level(default: .error))
-        let answers = await Self.ask(addresses, resources.client)
+        let answers = await answers(of: addresses, resources.client)
         await resources.shutdown()
         let snapshots = answers.compactMap(\.snapshot)
         if json {
@@ -39,6 +49,12 @@ struct StatusCommand: AsyncParsableCommand {
             print(String(decoding: try TelemetryJSON.encode(cluster), as: UTF8.self))
         } else {
             for line in StatusTable.lines(snapshots) { print(line) }
+        }
+        if let wait, !wait.holds(in: snapshots) {
+            throw Failure(
+                "\(wait.text) does not hold after \(Int(timeout.seconds)) s",
+                why: "the figure is \(wait.value(in: snapshots))"
+            )
         }
         let silent = answers.filter { $0.snapshot == nil }
         guard silent.isEmpty else {
@@ -49,22 +65,34 @@ struct StatusCommand: AsyncParsableCommand {
         }
     }
 
-    private func runningHerd() throws -> [String] {
-        guard let herd = ReadyFile.read(dataDir + "/herd.json") else {
-            throw Failure(
-                "no herd runs on \(dataDir)",
-                why: "\(dataDir)/herd.json is missing",
-                remedy:
-                    "start one with: herd up --data-dir \(dataDir); or name the components' URLs"
-            )
+    private static func condition(_ text: String) throws -> StatusCondition {
+        guard let condition = StatusCondition(text) else {
+            throw ValidationError("\(text) is no condition; write it like agents.complete==24")
         }
-        return herd.components.compactMap { $0.addresses["http"].map { "http://\($0)" } }
+        return condition
     }
 
-    /// `text` as the beginning of a URL: `host:port` is enough.
-    private static func base(_ text: String) -> String {
-        let url = text.contains("://") ? text : "http://\(text)"
-        return url.hasSuffix("/") ? String(url.dropLast()) : url
+    private static func timeout(_ text: String) throws -> Duration {
+        guard text.hasSuffix("s"), let seconds = Double(text.dropLast()), seconds >= 0,
+            seconds < 1e6
+        else { throw ValidationError("\(text) is no time; write it like 60s") }
+        return .milliseconds(Int(seconds * 1000))
+    }
+
+    /// The pause between two looks of `--wait`.
+    private static let pause = Duration.milliseconds(200)
+
+    /// What the components say: at once, or when what is waited for holds, or when time is up.
+    private func answers(of addresses: [String], _ client: HTTPClient) async -> [Answer] {
+        let end = ContinuousClock.now + timeout
+        while true {
+            let answers = await Self.ask(addresses, client)
+            guard let wait, !wait.holds(in: answers.compactMap(\.snapshot)),
+                ContinuousClock.now < end, !Task.isCancelled
+            else { return answers }
+            // Components do not tell when their figures change: they are asked at a rate.
+            try? await Task.sleep(for: Self.pause)
+        }
     }
 
     private struct Answer: Sendable {

@@ -2,8 +2,11 @@
 
 import ArgumentParser
 import Logging
+import NIOPosix
 import Primitives
+import TUI
 import Telemetry
+import Terminal
 
 /// `herd up`: the whole cluster in one process.
 struct UpCommand: AsyncParsableCommand {
@@ -46,8 +49,17 @@ struct UpCommand: AsyncParsableCommand {
     var bandwidth: ByteRate?
     @Option(help: "Spread the agents over this many zones (a label).")
     var zones = 0
-    @Flag(help: "Status lines on standard error instead of the terminal UI.")
+    @Flag(
+        name: [.long, .customLong("no-tui")],
+        help: "Status lines on standard error instead of the terminal UI."
+    )
     var headless = false
+    @Option(
+        help:
+            "Play a lesson once all are ready; with --headless, end with it: status 0 when it held."
+    )
+    var scenario: String?
+    @OptionGroup var look: InterfaceOptions
     @Option(help: "Write this file once all components are ready.")
     var readyFile: String?
     @OptionGroup var logging: LogOptions
@@ -60,8 +72,17 @@ struct UpCommand: AsyncParsableCommand {
         guard (0...ClusterOptions.countMax).contains(zones) else {
             throw ValidationError("--zones is 0 to \(ClusterOptions.countMax)")
         }
+        if let scenario { try Self.checkScenario(scenario) }
         guard (1...65535).contains(basePort) else {
             throw ValidationError("--base-port is 1 to 65535")
+        }
+    }
+
+    private static func checkScenario(_ name: String) throws {
+        do {
+            _ = try Scenarios.named(name)
+        } catch {
+            throw ValidationError("\(error)")
         }
     }
 
@@ -80,6 +101,7 @@ struct UpCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if hasTerminalUI { Backtraces.askNothing() }
         let directory = try DataDirectory(dataDir)
         let plan = try ClusterPlan(options: options, dataDirectory: directory.path)
         let factory = try ComponentFactory(plan: plan, dataDirectory: directory.path)
@@ -88,7 +110,10 @@ struct UpCommand: AsyncParsableCommand {
         let files = ReadyFiles([readyFile, directory.stateFile].compactMap { $0 })
         // What an earlier, killed herd left must not be taken for this one's.
         files.remove(isFinal: false)
-        let signals = await StopSignals { files.remove() }
+        let signals = await StopSignals {
+            CrashGuard.restoreTerminal()
+            files.remove()
+        }
         let resources = ProcessResources.start(logLevel: logging.level(default: .warning))
         let report = ClusterReport(
             plan: plan,
@@ -102,45 +127,51 @@ struct UpCommand: AsyncParsableCommand {
             report: report,
             factory: factory
         )
-        let outcome = await Self.supervise(supervisor, plan, signals, files, report)
+        let control = supervisor.control(dataDirectory: directory.path)
+        let faults = FaultDesk(control, eventLoop: resources.eventLoopGroup.next())
+        let commands = ClusterCommands(control, faults: faults, resources: resources) {
+            resources.lines.append($0)
+        }
+        let interface = try makeInterface(commands, dataDirectory: directory.path)
+        let session = HerdSession(
+            supervisor: supervisor,
+            plan: plan,
+            signals: signals,
+            files: files,
+            report: report,
+            interface: interface,
+            sampler: HerdSampler(
+                components: supervisor.components,
+                faults: { faults.rows },
+                images: ImageDirectory { try await commands.document($0) }
+            ),
+            lesson: scenario.map {
+                Lesson(name: $0, endsHerd: interface == nil, commands: commands)
+            }
+        )
+        let outcome = await session.run()
+        faults.close()
         files.remove()
         if case .success = outcome { report.stopped() }
         await resources.shutdown()
         try outcome.get()
+        try interface?.checkScript()
     }
 
-    /// Runs the cluster until it fails to start or a signal stops it.
-    private static func supervise(
-        _ supervisor: Supervisor,
-        _ plan: ClusterPlan,
-        _ signals: StopSignals,
-        _ files: ReadyFiles,
-        _ report: ClusterReport
-    ) async -> Result<Void, any Error> {
-        let stop = StopRequest()
-        return await withTaskGroup(of: Result<Void, any Error>?.self) { group in
-            group.addTask {
-                await signals.watch { signal in
-                    report.stopping("\(signal)")
-                    files.remove()
-                    stop.request()
-                }
-                return nil
-            }
-            group.addTask {
-                do {
-                    try await supervisor.run(untilStopped: stop) {
-                        try files.write(ReadyFile(plan))
-                    }
-                    return .success(())
-                } catch {
-                    return .failure(error)
-                }
-            }
-            var outcome: Result<Void, any Error>?
-            while outcome == nil, let next = await group.next() { outcome = next }
-            group.cancelAll()
-            return outcome ?? .success(())
+    /// Whether the terminal is to be drawn on.
+    private var hasTerminalUI: Bool {
+        !headless && !look.isScripted && UserInterfaceLoop.obstacle == nil
+    }
+
+    /// The terminal UI, or the script in its place; nil without a terminal, or when none is wanted.
+    private func makeInterface(
+        _ commands: ClusterCommands,
+        dataDirectory: String
+    ) throws -> LiveInterface? {
+        guard look.isScripted || hasTerminalUI else { return nil }
+        let display = try look.display(logFile: dataDirectory + "/herd.log")
+        return LiveInterface(on: display, recording: look.recordRun) {
+            try await commands.perform($0)
         }
     }
 }

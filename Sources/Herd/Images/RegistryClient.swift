@@ -87,6 +87,37 @@ struct RegistryClient: Sendable {
         }
     }
 
+    /// Downloads `blob` and throws its bytes away, a part at a time; `isBulk`: in large reads, which need much memory.
+    func drain(_ blob: Descriptor, isBulk: Bool) async throws {
+        let what = "download \(blob.digest)"
+        try await explained(what) {
+            let request = ClientRequest(
+                .get,
+                url("blobs/\(blob.digest)"),
+                timeout: Self.blobTimeout,
+                isBulk: isBulk
+            )
+            var received = 0
+            for try await part in try await client.send(request).body {
+                received += part.readableBytes
+            }
+            guard received == blob.bytes else {
+                throw Failure(
+                    "cannot \(what)",
+                    why: "it has \(received) bytes, its manifest says \(blob.bytes)"
+                )
+            }
+        }
+    }
+
+    /// Whether the registry knows the manifest or index called `name`.
+    func hasDocument(_ name: String) async throws -> Bool {
+        let request = ClientRequest(.head, url("manifests/\(name)"), acceptedStatuses: [200, 404])
+        return try await explained("ask for the manifest \(name)") {
+            try await client.send(request).status.code == 200
+        }
+    }
+
     // MARK: - Writing
 
     /// Whether the registry has `digest` in this repository.

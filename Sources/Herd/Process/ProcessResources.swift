@@ -53,11 +53,13 @@ struct ProcessResources: Sendable {
     /// A logger named `label` that writes to ``lines``.
     func logger(_ label: String) -> Logger { Logger(label: label) }
 
-    /// The surroundings of the component `id`, with `events` and `counters` that outlive a restart of it.
+    /// The surroundings of the component `id`, with `events`, `counters` and `faults` that outlive a restart of it.
     func environment(
         id: String,
         events: EventLog,
         counters: Counters,
+        snapshots: SnapshotSource = SnapshotSource(),
+        faults: FaultSwitch? = nil,
         onReady: @escaping @Sendable ([String: String]) -> Void
     ) -> ComponentEnvironment {
         ComponentEnvironment(
@@ -70,6 +72,8 @@ struct ProcessResources: Sendable {
             events: events,
             counters: counters,
             metrics: metrics,
+            snapshots: snapshots,
+            faults: faults,
             onReady: onReady
         )
     }

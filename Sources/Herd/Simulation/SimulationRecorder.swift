@@ -5,6 +5,7 @@ import Glibc
 import Primitives
 import Simulator
 import SwarmCore
+import SwarmIO
 import Synchronization
 import Telemetry
 
@@ -37,10 +38,13 @@ final class SimulationRecorder: Sendable {
         Failure("cannot write \(path)", why: String(cString: strerror(errno)))
     }
 
-    /// Notes what the scheduler of `host` did.
-    func record(_ host: Int, _ note: SwarmNote, at now: Instant) {
-        guard var event = Self.event(note) else { return }
+    /// Notes what the scheduler of `host`, which is `peer`, did.
+    func record(_ host: Int, _ peer: PeerID, _ note: SwarmNote, at now: Instant) {
+        // Who received a piece says so as well.
+        if case .sentPiece = note { return }
+        guard var event = SwarmEvents.event(for: note) else { return }
         event.component = host < origins ? "origin-\(host)" : "agent-\(host - origins)"
+        event.localPeer = peer
         event.timestamp = Timestamp(unixNanoseconds: now.nanoseconds)
         state.withLock { state in
             state.sequences[host] += 1
@@ -75,45 +79,5 @@ final class SimulationRecorder: Sendable {
             }
         }
         state.buffer.removeAll(keepingCapacity: true)
-    }
-
-    private static func event(_ note: SwarmNote) -> ClusterEvent? {
-        switch note {
-        case .addTorrent(let hash, _): ClusterEvent(.addTorrent, torrent: hash)
-        case .addActiveConnection(let hash, let peer, _):
-            ClusterEvent(.addActiveConnection, torrent: hash, peer: peer)
-        case .dropActiveConnection(let hash, let peer, let reason):
-            ClusterEvent(.dropActiveConnection, torrent: hash, peer: peer, reason: reason)
-        case .connectionRejected(let hash, let peer, let reason):
-            ClusterEvent(.connectionRejected, torrent: hash, peer: peer, reason: "\(reason)")
-        case .banned(let hash, let peer, _): ClusterEvent(.banConnection, torrent: hash, peer: peer)
-        case .requestPiece(let hash, let peer, let piece, let reason, _):
-            ClusterEvent(
-                .requestPiece,
-                torrent: hash,
-                peer: peer,
-                piece: piece.value,
-                reason: "\(reason)"
-            )
-        case .receivePiece(let hash, let peer, let piece, let bytes, _, _):
-            ClusterEvent(
-                .receivePiece,
-                torrent: hash,
-                peer: peer,
-                piece: piece.value,
-                bytes: bytes
-            )
-        case .duplicatePiece(let hash, let peer, let piece, _):
-            ClusterEvent(.duplicatePiece, torrent: hash, peer: peer, piece: piece.value)
-        case .badPiece(let hash, let peer, let piece):
-            ClusterEvent(.hashFailed, torrent: hash, peer: peer, piece: piece.value)
-        case .requestExpired(let hash, let peer, let piece):
-            ClusterEvent(.requestExpired, torrent: hash, peer: peer, piece: piece.value)
-        case .torrentComplete(let hash): ClusterEvent(.torrentComplete, torrent: hash)
-        case .torrentCancelled(let hash, let reason):
-            ClusterEvent(.torrentCancelled, torrent: hash, reason: "\(reason)")
-        // Said by the receiver, too.
-        case .sentPiece, .requestFailed: nil
-        }
     }
 }

@@ -18,7 +18,8 @@ enum SimulationRun {
         let start = ContinuousClock.now
         var simulation = try Simulation(plan)
         if let recorder {
-            simulation.observer = { recorder.record($1, $2, at: $0) }
+            let peers = simulation.peerIDs
+            simulation.observer = { recorder.record($1, peers[$1], $2, at: $0) }
         }
         var bar = SimulationBar()
         while simulation.run(events: portion) { bar.draw(simulation) }

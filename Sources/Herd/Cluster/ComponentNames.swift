@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Telemetry
+
+extension PlannedComponent {
+    /// What the terminal UI calls it among `count` of its kind: `a05`, `o1`.
+    func shortName(among count: Int) -> String {
+        let letter =
+            switch kind {
+            case .agent: "a"
+            case .origin: "o"
+            case .tracker: "t"
+            case .buildIndex: "b"
+            case .proxy: "p"
+            case .testfs: "f"
+            }
+        // Agents are many, and stand in columns.
+        let digits = kind == .agent ? max(2, String(max(0, count - 1)).count) : 1
+        let number = String(index)
+        return letter + String(repeating: "0", count: max(0, digits - number.count)) + number
+    }
+}
+
+/// Words for components: identifiers (`agent-5`), short names (`a05`, `a5`), kinds (`agents`), `all`, with `*` and `?` for any
+/// letters and any one, and `|` between alternatives.
+struct ComponentPattern: Sendable {
+    private let words: [Substring]
+
+    /// The pattern in `text`.
+    init(_ text: String) { words = text.split { "|, ".contains($0) } }
+
+    /// Whether `component`, one of `count` of its kind, is meant.
+    func matches(_ component: PlannedComponent, among count: Int) -> Bool {
+        let names = [
+            component.id, component.shortName(among: count),
+            // Without the zeros that only stand there for the columns.
+            component.shortName(among: 0).prefix(1) + "\(component.index)",
+        ]
+        let groups = ["all", component.kind.plural]
+        return words.contains { word in
+            groups.contains { $0 == word }
+                || names.contains { Self.matches(Array($0.utf8), Array(word.utf8)) }
+        }
+    }
+
+    /// Whether all of `text` is what `pattern` says. Goes back to the latest star only, so it takes no more than their product.
+    static func matches(_ text: [UInt8], _ pattern: [UInt8]) -> Bool {
+        var (place, position) = (0, 0)
+        var star: (place: Int, position: Int)?
+        while place < text.count {
+            if position < pattern.count, pattern[position] == UInt8(ascii: "*") {
+                star = (place, position)
+                position += 1
+            } else if position < pattern.count,
+                pattern[position] == text[place] || pattern[position] == UInt8(ascii: "?")
+            {
+                (place, position) = (place + 1, position + 1)
+            } else if let back = star {
+                star = (back.place + 1, back.position)
+                (place, position) = (back.place + 1, back.position + 1)
+            } else {
+                return false
+            }
+        }
+        return pattern[position...].allSatisfy { $0 == UInt8(ascii: "*") }
+    }
+}
+
+extension ClusterControl {
+    /// The components that `patterns` mean, each once, in the order of the plan.
+    /// - Throws: ``Failure`` naming a pattern that means none.
+    func components(matching patterns: [String]) throws(Failure) -> [SupervisedComponent] {
+        var counts: [ComponentKind: Int] = [:]
+        for component in components { counts[component.planned.kind, default: 0] += 1 }
+        var meant: Set<String> = []
+        for text in patterns {
+            let pattern = ComponentPattern(text)
+            let found = components.filter {
+                pattern.matches($0.planned, among: counts[$0.planned.kind, default: 0])
+            }
+            guard !found.isEmpty else { throw unknown(text, counts) }
+            meant.formUnion(found.map(\.planned.id))
+        }
+        guard !meant.isEmpty else {
+            throw Failure("no component is meant", why: "nothing is named", remedy: known(counts))
+        }
+        return components.filter { meant.contains($0.planned.id) }
+    }
+
+    private func unknown(_ text: String, _ counts: [ComponentKind: Int]) -> Failure {
+        Failure("no component matches \(text)", why: "there is none", remedy: known(counts))
+    }
+
+    /// The names that there are.
+    private func known(_ counts: [ComponentKind: Int]) -> String {
+        let rows = ComponentKind.startOrder.reversed().compactMap { kind -> String? in
+            let members = components.map(\.planned).filter { $0.kind == kind }
+            guard let first = members.first, let last = members.last else { return nil }
+            let count = counts[kind, default: 0]
+            let short = first.shortName(among: count)
+            return members.count == 1
+                ? "\(first.id) (\(short))"
+                : "\(first.id) … \(last.id) (\(short) … \(last.shortName(among: count)))"
+        }
+        return "there are \(rows.joined(separator: ", ")); * stands for any letters: a0*"
+    }
+}
+
+extension ComponentKind {
+    /// The word for several of them: `agents`.
+    var plural: String {
+        switch self {
+        case .proxy: "proxies"
+        case .buildIndex: "build-indexes"
+        case .agent, .origin, .tracker, .testfs: rawValue + "s"
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import TUI
+import Telemetry
+
+/// A herd in this process from its start to its end: the supervisor, who watches it, and what it was started for.
+struct HerdSession: Sendable {
+    let supervisor: Supervisor
+    let plan: ClusterPlan
+    let signals: StopSignals
+    let files: ReadyFiles
+    let report: ClusterReport
+    /// The terminal UI; nil without one.
+    let interface: LiveInterface?
+    let sampler: HerdSampler
+    /// The scenario to play; nil for none.
+    let lesson: Lesson?
+
+    /// Runs until the cluster fails to start, somebody stops it, or the lesson is over.
+    func run() async -> Result<Void, any Error> {
+        let stop = StopRequest()
+        // The screen is there before the cluster, so that one sees it start, and goes after it has stopped.
+        async let ending: Void = show(until: stop)
+        let outcome = await superviseUntilStopped(stop)
+        interface?.stop()
+        await ending
+        if case .success = outcome, let failure = lesson?.failure { return .failure(failure) }
+        return outcome
+    }
+
+    private func show(until stop: StopRequest) async {
+        await interface?.run(over: sampler) { stop.request() }
+    }
+
+    private func superviseUntilStopped(_ stop: StopRequest) async -> Result<Void, any Error> {
+        let ready = StopRequest()
+        return await withTaskGroup(of: Result<Void, any Error>?.self) { group in
+            group.addTask {
+                await signals.watch { signal in
+                    report.stopping("\(signal)")
+                    files.remove()
+                    stop.request()
+                }
+                return nil
+            }
+            group.addTask {
+                do {
+                    try await supervisor.run(untilStopped: stop) {
+                        try files.write(ReadyFile(plan))
+                        ready.request()
+                    }
+                    return .success(())
+                } catch {
+                    return .failure(error)
+                }
+            }
+            if let lesson {
+                group.addTask {
+                    await ready.wait()
+                    guard ready.isRequested else { return nil }
+                    await lesson.play()
+                    if lesson.endsHerd { stop.request() }
+                    return nil
+                }
+            }
+            var outcome: Result<Void, any Error>?
+            while outcome == nil, let next = await group.next() { outcome = next }
+            group.cancelAll()
+            // A lesson that was called off has failed as well.
+            while await group.next() != nil {}
+            return outcome ?? .success(())
+        }
+    }
+}

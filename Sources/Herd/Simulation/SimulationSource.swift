@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Content
+import Primitives
+import Simulator
+import SwarmCore
+import SwarmIO
+import Synchronization
+import TUI
+import Telemetry
+
+/// A simulation as something to look at: virtual time passes at a chosen pace, and each look is a sample.
+struct SimulationSource: PictureSource {
+    /// What is simulated.
+    let plan: SimulationPlan
+    /// Seconds of virtual time for each second.
+    let pace: Double
+    /// The simulation before its first event.
+    private let first: Simulation
+
+    /// The pause between two looks.
+    private static let interval = Duration.milliseconds(100)
+    /// Events between two looks at the clock.
+    private static let portion = 2000
+    /// After so long without a look one is taken, although virtual time has not come as far as it should.
+    private static let lookTimeout = Duration.milliseconds(500)
+
+    /// - Throws: `PlanError` when the plan makes no sense.
+    init(_ plan: SimulationPlan, pace: Double) throws {
+        first = try Simulation(plan)
+        self.plan = first.plan
+        self.pace = pace
+    }
+
+    func run(take: (Sample) -> Void) async {
+        var simulation = first
+        let watch = SimulationWatch(plan, peers: simulation.peerIDs)
+        simulation.observer = { watch.note($0, $1, $2) }
+        var next = ContinuousClock.now
+        var target: Int64 = 0
+        var isRunning = true
+        while !Task.isCancelled {
+            target += Int64(Self.interval.seconds * pace * 1e9)
+            isRunning = advance(&simulation, to: target, isRunning)
+            // Slower than it should be: what could not be simulated in time is not caught up with.
+            target = min(target, max(simulation.time.nanoseconds, target - Int64(1e9 * pace)))
+            take(watch.sample(simulation, at: min(target, simulation.time.nanoseconds)))
+            next = max(next + Self.interval, .now)
+            // The pace is the point: there is no event to wait for.
+            try? await Task.sleep(until: next, clock: .continuous)
+        }
+    }
+
+    /// Lets virtual time pass up to `target`; answers whether anything is left to happen.
+    private func advance(
+        _ simulation: inout Simulation,
+        to target: Int64,
+        _ isRunning: Bool
+    ) -> Bool {
+        let begin = ContinuousClock.now
+        var isRunning = isRunning
+        while isRunning, !Task.isCancelled, begin.duration(to: .now) < Self.lookTimeout {
+            guard let next = simulation.nextEventTime, next.nanoseconds <= target else { break }
+            // Few at a time near the target, so that time does not run ahead of it.
+            let isNear = target - next.nanoseconds < 10_000_000
+            isRunning = simulation.run(events: isNear ? 20 : Self.portion)
+        }
+        return isRunning
+    }
+}
+
+/// Counts what schedulers do, and keeps their latest events, between two looks.
+private final class SimulationWatch: Sendable {
+    private struct State {
+        var counters: [HostCounters]
+        var events: [ClusterEvent] = []
+        var dropped: UInt64 = 0
+        var sequences: [UInt64]
+    }
+
+    private struct HostCounters {
+        var fromAgents = 0
+        var fromOrigins = 0
+        var received = 0
+        var duplicate = 0
+        var bad = 0
+    }
+
+    private let plan: SimulationPlan
+    private let peers: [PeerID]
+    private let state: Mutex<State>
+    /// What virtual time 0 is called.
+    private let epoch = Timestamp.now
+    /// Events kept between two looks: more than can be read.
+    private static let eventsMax = 4000
+
+    init(_ plan: SimulationPlan, peers: [PeerID]) {
+        (self.plan, self.peers) = (plan, peers)
+        state = Mutex(
+            State(
+                counters: Array(repeating: HostCounters(), count: plan.hostCount),
+                sequences: Array(repeating: 0, count: plan.hostCount)
+            )
+        )
+    }
+
+    private func name(_ host: Int) -> String {
+        host < plan.origins ? "origin-\(host)" : "agent-\(host - plan.origins)"
+    }
+
+    private func timestamp(_ nanoseconds: Int64) -> Timestamp {
+        Timestamp(unixNanoseconds: epoch.unixNanoseconds &+ nanoseconds)
+    }
+
+    /// Takes a note of the scheduler of `host`.
+    func note(_ now: Instant, _ host: Int, _ note: SwarmNote) {
+        state.withLock { state in
+            switch note {
+            case .receivePiece(_, _, _, let bytes, _, let fromOrigin):
+                state.counters[host].received += 1
+                if fromOrigin {
+                    state.counters[host].fromOrigins += bytes
+                } else {
+                    state.counters[host].fromAgents += bytes
+                }
+            case .duplicatePiece: state.counters[host].duplicate += 1
+            case .badPiece: state.counters[host].bad += 1
+            case .sentPiece: return
+            default: break
+            }
+            guard var event = SwarmEvents.event(for: note) else { return }
+            state.sequences[host] += 1
+            event.sequence = state.sequences[host]
+            (event.component, event.localPeer) = (name(host), peers[host])
+            event.timestamp = timestamp(now.nanoseconds)
+            if state.events.count >= Self.eventsMax {
+                state.dropped += 1
+            } else {
+                state.events.append(event)
+            }
+        }
+    }
+
+    /// What the cluster looks like now.
+    func sample(_ simulation: Simulation, at time: Int64) -> Sample {
+        let at = timestamp(time)
+        var components: [ComponentSnapshot] = []
+        components.reserveCapacity(simulation.hostCount)
+        let counters = state.withLock { $0.counters }
+        for host in 0..<simulation.hostCount {
+            guard let picture = simulation.picture(of: host) else { continue }
+            components.append(snapshot(picture, counters[host], host, at, time))
+        }
+        var sample = Sample(snapshot: ClusterSnapshot(takenAt: at, components: components))
+        state.withLock { state in
+            sample.events = state.events
+            sample.droppedEvents = state.dropped
+            (state.events, state.dropped) = ([], 0)
+        }
+        return sample
+    }
+
+    private func snapshot(
+        _ picture: HostPicture,
+        _ counters: HostCounters,
+        _ host: Int,
+        _ at: Timestamp,
+        _ time: Int64
+    ) -> ComponentSnapshot {
+        var snapshot = ComponentSnapshot(
+            kind: picture.isOrigin ? .origin : .agent,
+            id: name(host),
+            takenAt: at,
+            health: picture.isAlive ? .ok : .stopped,
+            uptimeSeconds: Double(time) / 1e9,
+            counters: [
+                "bytes_downloaded_from_agents": counters.fromAgents,
+                "bytes_downloaded_from_origins": counters.fromOrigins,
+                "bytes_uploaded": picture.bytesSent, "pieces_received": counters.received,
+                "pieces_duplicate": counters.duplicate, "pieces_bad": counters.bad,
+            ]
+        )
+        snapshot.peerID = picture.peerID
+        snapshot.swarms = picture.swarms.map { swarm in
+            var status = SwarmStatus(swarm, policy: plan.policy) { _ in nil }
+            // Simulated hosts count over all their blobs: exact for one, a fair share for several.
+            let count = max(1, picture.swarms.count)
+            status.bytesDownloadedFromAgents = counters.fromAgents / count
+            status.bytesDownloadedFromOrigins = counters.fromOrigins / count
+            status.bytesUploaded = picture.bytesSent / count
+            return status
+        }
+        return snapshot
+    }
+}
