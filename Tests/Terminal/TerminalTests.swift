@@ -2,8 +2,8 @@
 
 import Foundation
 import TUI
-import Testing
 import Telemetry
+import Testing
 
 @testable import Terminal
 

@@ -73,7 +73,7 @@ enum QueueTasks {
             TableColumn("SIZE", width: 5, align: .trailing, priority: 3),
             TableColumn("FAILS", width: 5, align: .trailing, priority: 2),
             TableColumn("AGE", width: 7, align: .trailing, priority: 1),
-            TableColumn("NEXT", width: 8, priority: 1),
+            TableColumn("NEXT", width: 9, priority: 1),
             TableColumn("LAST ERROR", width: 0, priority: 4),
         ]
     }

@@ -114,7 +114,7 @@ package enum QueuesScreen: ScreenContent {
             TableColumn("PEND", width: 5, align: .trailing),
             TableColumn("FAIL", width: 5, align: .trailing),
             TableColumn("OLDEST", width: 8, align: .trailing, priority: 1),
-            TableColumn("NEXT", width: 8, priority: 2),
+            TableColumn("NEXT", width: 9, priority: 2),
         ]
         columns.append(TableColumn("LAST ERROR", width: 0, priority: 3))
         if isWide {
