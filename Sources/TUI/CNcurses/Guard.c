@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 static atomic_int armed;
@@ -69,9 +70,13 @@ void herd_guard_remember_modes(int fd) { has_first_modes = tcgetattr(fd, &first_
 
 void herd_guard_disarm(void) { atomic_store(&armed, 0); }
 
+// Writes what `fd` takes, in small pieces and none without room: a terminal that nobody reads must not keep a process alive.
 static void write_all(int fd, const char *text, size_t length) {
+  enum { piece = 64, milliseconds = 200 };
   while (length > 0) {
-    ssize_t written = write(fd, text, length);
+    struct pollfd room = {fd, POLLOUT, 0};
+    if (poll(&room, 1, milliseconds) <= 0 || !(room.revents & POLLOUT)) return;
+    ssize_t written = write(fd, text, length < piece ? length : piece);
     if (written <= 0) {
       if (written < 0 && errno == EINTR) continue;
       return;
@@ -105,6 +110,8 @@ void herd_guard_restore(void) {
   int saved = errno;
   atomic_store(&is_given_back, 1);
   wait_for_drawing();
+  // The description is our own: nobody else's writes change by that.
+  fcntl(guard_tty, F_SETFL, fcntl(guard_tty, F_GETFL) | O_NONBLOCK);
   write_all(guard_tty, restore_text, restore_length);
   tcsetattr(guard_tty, TCSANOW, &guard_modes);
   if (guard_out >= 0) dup2(guard_out, 1);
@@ -198,4 +205,16 @@ void herd_watch_window_changes(int fd) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGWINCH, &action, NULL);
   sigaction(SIGCONT, &action, NULL);
+}
+
+bool herd_join_thread(pthread_t thread, int milliseconds) {
+  struct timespec end;
+  clock_gettime(CLOCK_REALTIME, &end);
+  end.tv_sec += milliseconds / 1000;
+  end.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+  if (end.tv_nsec >= 1000000000) {
+    end.tv_sec++;
+    end.tv_nsec -= 1000000000;
+  }
+  return pthread_timedjoin_np(thread, NULL, &end) == 0;
 }

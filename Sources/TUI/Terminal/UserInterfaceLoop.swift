@@ -105,7 +105,7 @@ package final class UserInterfaceLoop: Sendable {
         }
     }
 
-    /// Gives the terminal back and returns once the thread has ended.
+    /// Gives the terminal back and returns once the thread has ended, or is stuck in a terminal that nobody reads.
     package func stop() {
         mailbox.withLock { $0.isStopping = true }
         wake.signal()
@@ -113,8 +113,13 @@ package final class UserInterfaceLoop: Sendable {
             defer { handle = nil }
             return handle
         }
-        if let handle { pthread_join(handle, nil) }
+        guard let handle else { return }
+        // A terminal that nobody reads may hold the thread in the middle of a frame: then it is left there.
+        if !herd_join_thread(handle, Self.joinMilliseconds) { CrashGuard.restoreTerminal() }
     }
+
+    /// How long the end of the thread is waited for.
+    private static let joinMilliseconds: CInt = 2000
 
     private var isStopping: Bool { mailbox.withLock { $0.isStopping } }
 

@@ -5,6 +5,7 @@
 #ifndef HERD_CNCURSES_H
 #define HERD_CNCURSES_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -107,6 +108,9 @@ void herd_watch_window_changes(int fd);
 bool herd_open_pipe(int *reading, int *writing, int bytes);
 /// Makes standard output write line by line.
 void herd_buffer_output_by_line(void);
+
+/// Waits for the end of `thread`, so long at most; false when it goes on.
+bool herd_join_thread(pthread_t thread, int milliseconds);
 
 /// Whether there are two columns for one glyph in this locale: wcwidth.
 int herd_columns_of(uint32_t scalar);
