@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Content
 import Files
 import Foundation
 import HTTPKit
@@ -71,6 +72,60 @@ import Testing
             #expect(snapshot.id == "agent-7" && snapshot.counters["bytes_uploaded"] == 42)
             let metrics = try await ask(client, "/metrics")
             #expect(metrics.text.contains("bytes_uploaded"))
+        }
+        try await environment.httpClient.shutdown()
+    }
+
+    @Test("tell one swarm's peers alone, and nothing anew while nothing has changed")
+    func swarm() async throws {
+        let environment = environment()
+        let first = Digest(hex: String(repeating: "a", count: 64))
+        let second = Digest(hex: String(repeating: "b", count: 64))
+        let digests = [first, second].compactMap { $0 }
+        let uploaded = Mutex(0)
+        try await TestServer.with { router in
+            StandardRoutes(
+                environment,
+                snapshot: {
+                    var snapshot = ComponentSnapshot(
+                        kind: .agent,
+                        id: environment.id,
+                        health: .ok,
+                        uptimeSeconds: Double.random(in: 0...1000)
+                    )
+                    snapshot.swarms = digests.map { digest in
+                        SwarmStatus(
+                            digest: digest,
+                            infoHash: InfoHash(hashing: digest.bytes),
+                            phase: .seeding,
+                            blobBytes: 1,
+                            pieceBytes: 1,
+                            pieces: PieceMap(Bitfield.full(pieceCount: 1)),
+                            ageSeconds: Double.random(in: 0...1000),
+                            bytesUploaded: uploaded.withLock { $0 },
+                            peers: [
+                                PeerStatus(
+                                    peerID: PeerID(hashOfAddress: "10.0.0.1", port: 1),
+                                    state: .active,
+                                    direction: .incoming
+                                )
+                            ]
+                        )
+                    }
+                    return snapshot
+                }
+            ).add(to: router)
+        } body: { server in
+            let client = try RawClient(port: server.port)
+            let path = "/status?swarm=\(digests[1])"
+            let answer = try await ask(client, path)
+            let snapshot = try TelemetryJSON.decode(ComponentSnapshot.self, from: answer.body)
+            #expect(snapshot.swarms?.map(\.peers.count) == [0, 1])
+            let tag = try #require(answer["etag"])
+            #expect(try await ask(client, path, "If-None-Match: \(tag)\r\n").status == 304)
+            uploaded.withLock { $0 = 7 }
+            #expect(try await ask(client, path, "If-None-Match: \(tag)\r\n").status == 200)
+            #expect(try await ask(client, "/status?swarm=cat").status == 400)
         }
         try await environment.httpClient.shutdown()
     }

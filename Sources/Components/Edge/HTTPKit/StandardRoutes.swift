@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Content
+import HTTPTypes
 package import Hummingbird
 package import Telemetry
 
@@ -38,8 +40,8 @@ package struct StandardRoutes: Sendable {
     package func add(to router: Router<ServerContext>) {
         addProbes(to: router)
         environment.snapshots.provide(snapshot)
-        router.get("/status") { [snapshot] _, _ in
-            Response.json(bytes: try TelemetryJSON.encode(await snapshot()))
+        router.get("/status") { [snapshot] request, _ in
+            try Self.status(await snapshot(), for: request)
         }
         router.get("/metrics") { [environment] _, _ in
             let counters = PrometheusText.exposition(
@@ -52,6 +54,51 @@ package struct StandardRoutes: Sendable {
         router.get("/events") { [environment] request, _ in
             try Response.events(of: environment.events, for: request)
         }
+    }
+
+    /// `/status`, or `/status?swarm=sha256:…` with the peers of that blob's swarm alone.
+    ///
+    /// The latter has an `ETag` that stays the same while nothing but the time has changed; 304 says so to who knows it.
+    private static func status(
+        _ snapshot: ComponentSnapshot,
+        for request: Request
+    ) throws -> Response {
+        guard let text = request.uri.queryParameters["swarm"] else {
+            return Response.json(bytes: try TelemetryJSON.encode(snapshot))
+        }
+        let brief = try snapshot.focused(on: String(text))
+        let tag = try entityTag(of: brief)
+        if request.headers[.ifNoneMatch] == tag {
+            return Response(status: .notModified, headers: [.eTag: tag])
+        }
+        var response = Response.json(bytes: try TelemetryJSON.encode(brief))
+        response.headers[.eTag] = tag
+        return response
+    }
+
+    /// A weak validator: a sum over everything that does not change by itself as time passes.
+    private static func entityTag(of snapshot: ComponentSnapshot) throws -> String {
+        var still = snapshot
+        (still.takenAt, still.uptimeSeconds) = (Timestamp(unixNanoseconds: 0), 0)
+        still.swarms = still.swarms?.map { swarm in
+            var swarm = swarm
+            swarm.ageSeconds = 0
+            swarm.peers = swarm.peers.map { peer in
+                var peer = peer
+                peer.ageSeconds = 0
+                return peer
+            }
+            swarm.bans = swarm.bans?.map {
+                BanStatus(peerID: $0.peerID, reason: $0.reason, remainingSeconds: 0)
+            }
+            return swarm
+        }
+        // FNV-1a: nobody gains by two states with one sum.
+        var sum: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in try TelemetryJSON.encode(still) {
+            sum = (sum ^ UInt64(byte)) &* 0x100_0000_01B3
+        }
+        return "W/\"\(String(sum, radix: 16))\""
     }
 
     /// Adds `GET /health` and `/readiness` only.
@@ -73,5 +120,26 @@ package struct StandardRoutes: Sendable {
             }
             return Response.text(okBody)
         }
+    }
+}
+
+extension ComponentSnapshot {
+    /// The snapshot with the peers of only that swarm whose blob is `text`.
+    /// - Throws: 400 when that is no digest.
+    fileprivate func focused(on text: String) throws(HTTPProblem) -> ComponentSnapshot {
+        let digest: Digest
+        do {
+            digest = try Digest(parsing: text)
+        } catch {
+            throw .badRequest("swarm is no digest: \(error)")
+        }
+        var snapshot = self
+        snapshot.swarms = swarms?.map { swarm in
+            guard swarm.digest != digest else { return swarm }
+            var brief = swarm
+            (brief.peers, brief.bans) = ([], nil)
+            return brief
+        }
+        return snapshot
     }
 }
