@@ -188,6 +188,49 @@ extension IntegrationTests {
             try await screen.wait(for: "ENDED 0")
         }
 
+        @Test("a terminal that nobody reads holds up neither the cluster nor its end")
+        func stalledTerminal() async throws {
+            let ready = folder.url.appending(path: "ready.json")
+            let words = herd("--ready-file", ready.path, agents: 2)
+            // Opens a terminal for the herd, and stops it, as ctrl-S would, once the herd is ready.
+            let holder = """
+                import fcntl, os, pty, select, signal, struct, sys, termios
+                signal.pthread_sigmask(signal.SIG_SETMASK, [])
+                child, terminal = pty.fork()
+                if child == 0:
+                    os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
+                    os.execv(sys.argv[2], sys.argv[2:])
+                fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+                signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+                while not os.path.exists(sys.argv[1]):
+                    if select.select([terminal], [], [], 0.05)[0]:
+                        os.read(terminal, 65536)
+                slave = os.open(f"/proc/{child}/fd/0", os.O_RDWR | os.O_NOCTTY)
+                termios.tcflow(slave, termios.TCOOFF)
+                _, status = os.waitpid(child, 0)
+                sys.exit(os.waitstatus_to_exitcode(status) & 255)
+                """
+            let process = try Command("python3", ["-c", holder, ready.path] + words).start(
+                output: folder.url.appending(path: "out"),
+                errors: folder.url.appending(path: "err")
+            )
+            let appeared = try await FileWatch.content(of: ready, within: .seconds(30)) {
+                !process.isRunning
+            }
+            try #require(appeared != nil)
+            // The screen stands still for seconds; the cluster answers all the same.
+            let status = try await Command(
+                HerdProcess.executable,
+                [
+                    "status", "--data-dir", folder.url.appending(path: "data").path, "--wait",
+                    "agents.ok==3", "--timeout", "3s",
+                ]
+            ).run(within: .seconds(30))
+            #expect(status.status == 1 && status.output.contains("agent-1"))
+            process.send(SIGTERM)
+            #expect(try await process.waitForExit(within: .seconds(20)) == 0)
+        }
+
         @Test("a recorded run is watched again")
         func replay() async throws {
             let recording = folder.url.appending(path: "run.jsonl").path
