@@ -75,7 +75,9 @@ final class TerminalSession {
     func close() {
         herd_guard_disarm()
         screen.close()
-        log?.append(capture.end())
+        // Also without a log: this puts standard output and error back.
+        let rest = capture.end()
+        log?.append(rest)
         Glibc.close(tty)
     }
 
