@@ -44,14 +44,7 @@ import Testing
         try await TestServer.with { options in
             options.drainTimeout = .milliseconds(200)
         } routes: { router in
-            router.get("/never") { _, _ in
-                entered.open()
-                let (forever, source) = AsyncStream<Void>.makeStream()
-                for await _ in forever {}
-                withExtendedLifetime(source) {}
-                cancelled.open()
-                return "cut"
-            }
+            addNever(to: router, entered, cancelled)
         } body: { server in
             let client = try RawClient(port: server.port)
             client.send(request("/never"))
@@ -59,6 +52,22 @@ import Testing
             server.running.cancel()
             try await server.running.value
             await cancelled.value
+        }
+    }
+
+    /// A route that answers only when its request is cut off.
+    private func addNever(
+        to router: Router<ServerContext>,
+        _ entered: Latch<Void>,
+        _ cancelled: Latch<Void>
+    ) {
+        router.get("/never") { _, _ in
+            entered.open()
+            let (forever, source) = AsyncStream<Void>.makeStream()
+            for await _ in forever {}
+            withExtendedLifetime(source) {}
+            cancelled.open()
+            return "cut"
         }
     }
 
@@ -70,14 +79,7 @@ import Testing
             options.drainTimeout = .hours(1)
             options.faults = faults
         } routes: { router in
-            router.get("/never") { _, _ in
-                entered.open()
-                let (forever, source) = AsyncStream<Void>.makeStream()
-                for await _ in forever {}
-                withExtendedLifetime(source) {}
-                cancelled.open()
-                return "cut"
-            }
+            addNever(to: router, entered, cancelled)
         } body: { server in
             let client = try RawClient(port: server.port)
             client.send(request("/never"))

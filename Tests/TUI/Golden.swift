@@ -4,7 +4,8 @@ import Foundation
 import TUI
 import Testing
 
-/// Frames kept in `fixtures/tui`, as text: a line with the name, the glyphs, a line of dashes, the roles' letters.
+/// Frames kept in `fixtures/tui`, as text: a line with the name, the glyphs, a line of dashes, the roles' letters,
+/// and where there are any, each after a line of dashes, what is reversed (`^`) and the backgrounds' letters.
 ///
 /// `HERD_GOLDEN=update` writes them anew; what changed is then reviewed as text.
 enum Golden {
@@ -18,7 +19,15 @@ enum Golden {
         _ name: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
-        let text = text(frame, name)
+        try check(text: text(frame, name), name, sourceLocation: sourceLocation)
+    }
+
+    /// Compares `text` with the one kept as `name`.
+    static func check(
+        text: String,
+        _ name: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
         let file = folder.appending(path: name + ".txt")
         if isUpdating {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -36,16 +45,27 @@ enum Golden {
 
     private static func text(_ frame: Frame, _ name: String) -> String {
         var lines = ["\(name) \(frame.size.width)x\(frame.size.height)", frame.text]
-        lines.append(String(repeating: "-", count: frame.size.width))
-        for y in 0..<frame.size.height {
-            lines.append(String(frame.row(y).map(letter)))
+        addPlane(frame, to: &lines, letter)
+        if frame.cells.contains(where: { $0.flags.contains(.reverse) }) {
+            addPlane(frame, to: &lines) { $0.flags.contains(.reverse) ? "^" : " " }
+        }
+        if frame.cells.contains(where: { $0.background != nil }) {
+            addPlane(frame, to: &lines) { $0.background?.letter ?? "." }
         }
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// The role's letter; `^` for what is reversed, a blank for blanks in plain text.
+    private static func addPlane(
+        _ frame: Frame,
+        to lines: inout [String],
+        _ letter: (Cell) -> Character
+    ) {
+        lines.append(String(repeating: "-", count: frame.size.width))
+        for y in 0..<frame.size.height { lines.append(String(frame.row(y).map(letter))) }
+    }
+
+    /// The role's letter; a blank for blanks in plain text.
     private static func letter(_ cell: Cell) -> Character {
-        if cell.flags.contains(.reverse) { return "^" }
-        return cell.role == .text && cell.scalar == " " ? " " : cell.role.letter
+        cell.role == .text && cell.scalar == " " ? " " : cell.role.letter
     }
 }

@@ -59,19 +59,7 @@ struct NarratorTests {
 
     @Test("the kept log is told in the kept words")
     func golden() throws {
-        let events = try Self.log()
-        let text = try Self.told(events)
-        let file = Self.folder.appending(path: "narration.txt")
-        if ProcessInfo.processInfo.environment["HERD_GOLDEN"] == "update" {
-            try Data(text.utf8).write(to: file)
-        }
-        let kept = String(decoding: try Data(contentsOf: file), as: UTF8.self)
-        for (old, new) in zip(kept.split(separator: "\n"), text.split(separator: "\n"))
-        where old != new {
-            Issue.record("- \(old)\n+ \(new)")
-            return
-        }
-        #expect(kept == text)
+        try Golden.check(text: try Self.told(try Self.log()), "narration")
     }
 
     @Test("every number in a short sentence is one of the event's")

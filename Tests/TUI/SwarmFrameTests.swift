@@ -60,7 +60,7 @@ struct SwarmFrameTests {
         view.pieces.piece = 37
         let picture = example.swarm.picture
         SwarmScreen.settle(&view, picture)
-        try SwarmFrames.check(render(picture, view), example.name)
+        try Golden.check(render(picture, view), example.name)
     }
 
     @Test("say what would fill them while there is nothing", arguments: [Screen.swarm, .pieces])

@@ -109,13 +109,15 @@ struct DrawingClockTests {
 }
 
 @Suite("Text for the clipboard")
-struct Base64Tests {
+struct ClipboardTests {
     @Test("RFC 4648's own examples")
     func examples() {
         let pairs = [
             ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="),
             ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
         ]
-        for (text, encoded) in pairs { #expect(Base64.encode(Array(text.utf8)) == encoded) }
+        for (text, encoded) in pairs {
+            #expect(Clipboard.sequence(for: text) == "\u{1B}]52;c;\(encoded)\u{07}")
+        }
     }
 }

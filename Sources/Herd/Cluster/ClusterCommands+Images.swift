@@ -148,9 +148,9 @@ extension ClusterCommands {
     /// The image that was tagged last, as the build-indexes tell it.
     private func latestReference() async throws -> String {
         for index in control.components(.buildIndex) {
-            // One that does not answer may have a sibling that does.
-            guard let snapshot = try? await snapshot(of: index) else { continue }
-            if let latest = snapshot.tags?.latest.first { return latest.tag }
+            if let latest = await index.snapshots.snapshot()?.tags?.latest.first {
+                return latest.tag
+            }
         }
         throw Failure("cannot pull", why: "no image was pushed yet", remedy: "push one first")
     }
@@ -209,45 +209,17 @@ extension ClusterCommands {
 
     // MARK: - Looking
 
-    /// What `component` says of itself.
-    /// - Throws: what kept it from answering.
-    func snapshot(of component: SupervisedComponent) async throws -> ComponentSnapshot {
-        let address = component.planned.address("http")
-        let request = ClientRequest(
-            .get,
-            "http://\(address)/status",
-            timeout: .seconds(10),
-            retry: .never
-        )
-        let limit = StatusCommand.snapshotBytesMax
-        let body = try await resources.client.collect(request, upTo: limit).body
-        return try TelemetryJSON.decode(ComponentSnapshot.self, from: body.readableBytesView)
-    }
-
-    /// What every component says of itself; one that does not answer counts as stopped.
+    /// What every component says of itself; one that does not run counts as stopped.
     func snapshot() async -> ClusterSnapshot {
-        let snapshots = await withTaskGroup(of: (Int, ComponentSnapshot).self) { group in
-            for (index, component) in control.components.enumerated() {
-                group.addTask { [self] in
-                    do {
-                        return (index, try await snapshot(of: component))
-                    } catch {
-                        let planned = component.planned
-                        let silent = ComponentSnapshot(
-                            kind: planned.kind,
-                            id: planned.id,
-                            health: .stopped,
-                            healthReason: "\(error)"
-                        )
-                        return (index, silent)
-                    }
-                }
-            }
-            var snapshots: [(Int, ComponentSnapshot)] = []
-            for await snapshot in group { snapshots.append(snapshot) }
-            return snapshots.sorted { $0.0 < $1.0 }.map(\.1)
+        var cluster = ClusterSnapshot(components: [])
+        for component in control.components {
+            let planned = component.planned
+            cluster.components.append(
+                await component.snapshots.snapshot()
+                    ?? ComponentSnapshot(kind: planned.kind, id: planned.id, health: .stopped)
+            )
         }
-        return ClusterSnapshot(components: snapshots)
+        return cluster
     }
 }
 

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import TUI
 import Telemetry
 
 extension PlannedComponent {
     /// What the terminal UI calls it among `count` of its kind: `a05`, `o1`.
     func shortName(among count: Int) -> String {
-        let letter =
-            switch kind {
-            case .agent: "a"
-            case .origin: "o"
-            case .tracker: "t"
-            case .buildIndex: "b"
-            case .proxy: "p"
-            case .testfs: "f"
-            }
-        // Agents are many, and stand in columns.
-        let digits = kind == .agent ? max(2, String(max(0, count - 1)).count) : 1
-        let number = String(index)
-        return letter + String(repeating: "0", count: max(0, digits - number.count)) + number
+        switch kind {
+        case .agent, .origin: ShortNames.name(id, kind, count: count)
+        case .tracker: "t\(index)"
+        case .buildIndex: "b\(index)"
+        case .proxy: "p\(index)"
+        case .testfs: "f\(index)"
+        }
     }
 }
 
@@ -112,7 +107,8 @@ extension ComponentKind {
         switch self {
         case .proxy: "proxies"
         case .buildIndex: "build-indexes"
-        case .agent, .origin, .tracker, .testfs: rawValue + "s"
+        case .testfs: rawValue
+        case .agent, .origin, .tracker: rawValue + "s"
         }
     }
 }

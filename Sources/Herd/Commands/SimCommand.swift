@@ -158,9 +158,7 @@ struct SimCommand: AsyncParsableCommand {
     }
 
     private func simulate(_ plan: SimulationPlan) throws {
-        let recorder = try record.map { try SimulationRecorder(path: $0, plan: plan) }
-        let report = try SimulationRun.run(plan, recorder: recorder)
-        try recorder?.close()
+        let report = try SimulationRun.run(plan, recordingTo: record)
         if json {
             print(try report.json(hasTimeline: timeline))
         } else {

@@ -27,19 +27,10 @@ struct StatusCondition: Sendable {
         else { return nil }
         let words = plain[..<place.lowerBound].split(separator: ".", maxSplits: 1)
         guard let plural = words.first else { return nil }
-        kind = ComponentKind.allCases.first { Self.plural($0) == plural }
+        kind = ComponentKind.allCases.first { $0.plural == plural }
         guard kind != nil || plural == "components" else { return nil }
         (self.comparison, self.number) = (comparison, number)
         figure = words.count > 1 ? String(words[1]) : "count"
-    }
-
-    private static func plural(_ kind: ComponentKind) -> String {
-        switch kind {
-        case .proxy: "proxies"
-        case .buildIndex: "build-indexes"
-        case .testfs: "testfs"
-        default: kind.rawValue + "s"
-        }
     }
 
     /// The figure's value now.

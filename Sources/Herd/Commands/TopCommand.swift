@@ -53,7 +53,7 @@ struct TopCommand: AsyncParsableCommand {
 
 /// A herd that runs in another process, found by what it left in its data directory.
 struct RunningHerd {
-    /// Its ready file.
+    /// What it left there.
     /// - Throws: ``Failure`` when no herd runs on `dataDirectory`.
     static func find(_ dataDirectory: String) throws -> ReadyFile {
         guard let herd = ReadyFile.read(dataDirectory + "/herd.json") else {

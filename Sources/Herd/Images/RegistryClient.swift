@@ -56,13 +56,7 @@ struct RegistryClient: Sendable {
     ) async throws {
         let what = "download \(blob.digest)"
         try await explained(what) {
-            let request = ClientRequest(
-                .get,
-                url("blobs/\(blob.digest)"),
-                timeout: Self.blobTimeout,
-                isBulk: true
-            )
-            let response = try await client.send(request)
+            let response = try await client.send(get(blob, isBulk: true))
             var hasher = SHA256()
             var received = 0
             for try await part in response.body {
@@ -91,14 +85,8 @@ struct RegistryClient: Sendable {
     func drain(_ blob: Descriptor, isBulk: Bool) async throws {
         let what = "download \(blob.digest)"
         try await explained(what) {
-            let request = ClientRequest(
-                .get,
-                url("blobs/\(blob.digest)"),
-                timeout: Self.blobTimeout,
-                isBulk: isBulk
-            )
             var received = 0
-            for try await part in try await client.send(request).body {
+            for try await part in try await client.send(get(blob, isBulk: isBulk)).body {
                 received += part.readableBytes
             }
             guard received == blob.bytes else {
@@ -112,20 +100,28 @@ struct RegistryClient: Sendable {
 
     /// Whether the registry knows the manifest or index called `name`.
     func hasDocument(_ name: String) async throws -> Bool {
-        let request = ClientRequest(.head, url("manifests/\(name)"), acceptedStatuses: [200, 404])
-        return try await explained("ask for the manifest \(name)") {
-            try await client.send(request).status.code == 200
-        }
+        try await has("manifests/\(name)", "ask for the manifest \(name)")
+    }
+
+    private func get(_ blob: Descriptor, isBulk: Bool) -> ClientRequest {
+        ClientRequest(
+            .get,
+            url("blobs/\(blob.digest)"),
+            timeout: Self.blobTimeout,
+            isBulk: isBulk
+        )
+    }
+
+    private func has(_ rest: String, _ what: String) async throws -> Bool {
+        let request = ClientRequest(.head, url(rest), acceptedStatuses: [200, 404])
+        return try await explained(what) { try await client.send(request).status.code == 200 }
     }
 
     // MARK: - Writing
 
     /// Whether the registry has `digest` in this repository.
     func hasBlob(_ digest: Digest) async throws -> Bool {
-        let request = ClientRequest(.head, url("blobs/\(digest)"), acceptedStatuses: [200, 404])
-        return try await explained("ask for \(digest)") {
-            try await client.send(request).status.code == 200
-        }
+        try await has("blobs/\(digest)", "ask for \(digest)")
     }
 
     /// Uploads `stored` as `digest`; `progress` hears of every part.

@@ -101,13 +101,12 @@ struct RemoteSampler: PictureSource {
             retry: .never
         )
         _ = try await client.collect(request, upTo: 4096)
-        let address = component.url.split(separator: "/").last.map(String.init) ?? component.url
         component.isLimited = true
         return ComponentSnapshot(
             kind: .agent,
-            id: address,
+            id: component.address,
             health: .ok,
-            addresses: ["http": address]
+            addresses: ["http": component.address]
         )
     }
 
@@ -167,6 +166,9 @@ final class RemoteComponent: Sendable {
 
     init(_ url: String) { self.url = url }
 
+    /// Its `host:port`, which names it until it says its name.
+    var address: String { url.split(separator: "/").last.map(String.init) ?? url }
+
     var lastEventID: String? { state.withLock { $0.lastEventID } }
     var isLimited: Bool {
         get { state.withLock { $0.isLimited } }
@@ -219,7 +221,6 @@ final class RemoteComponent: Sendable {
             sample.droppedEvents += state.dropped
             (state.events, state.dropped) = ([], 0)
             guard let snapshot = state.snapshot, let answeredAt = state.answeredAt else {
-                let address = url.split(separator: "/").last.map(String.init) ?? url
                 var unknown = ComponentSnapshot(kind: .agent, id: address, health: .starting)
                 unknown.healthReason = state.problem
                 sample.snapshot.components.append(unknown)

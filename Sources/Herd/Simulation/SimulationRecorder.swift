@@ -13,23 +13,22 @@ import Telemetry
 final class SimulationRecorder: Sendable {
     private struct State {
         var buffer: [UInt8] = []
-        var sequences: [UInt64]
+        var events: SimulationEvents
         var failure: Failure?
     }
 
     private let descriptor: CInt
     private let path: String
-    private let origins: Int
     private let state: Mutex<State>
     private static let bufferBytesMax = 1 << 20
 
     /// Creates the file at `path`, or empties it.
-    init(path: String, plan: SimulationPlan) throws {
+    init(path: String, of simulation: Simulation) throws {
         self.path = path
         descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Self.failure(path) }
-        origins = plan.origins
-        state = Mutex(State(sequences: Array(repeating: 0, count: plan.hostCount)))
+        let events = SimulationEvents(simulation, epoch: Timestamp(unixNanoseconds: 0))
+        state = Mutex(State(events: events))
     }
 
     deinit { Glibc.close(descriptor) }
@@ -38,17 +37,10 @@ final class SimulationRecorder: Sendable {
         Failure("cannot write \(path)", why: String(cString: strerror(errno)))
     }
 
-    /// Notes what the scheduler of `host`, which is `peer`, did.
-    func record(_ host: Int, _ peer: PeerID, _ note: SwarmNote, at now: Instant) {
-        // Who received a piece says so as well.
-        if case .sentPiece = note { return }
-        guard var event = SwarmEvents.event(for: note) else { return }
-        event.component = host < origins ? "origin-\(host)" : "agent-\(host - origins)"
-        event.localPeer = peer
-        event.timestamp = Timestamp(unixNanoseconds: now.nanoseconds)
+    /// Notes what the scheduler of `host` did.
+    func record(_ now: Instant, _ host: Int, _ note: SwarmNote) {
         state.withLock { state in
-            state.sequences[host] += 1
-            event.sequence = state.sequences[host]
+            guard let event = state.events.event(now, host, note) else { return }
             do {
                 state.buffer += try TelemetryJSON.encode(event)
                 state.buffer.append(UInt8(ascii: "\n"))

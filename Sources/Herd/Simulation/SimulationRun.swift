@@ -10,21 +10,22 @@ enum SimulationRun {
     /// Events between two looks at the clock.
     private static let portion = 50_000
 
-    /// Runs `plan`; what happens goes to `recorder`.
+    /// Runs `plan`; what happens is recorded in the file `path`, if there is one.
     static func run(
         _ plan: SimulationPlan,
-        recorder: SimulationRecorder?
+        recordingTo path: String?
     ) throws -> SimulationReport {
         let start = ContinuousClock.now
         var simulation = try Simulation(plan)
+        let recorder = try path.map { try SimulationRecorder(path: $0, of: simulation) }
         if let recorder {
-            let peers = simulation.peerIDs
-            simulation.observer = { recorder.record($1, peers[$1], $2, at: $0) }
+            simulation.observer = { recorder.record($0, $1, $2) }
         }
         var bar = SimulationBar()
         while simulation.run(events: portion) { bar.draw(simulation) }
         bar.end()
         let took = start.duration(to: .now)
+        try recorder?.close()
         return SimulationReport(
             result: simulation.result(),
             wallSeconds: took.seconds,

@@ -34,7 +34,7 @@ struct SimulationSource: PictureSource {
 
     func run(take: (Sample) -> Void) async {
         var simulation = first
-        let watch = SimulationWatch(plan, peers: simulation.peerIDs)
+        let watch = SimulationWatch(simulation)
         simulation.observer = { watch.note($0, $1, $2) }
         var next = ContinuousClock.now
         var target: Int64 = 0
@@ -73,9 +73,9 @@ struct SimulationSource: PictureSource {
 private final class SimulationWatch: Sendable {
     private struct State {
         var counters: [HostCounters]
+        var naming: SimulationEvents
         var events: [ClusterEvent] = []
         var dropped: UInt64 = 0
-        var sequences: [UInt64]
     }
 
     private struct HostCounters {
@@ -86,30 +86,19 @@ private final class SimulationWatch: Sendable {
         var bad = 0
     }
 
-    private let plan: SimulationPlan
-    private let peers: [PeerID]
+    private let policy: SwarmPolicy
     private let state: Mutex<State>
-    /// What virtual time 0 is called.
-    private let epoch = Timestamp.now
     /// Events kept between two looks: more than can be read.
     private static let eventsMax = 4000
 
-    init(_ plan: SimulationPlan, peers: [PeerID]) {
-        (self.plan, self.peers) = (plan, peers)
+    init(_ simulation: Simulation) {
+        policy = simulation.plan.policy
         state = Mutex(
             State(
-                counters: Array(repeating: HostCounters(), count: plan.hostCount),
-                sequences: Array(repeating: 0, count: plan.hostCount)
+                counters: Array(repeating: HostCounters(), count: simulation.hostCount),
+                naming: SimulationEvents(simulation, epoch: .now)
             )
         )
-    }
-
-    private func name(_ host: Int) -> String {
-        host < plan.origins ? "origin-\(host)" : "agent-\(host - plan.origins)"
-    }
-
-    private func timestamp(_ nanoseconds: Int64) -> Timestamp {
-        Timestamp(unixNanoseconds: epoch.unixNanoseconds &+ nanoseconds)
     }
 
     /// Takes a note of the scheduler of `host`.
@@ -125,14 +114,9 @@ private final class SimulationWatch: Sendable {
                 }
             case .duplicatePiece: state.counters[host].duplicate += 1
             case .badPiece: state.counters[host].bad += 1
-            case .sentPiece: return
             default: break
             }
-            guard var event = SwarmEvents.event(for: note) else { return }
-            state.sequences[host] += 1
-            event.sequence = state.sequences[host]
-            (event.component, event.localPeer) = (name(host), peers[host])
-            event.timestamp = timestamp(now.nanoseconds)
+            guard let event = state.naming.event(now, host, note) else { return }
             if state.events.count >= Self.eventsMax {
                 state.dropped += 1
             } else {
@@ -143,13 +127,14 @@ private final class SimulationWatch: Sendable {
 
     /// What the cluster looks like now.
     func sample(_ simulation: Simulation, at time: Int64) -> Sample {
-        let at = timestamp(time)
+        let (counters, naming) = state.withLock { ($0.counters, $0.naming) }
+        let at = naming.timestamp(time)
         var components: [ComponentSnapshot] = []
         components.reserveCapacity(simulation.hostCount)
-        let counters = state.withLock { $0.counters }
         for host in 0..<simulation.hostCount {
             guard let picture = simulation.picture(of: host) else { continue }
-            components.append(snapshot(picture, counters[host], host, at, time))
+            let name = naming.name(of: host)
+            components.append(snapshot(picture, counters[host], name, at, time))
         }
         var sample = Sample(snapshot: ClusterSnapshot(takenAt: at, components: components))
         state.withLock { state in
@@ -163,13 +148,13 @@ private final class SimulationWatch: Sendable {
     private func snapshot(
         _ picture: HostPicture,
         _ counters: HostCounters,
-        _ host: Int,
+        _ name: String,
         _ at: Timestamp,
         _ time: Int64
     ) -> ComponentSnapshot {
         var snapshot = ComponentSnapshot(
             kind: picture.isOrigin ? .origin : .agent,
-            id: name(host),
+            id: name,
             takenAt: at,
             health: picture.isAlive ? .ok : .stopped,
             uptimeSeconds: Double(time) / 1e9,
@@ -182,7 +167,7 @@ private final class SimulationWatch: Sendable {
         )
         snapshot.peerID = picture.peerID
         snapshot.swarms = picture.swarms.map { swarm in
-            var status = SwarmStatus(swarm, policy: plan.policy) { _ in nil }
+            var status = SwarmStatus(swarm, policy: policy) { _ in nil }
             // Simulated hosts count over all their blobs: exact for one, a fair share for several.
             let count = max(1, picture.swarms.count)
             status.bytesDownloadedFromAgents = counters.fromAgents / count

@@ -41,8 +41,6 @@ static int tty_fd = -1;
 /// What the terminal was last told of its cursor; -1 when that is not known.
 static int cursor_visibility = -1;
 
-int herd_columns_of(uint32_t scalar) { return wcwidth((wchar_t)scalar); }
-
 bool herd_locale_is_utf8(void) {
   if (!setlocale(LC_ALL, "")) return false;
   const char *codeset = nl_langinfo(CODESET);
@@ -191,7 +189,6 @@ void herd_curses_repaint(void) {
 // --- Colours
 
 int herd_curses_colors(void) { return screen && has_colors() ? COLORS : 0; }
-int herd_curses_color_pairs(void) { return screen && has_colors() ? COLOR_PAIRS : 0; }
 bool herd_curses_is_direct_color(void) { return screen && has_colors() && tigetflag("RGB") == 1; }
 
 int herd_curses_pair(int foreground, int background) {

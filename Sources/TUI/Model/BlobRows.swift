@@ -60,13 +60,14 @@ struct BlobRows: Sendable {
         row.secondsLeft = missing > 0 && perLeecher > 1 ? Double(missing) / perLeecher : nil
     }
 
-    /// Kraken's namespace for everything that comes through its registry; it says nothing.
-    private static let nameless = "TODO"
-
+    /// The first namespace that says something: that of all which comes through a proxy does not.
     private static func namespace(
         _ swarms: [(component: ComponentSnapshot, swarm: SwarmStatus)]
     ) -> String {
-        swarms.lazy.compactMap(\.swarm.namespace).first { !$0.isEmpty && $0 != nameless } ?? ""
+        let nameless = Namespace.proxyUploads.name
+        return swarms.lazy.compactMap(\.swarm.namespace).first {
+            !$0.isEmpty && $0 != nameless
+        } ?? ""
     }
 
     /// Computes who holds how much of what.

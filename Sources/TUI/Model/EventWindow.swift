@@ -19,8 +19,6 @@ package struct EventWindow: RandomAccessCollection, Equatable, Sendable {
     /// About how many events are kept; up to a chunk more.
     package static let eventsMax = 20_000
     private static let chunkSize = 256
-    /// How many samples ``rates`` has at most.
-    package static let ratesMax = 60
 
     /// A window on nothing.
     package init() {}

@@ -32,7 +32,6 @@ package struct PictureBuilder: Sendable {
 
     /// The picture after `sample`; the swarm of `interest` in detail.
     package mutating func take(_ sample: Sample, interest: Interest) -> ClusterPicture {
-        let before = picture
         let now = sample.snapshot.takenAt
         let reference = past.first
         picture.takenAt = now
@@ -55,7 +54,8 @@ package struct PictureBuilder: Sendable {
         takeRing(sample)
         takeTotals(sample, reference, now)
         remember(sample, now)
-        if picture != before { picture.version &+= 1 }
+        // Its time differs from the one before, if nothing else.
+        picture.version &+= 1
         return picture
     }
 

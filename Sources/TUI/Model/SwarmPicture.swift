@@ -65,10 +65,7 @@ package struct SwarmPicture: Equatable, Sendable {
     package init(digest: Digest) { self.digest = digest }
 
     /// Distributed copies: those of the rarest piece, plus the share of pieces that have more (rtorrent's measure).
-    package var distributedCopies: Double {
-        guard let least = copies.min() else { return 0 }
-        return Double(least) + Double(copies.count { $0 > least }) / Double(copies.count)
-    }
+    package var distributedCopies: Double { Copies.distributed(copies) }
 
     /// The position in ``peers`` of the peer called `name`.
     package func index(of name: String) -> Int? { peers.firstIndex { $0.name == name } }

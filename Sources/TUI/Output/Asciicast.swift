@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Content
+
 /// Lines of an asciicast v2 recording.
 /// - Source: https://docs.asciinema.org/manual/asciicast/v2/
 package enum Asciicast {
@@ -28,24 +30,5 @@ package enum Asciicast {
         "[\(Units.decimal(max(0, seconds), 3)), \"\(code)\", \(quoted(text))]\n"
     }
 
-    /// `text` as a JSON string.
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            default:
-                guard scalar.value < 0x20 || scalar.value == 0x7F else {
-                    result.unicodeScalars.append(scalar)
-                    continue
-                }
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            }
-        }
-        return result + "\""
-    }
+    private static func quoted(_ text: String) -> String { JSON.string(text).text }
 }

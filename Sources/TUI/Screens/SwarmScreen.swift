@@ -84,8 +84,6 @@ extension SwarmScreen {
                 status = below
             }
         }
-
-        var canvasSize: Size { Size(width: canvas.width, height: canvas.height) }
     }
 
     /// Where the peers stand on a screen of `size`, chrome included; empty when it is too small for a swarm.

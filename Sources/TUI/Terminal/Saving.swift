@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import FoundationEssentials
 import Glibc
 import TUI
 import Telemetry
@@ -13,6 +14,16 @@ enum FileStamp {
         func two(_ value: CInt) -> String { value < 10 ? "0\(value)" : "\(value)" }
         let date = "\(local.tm_year + 1900)\(two(local.tm_mon + 1))\(two(local.tm_mday))"
         return "\(date)-\(two(local.tm_hour))\(two(local.tm_min))\(two(local.tm_sec))"
+    }
+}
+
+/// Time that only passes.
+enum MonotonicTime {
+    /// Milliseconds since some moment.
+    static var milliseconds: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
     }
 }
 
@@ -43,22 +54,11 @@ enum SmallFile {
     }
 }
 
-/// RFC 4648, with padding.
-enum Base64 {
-    static func encode(_ bytes: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-        var text = ""
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var word = 0
-            for index in 0..<3 {
-                word = word << 8 | (index < group.count ? Int(group[start + index]) : 0)
-            }
-            for index in 0..<4 {
-                text.append(index <= group.count ? alphabet[word >> (18 - 6 * index) & 63] : "=")
-            }
-        }
-        return text
+/// The terminal's clipboard.
+enum Clipboard {
+    /// What asks a terminal to put `text` on its clipboard (OSC 52).
+    static func sequence(for text: String) -> String {
+        "\u{1B}]52;c;\(Data(text.utf8).base64EncodedString())\u{07}"
     }
 }
 
@@ -68,7 +68,7 @@ final class CastRecorder {
     private var file: UnsafeMutablePointer<FILE>?
     private var encoder: AnsiEncoder
     private var size: Size
-    private let begin = CastRecorder.now
+    private let begin = MonotonicTime.milliseconds
 
     init(_ path: String, size: Size, theme: Theme.Name) throws {
         (self.path, self.size) = (path, size)
@@ -81,16 +81,10 @@ final class CastRecorder {
         fputs(Asciicast.header(size: size, unixSeconds: seconds, term: "xterm-256color"), file)
     }
 
-    private static var now: Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
-
     /// Appends what changed.
     func record(_ frame: Frame) {
         guard let file else { return }
-        let seconds = Self.now - begin
+        let seconds = Double(MonotonicTime.milliseconds - begin) / 1000
         if frame.size != size {
             size = frame.size
             fputs(Asciicast.resize(size, at: seconds), file)

@@ -223,10 +223,7 @@ final class TerminalSession {
         return "recorded \(recorder?.path ?? "nothing")"
     }
 
-    /// Asks the terminal to put `text` on the clipboard (OSC 52).
-    private func copy(_ text: String) {
-        SmallFile.write("\u{1B}]52;c;\(Base64.encode(Array(text.utf8)))\u{07}", to: tty)
-    }
+    private func copy(_ text: String) { SmallFile.write(Clipboard.sequence(for: text), to: tty) }
 }
 
 /// When to draw: soon after input, at most ten times a second for pictures, and once a second for the clock.
@@ -239,11 +236,7 @@ struct DrawingClock {
     private var drawnAt: Int64 = 0
     private var interval = DrawingClock.inputInterval
 
-    private static var now: Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-    }
+    private static var now: Int64 { MonotonicTime.milliseconds }
 
     mutating func wantsInput() { interval = Self.inputInterval }
     mutating func wantsPicture() { interval = min(interval, Self.pictureInterval) }

@@ -8,17 +8,17 @@ extension Reducer {
         case .reverseSort: changeSorting(reverses: true)
         case .followItem: view.swarm.follows.toggle()
         case .followTail: followTail()
-        case .changeView: view.swarm.mode = next(view.swarm.mode)
+        case .changeView: view.swarm.mode = view.swarm.mode.stepped(by: 1)
         case .changeEdges:
-            view.swarm.edges = next(view.swarm.edges)
+            view.swarm.edges = view.swarm.edges.stepped(by: 1)
             show("edges: \(view.swarm.edges)")
         case .toggleIdle: view.overview.showsIdle.toggle()
         case .zoom(let steps): view.pieces.zoom = min(max(-8, view.pieces.zoom + steps), 8)
         case .repack: view.swarm.layouts = [:]
         case .changeOrder: view.pieces.ordersByRarity.toggle()
         case .nextRarest: nextRarest()
-        case .changeDepth: view.explain.depth = next(view.explain.depth)
-        case .changeLogLevel: view.components.level = next(view.components.level)
+        case .changeDepth: view.explain.depth = view.explain.depth.stepped(by: 1)
+        case .changeLogLevel: view.components.level = view.components.level.stepped(by: 1)
         case .toggleWhatIf: toggleWhatIf()
         case .toggleWrap: toggleWrap()
         case .theme(let name): changeTheme(name)
@@ -26,12 +26,6 @@ extension Reducer {
         case .previousMatch: move(.up)
         default: break
         }
-    }
-
-    private func next<Value: CaseIterable & Equatable>(_ value: Value) -> Value {
-        let all = Array(Value.allCases)
-        guard let index = all.firstIndex(of: value) else { return value }
-        return all[(index + 1) % all.count]
     }
 
     private mutating func changeSorting(reverses: Bool) {
@@ -84,7 +78,7 @@ extension Reducer {
             }
             view.theme = theme
         } else {
-            view.theme = next(view.theme)
+            view.theme = view.theme.stepped(by: 1)
         }
         effects.append(.redraw)
         show("theme \(view.theme.rawValue)")

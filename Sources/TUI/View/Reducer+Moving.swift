@@ -9,22 +9,16 @@ extension Reducer {
 
     mutating func changePane(by step: Int) {
         switch view.screen {
-        case .overview: view.overview.pane = neighbour(of: view.overview.pane, step)
-        case .queues: view.queues.pane = neighbour(of: view.queues.pane, step)
+        case .overview: view.overview.pane = view.overview.pane.stepped(by: step)
+        case .queues: view.queues.pane = view.queues.pane.stepped(by: step)
         case .components:
             let hasWhatIf = view.components.whatIf != nil
             repeat {
-                view.components.pane = neighbour(of: view.components.pane, step)
+                view.components.pane = view.components.pane.stepped(by: step)
             } while view.components.pane == .whatIf && !hasWhatIf
         case .swarm, .explain: movePeer(step)
         case .pieces, .events: break
         }
-    }
-
-    private func neighbour<Value: CaseIterable & Equatable>(of value: Value, _ step: Int) -> Value {
-        let all = Array(Value.allCases)
-        guard let index = all.firstIndex(of: value) else { return value }
-        return all[((index + step) % all.count + all.count) % all.count]
     }
 
     // MARK: - Moving
@@ -99,9 +93,8 @@ extension Reducer {
         let current = SwarmScreen.selectedPeer(scene)?.name
         let around = SwarmScreen.peersByAngle(scene)
         let names = around.isEmpty ? swarm.peers.map(\.name) : around
-        guard !names.isEmpty else { return }
-        let index = names.firstIndex { $0 == current } ?? 0
-        view.peer = names[((index + step) % names.count + names.count) % names.count]
+        guard let name = names.element(step, after: current) else { return }
+        view.peer = name
         view.swarm.follows = false
     }
 
@@ -281,8 +274,21 @@ extension Reducer {
 
     mutating func changeBlob(by step: Int) {
         let rows = BlobList.rows(scene).map(\.digest)
-        guard !rows.isEmpty else { return }
-        let index = view.blob.flatMap { rows.firstIndex(of: $0) } ?? 0
-        view.blob = rows[((index + step) % rows.count + rows.count) % rows.count]
+        guard let digest = rows.element(step, after: view.blob) else { return }
+        view.blob = digest
     }
+}
+
+extension Array where Element: Equatable {
+    /// The element `step` places after `current`, or after the first if that is not here; around the ends. Nil when empty.
+    func element(_ step: Int, after current: Element?) -> Element? {
+        guard !isEmpty else { return nil }
+        let index = current.flatMap { firstIndex(of: $0) } ?? 0
+        return self[((index + step) % count + count) % count]
+    }
+}
+
+extension CaseIterable where Self: Equatable {
+    /// The case `step` places on, around the ends.
+    func stepped(by step: Int) -> Self { Array(Self.allCases).element(step, after: self) ?? self }
 }

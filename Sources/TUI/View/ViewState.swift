@@ -89,11 +89,7 @@ package struct Sorting<Column: CaseIterable & Equatable & Sendable>: Equatable, 
     }
 
     /// The same for the column after this one.
-    package mutating func next() {
-        let all = Array(Column.allCases)
-        guard let index = all.firstIndex(of: column) else { return }
-        column = all[(index + 1) % all.count]
-    }
+    package mutating func next() { column = column.stepped(by: 1) }
 }
 
 /// How the Overview is looked at.

@@ -50,8 +50,6 @@ void herd_curses_repaint(void);
 
 /// How many colours there are; 0 on terminals without.
 int herd_curses_colors(void);
-/// How many pairs of colours there are.
-int herd_curses_color_pairs(void);
 /// Whether a colour's number is its 0xRRGGBB.
 bool herd_curses_is_direct_color(void);
 /// The pair of two colours, -1 being the terminal's own; 0 when there is none. Never call it without colours.
@@ -111,8 +109,5 @@ void herd_buffer_output_by_line(void);
 
 /// Waits for the end of `thread`, so long at most; false when it goes on.
 bool herd_join_thread(pthread_t thread, int milliseconds);
-
-/// Whether there are two columns for one glyph in this locale: wcwidth.
-int herd_columns_of(uint32_t scalar);
 
 #endif
