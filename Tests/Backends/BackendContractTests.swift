@@ -63,6 +63,19 @@ import Testing
         }
     }
 
+    @Test("what is removed is gone, and can be written again", arguments: BackendKind.allCases)
+    func removal(_ kind: BackendKind) async throws {
+        try await kind.withBackend(.dockerTag) { backend in
+            for tag in ["repo:v1", "repo:v2"] { try await backend.put(tag, "x") }
+            for _ in 0..<2 { try await backend.delete("repo:v1", namespace: anyNamespace) }
+            #expect(try await backend.stat("repo:v1", namespace: anyNamespace) == nil)
+            #expect(try await backend.list(.init(prefix: "repo:")).names == ["repo:v2"])
+            try await backend.put("repo:v1", "y")
+            #expect(try await backend.text("repo:v1") == "y")
+            #expect(try await backend.list(.init()).names == ["repo:v1", "repo:v2"])
+        }
+    }
+
     @Test("concurrent uploads of one name leave one of them whole", arguments: BackendKind.allCases)
     func concurrentUploads(_ kind: BackendKind) async throws {
         try await kind.withBackend(.identity) { backend in

@@ -30,11 +30,26 @@ package protocol Backend: Sendable {
     /// at all. Returns once they are durable, as far as the backend promises that.
     func upload(_ name: String, namespace: Namespace, from source: BackendSource) async throws
 
+    /// Removes the object `name`; that there is none is success.
+    /// - Throws: ``BackendError`` `.unsupported` when this storage can't be told to.
+    func delete(_ name: String, namespace: Namespace) async throws
+
     /// One page of the names that begin with `prefix`, in the order of their bytes.
     func list(_ request: BackendListRequest) async throws -> BackendListPage
 
     /// Gives up connections and files; no call may follow.
     func close() async
+}
+
+extension Backend {
+    package func delete(_ name: String, namespace: Namespace) async throws {
+        throw BackendError(
+            .unsupported,
+            what: "remove \(name) from \(self.name)",
+            why: "storage of this kind does not remove anything",
+            remedy: "remove it where it is stored"
+        )
+    }
 }
 
 /// An object in a backend.

@@ -12,6 +12,8 @@ package struct BackendError: Error, Hashable, Sendable, CustomStringConvertible 
         case noBackend
         /// A setting is wrong.
         case invalidConfiguration
+        /// Storage of this kind does not do that.
+        case unsupported
         /// It can't be reached, or failed in a way that may pass.
         case unavailable
         /// It failed in a way that will not pass by itself.

@@ -90,6 +90,16 @@ package struct FileBackend: Backend {
         }
     }
 
+    package func delete(_ name: String, namespace: Namespace) async throws {
+        let path = try path(of: name)
+        try await running("remove \(name)") {
+            guard let status = try FileStatus.of(path), !status.isDirectory else { return }
+            // The directory stays: an upload of the same name may be about to rename into it.
+            try Directory.remove(path)
+            if let parent = Directory.parent(of: path) { try Directory.synchronize(parent) }
+        }
+    }
+
     package func list(_ request: BackendListRequest) async throws -> BackendListPage {
         let start = try namePath.directory(ofPrefix: request.prefix)
         let (root, namePath) = (root, namePath)

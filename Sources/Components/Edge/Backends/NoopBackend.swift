@@ -29,6 +29,8 @@ package struct NoopBackend: Backend {
         from source: BackendSource
     ) async throws {}
 
+    package func delete(_ name: String, namespace: Namespace) async throws {}
+
     package func list(_ request: BackendListRequest) async throws -> BackendListPage {
         BackendListPage(names: [])
     }

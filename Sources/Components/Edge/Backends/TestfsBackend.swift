@@ -90,6 +90,20 @@ package struct TestfsBackend: Backend {
         }
     }
 
+    package func delete(_ name: String, namespace: Namespace) async throws {
+        let request = ClientRequest(
+            .delete,
+            try url(of: name),
+            timeout: .seconds(30),
+            acceptedStatuses: [200, 404],
+            retry: .idempotent
+        )
+        do { _ = try await http.collect(request, upTo: 1 << 16) } catch let error as HTTPClientError
+        {
+            throw failure(error, "remove \(name)")
+        }
+    }
+
     package func list(_ request: BackendListRequest) async throws -> BackendListPage {
         let directory = try namePath.directory(ofPrefix: request.prefix)
         let path = [root, directory].filter { !$0.isEmpty }.joined(separator: "/")

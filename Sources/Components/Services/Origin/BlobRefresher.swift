@@ -143,7 +143,7 @@ final class BlobRefresher: Sendable {
     private func problem(for error: BackendError, _ digest: Digest) -> HTTPProblem {
         switch error.code {
         case .notFound: .notFound("\(digest) is not stored").asEmpty
-        case .noBackend, .invalidName: .badRequest(error.description).asText
+        case .noBackend, .invalidName, .unsupported: .badRequest(error.description).asText
         case .invalidConfiguration, .unavailable, .failed:
             HTTPProblem(.badGateway, error.description, style: .text)
         }

@@ -48,6 +48,18 @@ struct TestfsFiles: Sendable {
         }
     }
 
+    /// Removes the file at `path`; answers whether there was one.
+    func delete(_ path: String) async throws -> Bool {
+        let target = "\(root)/\(path)"
+        let isDurable = isDurable
+        return try await pool.run {
+            guard let status = try FileStatus.of(target), !status.isDirectory else { return false }
+            try Directory.remove(target)
+            if isDurable { try Directory.synchronize(Directory.parent(of: target) ?? "/") }
+            return true
+        }
+    }
+
     /// The paths of all files below `directory`, sorted; nil when there is no such file or
     /// directory.
     func list(_ directory: String) async throws -> [String]? {

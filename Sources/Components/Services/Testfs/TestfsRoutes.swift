@@ -7,7 +7,7 @@ import Hummingbird
 import NIOCore
 import Telemetry
 
-/// `HEAD`, `GET` and `POST /files/<path>`, and `GET /list/<directory>`.
+/// `HEAD`, `GET`, `POST` and `DELETE /files/<path>`, and `GET /list/<directory>`.
 struct TestfsRoutes: Sendable {
     private let files: TestfsFiles
     private let filesRead: Counter
@@ -25,6 +25,14 @@ struct TestfsRoutes: Sendable {
         router.get("/files/**") { request, context in try await read(request, context) }
         router.head("/files/**") { request, context in try await read(request, context) }
         router.post("/files/**") { request, context in try await write(request, context) }
+        // Kraken's server has no such method.
+        router.delete("/files/**") { _, context -> Response in
+            let path = try filePath(context)
+            guard try await files.delete(path) else {
+                throw HTTPProblem.notFound("there is no file \(path)").asText
+            }
+            return .empty()
+        }
         router.get("/list") { _, context in try await list(context) }
         router.get("/list/**") { _, context in try await list(context) }
     }
