@@ -148,7 +148,7 @@ let edgeTargets: [Target] = [
     module(
         "ClusterConfiguration",
         at: "Components/Edge/Configuration",
-        ["Primitives", "Content", "SwarmCore", yams]
+        ["Primitives", "Content", "SwarmCore", "Telemetry", yams]
     ),
     edge(
         "HTTPKit",
@@ -197,7 +197,10 @@ let edgeTargets: [Target] = [
     tests("Files", ["Files", "Primitives", crypto, nioCore, nioPosix]),
     tests("CChecksum", ["CChecksum", "Primitives", crypto]),
     tests("Telemetry", ["Telemetry", "Content", "Primitives", coreMetrics]),
-    tests("ClusterConfiguration", ["ClusterConfiguration", "SwarmCore", "Content", "Primitives"]),
+    tests(
+        "ClusterConfiguration",
+        ["ClusterConfiguration", "SwarmCore", "Telemetry", "Content", "Primitives"]
+    ),
     tests(
         "HTTPKit",
         [
@@ -288,7 +291,7 @@ let herdTargets: [Target] = [
             "TestfsService",
             "TUI", "Terminal", "ClusterClients", "Files", "HTTPKit", "Telemetry",
             "ClusterConfiguration",
-            "Content", "Primitives", "SwarmCore", "SwarmIO", "Simulator",
+            "Content", "Primitives", "Placement", "SwarmCore", "SwarmIO", "Simulator",
             "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix,
             httpTypes, serviceLifecycle, unixSignals, crypto,
         ],

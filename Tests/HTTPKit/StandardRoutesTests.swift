@@ -43,6 +43,7 @@ import Testing
         let environment = environment()
         environment.counters.counter("bytes_uploaded").add(42)
         let isReady = Mutex(true)
+        let settings = [SettingStatus(key: "zone", value: "b", isChanged: true)]
         try await TestServer.with { router in
             StandardRoutes(
                 environment,
@@ -51,12 +52,14 @@ import Testing
                     guard isReady.withLock({ $0 }) else { throw ClientFailure(why: "no tracker") }
                 },
                 snapshot: {
-                    ComponentSnapshot(
+                    var snapshot = ComponentSnapshot(
                         kind: .agent,
                         id: environment.id,
                         health: .ok,
                         counters: environment.counters.all()
                     )
+                    snapshot.settings = settings
+                    return snapshot
                 }
             ).add(to: router)
         } body: { server in
@@ -70,6 +73,13 @@ import Testing
             #expect(status["content-type"] == "application/json")
             let snapshot = try TelemetryJSON.decode(ComponentSnapshot.self, from: status.body)
             #expect(snapshot.id == "agent-7" && snapshot.counters["bytes_uploaded"] == 42)
+            // The configuration has a door of its own: it is not repeated with each status.
+            #expect(snapshot.settings == nil)
+            let configuration = try await ask(client, "/config")
+            #expect(
+                try TelemetryJSON.decode([SettingStatus].self, from: configuration.body)
+                    == settings
+            )
             let metrics = try await ask(client, "/metrics")
             #expect(metrics.text.contains("bytes_uploaded"))
         }

@@ -73,6 +73,14 @@ extension ServicesTests {
                             body: rules
                         )
                         #expect(answer.status == 200, "\(answer.text)")
+                        let told = try TelemetryJSON.decode(
+                            [SettingStatus].self,
+                            from: try await agent.send(.get, "/config").bytes
+                        )
+                        let limit = told.first { $0.key.hasSuffix("dispatch.pipeline_limit") }
+                        let isFirst = rules == reloads[0]
+                        #expect(limit?.value == (isFirst ? "5" : "3"))
+                        #expect(limit?.isChanged == isFirst)
                     }
                     await #expect(throws: HTTPClientError.self) {
                         while try await body.next() != nil {}

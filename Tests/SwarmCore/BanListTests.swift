@@ -16,7 +16,7 @@ import Testing
     func strike() {
         // p2p §10.2-14.
         var bans = BanList(countMax: 10)
-        #expect(bans.strike(peer, terms, at: at(0)) == .seconds(30))
+        #expect(bans.strike(peer, .unreachable, terms, at: at(0)) == .seconds(30))
         #expect(bans.isBanned(peer, at: at(29)))
         #expect(!bans.isShutOut(peer, at: at(29)))
         #expect(bans.nextEnd(after: at(0)) == at(30))
@@ -28,11 +28,12 @@ import Testing
     @Test("strikes double up to the longest, and a delivered piece forgets them")
     func growth() {
         var bans = BanList(countMax: 10)
-        let durations = (0..<7).map { _ in bans.strike(peer, terms, at: at(0)).seconds }
+        let durations = (0..<7).map { _ in bans.strike(peer, .unreachable, terms, at: at(0)).seconds
+        }
         #expect(durations == [30, 60, 120, 240, 480, 600, 600])
         bans.forgive(peer)
         #expect(!bans.isBanned(peer, at: at(0)))
-        #expect(bans.strike(peer, terms, at: at(0)) == .seconds(30))
+        #expect(bans.strike(peer, .unreachable, terms, at: at(0)) == .seconds(30))
     }
 
     @Test("wrong bytes shut a peer out, and no good piece makes up for them")
@@ -57,9 +58,9 @@ import Testing
     func postpone() {
         var bans = BanList(countMax: 10)
         _ = bans.condemn(peer, isProved: true, terms, at: at(0))
-        bans.postpone(peer, until: at(1))
+        bans.postpone(peer, .refused, until: at(1))
         #expect(bans.isShutOut(peer, at: at(29)) && bans.isBanned(peer, at: at(29)))
-        bans.postpone(peer, until: at(50))
+        bans.postpone(peer, .refused, until: at(50))
         #expect(bans.isBanned(peer, at: at(49)) && !bans.isShutOut(peer, at: at(49)))
     }
 
@@ -67,7 +68,7 @@ import Testing
     func full() {
         var bans = BanList(countMax: 2)
         for number in 1...3 {
-            _ = bans.strike(LoneScheduler.peer(number), terms, at: at(number))
+            _ = bans.strike(LoneScheduler.peer(number), .unreachable, terms, at: at(number))
         }
         #expect(bans.count == 2)
         #expect(!bans.isBanned(LoneScheduler.peer(1), at: at(3)))

@@ -284,6 +284,14 @@ extension [SwarmScheduler.Effect] {
         }
     }
 
+    /// Why requests were taken back, in order.
+    var withdrawals: [WithdrawReason] {
+        compactMap {
+            guard case .note(.requestWithdrawn(_, _, _, let reason)) = $0 else { return nil }
+            return reason
+        }
+    }
+
     func errors(to connection: ConnectionID) -> [Int] {
         compactMap {
             guard case .send(connection, .error(let index, _, _)) = $0 else { return nil }

@@ -27,6 +27,7 @@ import Testing
                     continue
                 }
                 #expect(effects.cancels(to: connections[asked]) == [0])
+                #expect(effects.withdrawals == [.moved])
                 waiting[asked] -= 1
                 waiting[next] += 1
                 asked = next
@@ -79,7 +80,8 @@ import Testing
         }
         let new = try #require(second)
         // It went out before the cancel came: the request at the new holder is taken back in its turn.
-        #expect(host.deliver(0, from: first).cancels(to: new) == [0])
+        let delivery = host.deliver(0, from: first)
+        #expect(delivery.cancels(to: new) == [0] && delivery.withdrawals == [.received])
         #expect(host.snapshot?.held.isComplete == true)
     }
 

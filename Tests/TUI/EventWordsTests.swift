@@ -22,6 +22,10 @@ struct EventWordsTests {
                 "✓ complete 9f3c41d0  192 MiB in 6.2 s"
             ),
             (.banConnection, "30 s: did not answer", "✕ blacklist a20 30s  did not answer"),
+            (
+                .requestWithdrawn, "another holder is asked instead",
+                "take piece 11 back from a02: another holder is asked instead"
+            ),
             (.connectionRejected, "torrent at capacity", "no conn to a19  torrent at capacity"),
             (
                 .writeBackFailed, "02be77a1 attempt 2: 503 service unavailable",

@@ -175,7 +175,8 @@ enum RandomEvents {
     private static let kinds: [EventKind] = [
         .addTorrent, .addActiveConnection, .dropActiveConnection, .banConnection, .requestPiece,
         .receivePiece, .torrentComplete, .torrentCancelled, .connectionRejected, .requestExpired,
-        .hashFailed, .duplicatePiece, .sendPiece, .announce, .announceFailed, .leave, .push, .pull,
+        .requestWithdrawn, .hashFailed, .duplicatePiece, .sendPiece, .announce, .announceFailed,
+        .leave, .push, .pull,
         .blobCommitted, .blobEvicted, .blobRefreshed, .tagPut, .writeBackQueued, .writeBackDone,
         .writeBackFailed, .replicationQueued, .replicationDone, .replicationFailed, .membership,
         .health, .fault, EventKind(rawValue: "from_the_future"),

@@ -106,13 +106,13 @@ struct ListTests {
     @Test("the newest is selected while it is followed, or when the selected one is gone")
     func selectedEvent() {
         let following = scene(.events) {
-            $0.event = EventKey(component: "origin-2", sequence: 2014)
+            $0.event = EventKey(component: "origin-2", sequence: 2015)
         }
         let events = Lists.events(following)
         #expect(Lists.selectedRow(events, following) == 0)
         let still = scene(.events) {
             $0.events.follows = false
-            $0.event = EventKey(component: "origin-2", sequence: 2014)
+            $0.event = EventKey(component: "origin-2", sequence: 2015)
         }
         #expect(Lists.selectedRow(events, still) == 5)
         let gone = scene(.events) {

@@ -152,6 +152,48 @@ struct NarratorTests {
         }
     }
 
+    @Test("quotes the rules in force, whatever they are")
+    func otherRules() {
+        var picture = Self.picture()
+        picture.rules.requestsPerAgent = 7
+        (picture.rules.spreadsRequests, picture.rules.movesRequests) = (false, false)
+        (picture.rules.connectionsMax, picture.rules.connectionsDialled) = (20, 20)
+        picture.rules.endgameSeconds = 0
+        var narrator = Narrator(picture)
+        func told(_ kind: EventKind, _ reason: String?) -> String {
+            var event = ClusterEvent(kind, piece: 3, reason: reason)
+            event.component = "agent-5"
+            event.detail = ["slot": "1", "slots": "7"]
+            event.peer = ToySwarm(seed: 1).id(4)
+            return narrator.tell(event, .full).joined(separator: " ")
+        }
+        let request = told(.requestPiece, "random")
+        #expect(request.contains("At most 7 requests wait at an agent."), "\(request)")
+        #expect(!told(.requestPiece, "rarest(availability: 2)").contains("share those who wait"))
+        let endgame = told(.requestPiece, "endgame")
+        #expect(endgame.contains("has owed it. Whoever"), "\(endgame)")
+        let connected = told(.addActiveConnection, nil)
+        #expect(connected.contains("at most 20 connections. Agents dial for all of them"))
+    }
+
+    @Test("a request that was taken back says why, and so does the one that follows it")
+    func withdrawn() {
+        let toy = ToySwarm(seed: 1)
+        var narrator = Narrator(toy.picture())
+        func told(_ kind: EventKind, _ peer: Int, _ reason: String, at seconds: Double) -> String {
+            var event = ClusterEvent(kind, torrent: toy.infoHash, piece: 3, reason: reason)
+            (event.component, event.peer) = (toy.component(5), toy.id(peer))
+            event.timestamp = toy.now.later(bySeconds: seconds)
+            return narrator.tell(event, .full).joined(separator: " ")
+        }
+        _ = told(.requestPiece, 6, "rarest(availability: 1)", at: 0)
+        let back = told(.requestWithdrawn, 6, "moved", at: 2)
+        #expect(back.contains("took back its request for #3"), "\(back)")
+        #expect(back.contains("holders share those who wait"), "\(back)")
+        let again = told(.requestPiece, 7, "rarest(availability: 2)", at: 2)
+        #expect(again.contains("had waited 2.0 s for it"), "\(again)")
+    }
+
     @Test("concept cards are short and have names of their own")
     func concepts() {
         #expect(Concepts.all.count == 12)

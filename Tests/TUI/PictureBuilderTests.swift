@@ -38,6 +38,10 @@ struct PictureBuilderTests {
         for _ in 0..<12 { last = cluster.picture(after: 100) }
         #expect(last.totals.downloadRate == 0)
         #expect(last.totals.peakDownloadRate > 3_900_000)
+        // After a minute without a byte there is no share to tell, rather than that of all time.
+        #expect(last.totals.agentShare == 0.75)
+        for _ in 0..<62 { last = cluster.picture(after: 1000) }
+        #expect(last.totals.agentShare == nil)
     }
 
     @Test("a component that begins anew counts from nothing and gives no absurd rate")
@@ -111,6 +115,78 @@ struct PictureBuilderTests {
             sample.snapshot.components.removeAll { $0.id == "agent-1" }
         }
         #expect(gone.component("a01") == nil)
+    }
+
+    @Test("what was there before the first look is not of the last minute")
+    func lateLook() {
+        var cluster = TestCluster(agents: 1)
+        cluster.agents[0].fromOrigins = 1 << 30
+        #expect(cluster.picture().totals.agentShare == nil)
+        cluster.agents[0].fromAgents = 1 << 20
+        #expect(cluster.picture(after: 100).totals.agentShare == 1)
+    }
+
+    @Test("a connection knows when its last piece came, as far as events tell")
+    func flows() throws {
+        var cluster = TestCluster(agents: 2)
+        _ = cluster.picture()
+        func connection(_ picture: ClusterPicture) throws -> ConnectionRow {
+            try #require(picture.swarm?.connections.first)
+        }
+        #expect(try connection(cluster.picture(after: 100)).forwardPieceAt == nil)
+        let peer = cluster.agents[0].peerID
+        let event = cluster.event(.receivePiece, by: "agent-1", piece: 3, peer: peer)
+        var row = try connection(cluster.picture(after: 100, events: [event]))
+        #expect(row.forwardPieceAt == event.timestamp && row.backwardPieceAt == nil)
+        row = try connection(cluster.picture(after: 800))
+        #expect(row.forwardPieceAt == event.timestamp)
+        row = try connection(cluster.picture(after: 800))
+        #expect(row.forwardPieceAt == Timestamp(unixNanoseconds: 0))
+        // Where events were lost, a piece may have been among them.
+        row = try connection(cluster.picture(after: 100) { $0.droppedEvents = 3 })
+        #expect(row.forwardPieceAt == nil)
+    }
+
+    @Test("the ring tells whose the blob is that is looked at")
+    func owners() throws {
+        var cluster = TestCluster(agents: 1)
+        cluster.builder = PictureBuilder(name: "devcluster", source: .herd) { digest, ring in
+            ring.members.map(\.address).reversed()
+        }
+        _ = cluster.picture()
+        let picture = cluster.picture(after: 100) { sample in
+            var origin = ComponentSnapshot(kind: .origin, id: "origin-0", health: .ok)
+            origin.ring = RingStatus(
+                kind: .origin,
+                replicasMax: 2,
+                members: ["a:1", "b:1", "c:1"].map { .init(address: $0, isHealthy: true) }
+            )
+            sample.snapshot.components.append(origin)
+        }
+        let ring = try #require(picture.ring)
+        #expect(ring.owned == cluster.blob && ring.owners == [2, 1])
+    }
+
+    @Test("one first seed is marked for all layers of an image: that of the largest")
+    func firstSeeds() {
+        var cluster = TestCluster(agents: 2)
+        _ = cluster.picture()
+        func complete(_ layer: UInt8, _ bytes: Int, by id: String) -> ClusterEvent {
+            var event = cluster.event(.torrentComplete, by: id)
+            event.torrent = InfoHash(hashing: [layer])
+            event.bytes = bytes
+            return event
+        }
+        let events = [
+            complete(1, 100, by: "agent-0"), complete(2, 5000, by: "agent-1"),
+            complete(2, 5000, by: "agent-0"), complete(3, 700, by: "agent-0"),
+        ]
+        let push = cluster.event(.push, by: "proxy-0")
+        var picture = cluster.picture(after: 100, events: events)
+        #expect(picture.marks.map(\.label) == ["first seed a01"])
+        let next = complete(4, 10, by: "agent-0")
+        picture = cluster.picture(after: 100, events: [push, next])
+        #expect(picture.marks.map(\.label) == ["first seed a01", "push", "first seed a00"])
     }
 
     @Test("moments that matter are marked once")

@@ -166,6 +166,7 @@ enum SampleEvents {
         sample(-0.3, "agent-2", .requestPiece, peer: "a05", piece: 9, reason: "endgame"),
         sample(-0.329, "agent-22", .addTorrent, ["held": "0", "pieces": "48"]),
         sample(-0.347, "agent-9", .requestExpired, peer: "a11", piece: 2, lasts: 16_000),
+        sample(-0.35, "agent-4", .requestWithdrawn, peer: "a02", piece: 11, reason: "moved"),
         sample(-0.36, "agent-7", .hashFailed, peer: "a13", piece: 40),
         sample(
             -0.38,

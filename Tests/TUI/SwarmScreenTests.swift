@@ -72,6 +72,36 @@ struct SwarmScreenTests {
         #expect(counts[.all] ?? 0 > counts[.top] ?? 0)
     }
 
+    @Test("an edge fades within a second after its last piece")
+    func fading() throws {
+        var view = view(.swarm)
+        view.swarm.edges = .all
+        let now = picture.takenAt
+        func frame(piecesAgo seconds: Double?) -> Frame {
+            var picture = picture
+            for index in (picture.swarm?.connections ?? []).indices {
+                let at = seconds.map { now.later(bySeconds: -$0) }
+                picture.swarm?.connections[index].forwardPieceAt = at
+                picture.swarm?.connections[index].backwardPieceAt = at
+            }
+            return render(picture, view)
+        }
+        func dots(_ frame: Frame, _ counts: (Cell) -> Bool) -> Int {
+            frame.cells.count { Braille.range.contains($0.glyph) && counts($0) }
+        }
+        let isBright: (Cell) -> Bool = { !$0.flags.contains(.dim) }
+        let fresh = frame(piecesAgo: 0.1)
+        #expect(fresh == frame(piecesAgo: nil))
+        let fading = frame(piecesAgo: 0.6)
+        #expect(dots(fading, isBright) == 0 && dots(fading) { _ in true } == brailleCount(fresh))
+        let faded = frame(piecesAgo: 0.9)
+        #expect(dots(faded, isBright) == 0 && brailleCount(faded) > 0)
+        // What is over for a second is idle: only the selected peer's connections are hinted at.
+        let over = frame(piecesAgo: 1.1)
+        #expect(dots(over) { $0.role == .agentEdge } == 0)
+        #expect(over.text.contains("0 full edges of 0"))
+    }
+
     @Test("pulses run with the picture's time, and only while something flows")
     func pulses() {
         let view = view(.swarm)

@@ -125,6 +125,8 @@ extension SwarmPicture {
         }
         for index in swarm.connections.indices {
             (swarm.connections[index].forwardRate, swarm.connections[index].backwardRate) = (0, 0)
+            swarm.connections[index].forwardPieceAt = nil
+            swarm.connections[index].backwardPieceAt = nil
         }
         return swarm
     }

@@ -59,12 +59,18 @@ final class LiveInterface: Sendable {
         }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { [self] in
-                var builder = PictureBuilder(name: name, source: source)
+                var builder = PictureBuilder(
+                    name: name,
+                    source: source,
+                    owners: RingOwners.ranking
+                )
                 let recorder = makeRecorder(name)
+                var rules = RulesInForce()
                 await samples.run { sample in
                     var sample = sample
                     recorder?.record(sample)
                     sample.logs = display.takeLogs()
+                    sample.rules = sample.rules ?? rules.update(sample.snapshot)
                     display.show(builder.take(sample, interest: interest.withLock { $0 }))
                 }
             }

@@ -146,6 +146,8 @@ struct RecordPlayer {
 final class SampleRecorder {
     private var file: UnsafeMutablePointer<FILE>?
     private var second: Int64 = 0
+    /// What each component said of its configuration last.
+    private var settings: [String: [SettingStatus]] = [:]
 
     /// - Throws: ``Failure`` when the file can't be made.
     init(_ path: String, cluster: String) throws {
@@ -164,8 +166,22 @@ final class SampleRecorder {
         let second = sample.snapshot.takenAt.unixNanoseconds / 1_000_000_000
         guard second != self.second else { return }
         self.second = second
-        append(.snapshot(sample.snapshot))
+        append(.snapshot(withNews(sample.snapshot)))
         if let file { fflush(file) }
+    }
+
+    /// `snapshot` without the configurations that it repeats.
+    private func withNews(_ snapshot: ClusterSnapshot) -> ClusterSnapshot {
+        var snapshot = snapshot
+        for index in snapshot.components.indices {
+            let component = snapshot.components[index]
+            if component.settings == settings[component.id] {
+                snapshot.components[index].settings = nil
+            } else if let settings = component.settings {
+                self.settings[component.id] = settings
+            }
+        }
+        return snapshot
     }
 
     private func append(_ line: RecordLine) {

@@ -62,7 +62,8 @@ struct RemoteSampler: PictureSource {
         while !Task.isCancelled {
             let begin = ContinuousClock.now
             do {
-                let snapshot = try await status(of: component)
+                var snapshot = try await status(of: component)
+                snapshot.settings = await settings(of: component, now: snapshot)
                 component.answered(snapshot, after: begin.duration(to: .now))
                 pause = Self.interval
             } catch is CancellationError {
@@ -91,6 +92,34 @@ struct RemoteSampler: PictureSource {
             from: answer.body.readableBytesView
         )
     }
+
+    /// Its configuration, asked for when it is new, was restarted, or was not asked for a while; nil when it does not tell.
+    private func settings(
+        of component: RemoteComponent,
+        now: ComponentSnapshot
+    ) async -> [SettingStatus]? {
+        guard !component.isLimited else { return nil }
+        if let known = component.settings(at: now.uptimeSeconds) { return known }
+        let request = ClientRequest(
+            .get,
+            component.url + "/config",
+            timeout: Self.answerTimeout,
+            acceptedStatuses: [200, 404],
+            retry: .never
+        )
+        // One that can't be asked now is asked again with the next look; its status has just come.
+        guard let answer = try? await client.collect(request, upTo: Self.settingsBytesMax),
+            answer.response.status.code == 200,
+            let settings = try? TelemetryJSON.decode(
+                [SettingStatus].self,
+                from: answer.body.readableBytesView
+            )
+        else { return nil }
+        component.took(settings, at: now.uptimeSeconds)
+        return settings
+    }
+
+    private static let settingsBytesMax = 1 << 20
 
     /// What is known of a component without a status, such as one of Kraken's own: whether it lives.
     private func health(of component: RemoteComponent) async throws -> ComponentSnapshot {
@@ -156,6 +185,9 @@ final class RemoteComponent: Sendable {
         var dropped: UInt64 = 0
         var lastEventID: String?
         var isLimited = false
+        var settings: [SettingStatus]?
+        /// How long it was up when it told them.
+        var settingsUptime: Double = 0
     }
     private let state = Mutex(State())
 
@@ -180,6 +212,22 @@ final class RemoteComponent: Sendable {
             (state.snapshot, state.answeredAt, state.problem) = (snapshot, .now, nil)
             state.latency = latency.seconds * 1000
         }
+    }
+
+    /// What it said of its configuration, unless that is old, or of another life.
+    func settings(at uptime: Double) -> [SettingStatus]? {
+        state.withLock { state in
+            let age = uptime - state.settingsUptime
+            return age >= 0 && age < Self.settingsSeconds ? state.settings : nil
+        }
+    }
+
+    /// A configuration may be replaced while it runs: it is asked for again after so long.
+    private static let settingsSeconds: Double = 15
+
+    /// It said this of its configuration.
+    func took(_ settings: [SettingStatus], at uptime: Double) {
+        state.withLock { ($0.settings, $0.settingsUptime) = (settings, uptime) }
     }
 
     func failed(_ why: String) { state.withLock { $0.problem = why } }

@@ -137,6 +137,7 @@ private final class SimulationWatch: Sendable {
             components.append(snapshot(picture, counters[host], name, at, time))
         }
         var sample = Sample(snapshot: ClusterSnapshot(takenAt: at, components: components))
+        sample.rules = SwarmRules(policy)
         state.withLock { state in
             sample.events = state.events
             sample.droppedEvents = state.dropped

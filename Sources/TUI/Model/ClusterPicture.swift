@@ -137,24 +137,10 @@ package struct ComponentRow: Equatable, Sendable, Identifiable {
     /// Faults that someone switched on, in words.
     package var faults: [String] = []
     /// Its configuration as far as it tells, and whether a value differs from its default.
-    package var settings: [Setting] = []
+    package var settings: [SettingStatus] = []
 
     /// How many latencies are kept.
     package static let latencyCount = 30
-
-    /// A line of a configuration.
-    package struct Setting: Equatable, Sendable {
-        /// What is set: `scheduler.conn_ttl`.
-        package var key: String
-        /// To what.
-        package var value: String
-        /// Whether that is not the default.
-        package var isChanged: Bool
-        /// `key` is set to `value`.
-        package init(key: String, value: String, isChanged: Bool) {
-            (self.key, self.value, self.isChanged) = (key, value, isChanged)
-        }
-    }
 
     /// Whether the row can be taken at its word.
     package enum Light: Equatable, Sendable { case ok, starting, warning, down }
@@ -186,7 +172,7 @@ package struct Totals: Equatable, Sendable {
     package var originUploadRate: Double = 0
     /// Payload bytes per second out of agents.
     package var agentUploadRate: Double = 0
-    /// The share of the agents' payload bytes of the last minute that other agents sent; nil before the first byte.
+    /// The share of the agents' payload bytes of the last minute that other agents sent; nil when nothing came.
     package var agentShare: Double?
     /// Bytes agents received since the start.
     package var downloadedBytes = 0

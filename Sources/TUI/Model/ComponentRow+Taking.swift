@@ -14,6 +14,8 @@ extension ComponentRow {
             snapshot.storage, snapshot.tracking, snapshot.tags?.tagCount
         )
         (peerID, faults) = (snapshot.peerID ?? peerID, snapshot.faults ?? [])
+        // Said when it is new only.
+        settings = snapshot.settings ?? settings
         takeRates(snapshot, reference)
         takeSwarms(snapshot.swarms ?? [])
     }

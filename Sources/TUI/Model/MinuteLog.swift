@@ -11,7 +11,9 @@ struct MinuteLog: Sendable {
         var events: Int
     }
 
+    /// The last sample of each second; before them the very first sample, from which their bytes are counted.
     private var seconds: [Second] = []
+    private var start: Second?
     private var pulls: [Double] = []
     private var doneCounts: [String: [Int]] = [:]
     private var lastSecond: Int64 = 0
@@ -32,6 +34,8 @@ struct MinuteLog: Sendable {
             fromOrigins: fromOrigins,
             events: events
         )
+        // The clock may have been set back.
+        if start.map({ $0.at > second }) ?? true { start = entry }
         if second == lastSecond, !seconds.isEmpty {
             seconds[seconds.count - 1] = entry
         } else {
@@ -59,13 +63,11 @@ struct MinuteLog: Sendable {
 
     /// The share of the last minute's bytes that came from agents; nil without any.
     var agentShare: Double? {
-        guard let first = seconds.first, let last = seconds.last else { return nil }
-        let base =
-            seconds.count > 1 ? first : Second(at: 0, fromAgents: 0, fromOrigins: 0, events: 0)
-        var agents = last.fromAgents - base.fromAgents
-        var all = agents + last.fromOrigins - base.fromOrigins
-        // Nothing in the last minute: what it was over all time.
-        if all <= 0 { (agents, all) = (last.fromAgents, last.fromAgents + last.fromOrigins) }
+        guard let start, let first = seconds.first, let last = seconds.last else { return nil }
+        // In the first minute everything counts that came since the beginning.
+        let base = last.at - start.at <= Self.span ? start : first
+        let agents = last.fromAgents - base.fromAgents
+        let all = agents + last.fromOrigins - base.fromOrigins
         return all > 0 ? min(1, max(0, Double(agents) / Double(all))) : nil
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Content
+package import Content
 import Telemetry
 
 /// Makes pictures of samples: names peers, turns counters into rates, adds up.
@@ -14,7 +14,13 @@ package struct PictureBuilder: Sendable {
     private var rows = BlobRows()
     private var labels: [Digest: String] = [:]
     private static let labelsMax = 20_000
-    private var firstSeeds: Set<InfoHash> = []
+    private var firstSeeds = FirstSeeds()
+    private var flows = PieceFlows()
+    private let owners: Owners
+
+    /// The members of a ring that own a blob, best first, whatever their health.
+    package typealias Owners = @Sendable (Digest, RingPicture) -> [String]
+
     /// Components that were there, so that one that is gone can be shown as down.
     private var known: [String: ComponentRow] = [:]
 
@@ -26,7 +32,14 @@ package struct PictureBuilder: Sendable {
     private static let marksMax = 50
 
     /// A builder for the cluster `name`.
-    package init(name: String, source: ClusterPicture.Source) {
+    ///
+    /// - Parameter owners: tells whom of the ring's addresses a blob belongs to.
+    package init(
+        name: String,
+        source: ClusterPicture.Source,
+        owners: @escaping Owners = { _, _ in [] }
+    ) {
+        self.owners = owners
         (picture.name, picture.source) = (name, source)
     }
 
@@ -38,12 +51,15 @@ package struct PictureBuilder: Sendable {
         takeComponents(sample, reference)
         takeEvents(sample)
         takeFaults(sample)
+        if let rules = sample.rules { picture.rules = rules }
         let context = SwarmContext(
             snapshot: sample.snapshot,
             names: picture.names,
             rows: known,
             reference: reference,
-            now: now
+            now: now,
+            flows: flows,
+            policy: picture.rules.requestOrder
         )
         picture.tags = sample.snapshot.components.compactMap(\.tags).flatMap(\.latest)
         takeImages(sample)
@@ -140,6 +156,7 @@ package struct PictureBuilder: Sendable {
     // MARK: - Events
 
     private mutating func takeEvents(_ sample: Sample) {
+        flows.take(sample)
         picture.events.append(sample.events)
         picture.events.droppedCount += sample.droppedEvents
         picture.logs.lines.append(contentsOf: sample.logs)
@@ -151,9 +168,7 @@ package struct PictureBuilder: Sendable {
             {
                 picture.names[peer] = row.shortName
             }
-            if let label = markLabel(event) {
-                picture.marks.append(TimeMark(at: event.timestamp, label: label))
-            }
+            takeMark(event)
             if event.kind == .torrentComplete, let took = event.tookMilliseconds {
                 minute.pulled(seconds: Double(took) / 1000)
             }
@@ -163,19 +178,29 @@ package struct PictureBuilder: Sendable {
         }
     }
 
-    /// What to call the moment of `event`; nil for moments like any other.
-    private mutating func markLabel(_ event: ClusterEvent) -> String? {
+    /// Marks the moment of `event`, unless it is one like any other.
+    private mutating func takeMark(_ event: ClusterEvent) {
         let who = known[event.component]?.shortName ?? event.component
+        var label = ""
         switch event.kind {
-        case .push: return "push"
+        case .push:
+            label = "push"
+            firstSeeds.begin()
         case .torrentComplete:
-            guard let torrent = event.torrent, known[event.component]?.kind == .agent,
-                firstSeeds.insert(torrent).inserted
-            else { return nil }
-            return "first seed \(who)"
-        case .fault: return event.reason ?? event.detail?["fault"] ?? "fault \(who)"
-        default: return nil
+            guard let torrent = event.torrent, known[event.component]?.kind == .agent else {
+                return
+            }
+            let row = picture.blobs.first { $0.infoHash == torrent }
+            let bytes = event.bytes ?? row?.blobBytes ?? 0
+            guard firstSeeds.take(torrent, bytes: bytes) else { return }
+            // That of a larger layer says more than that of a small one before it.
+            if let old = firstSeeds.mark { picture.marks.removeAll { $0 == old } }
+            label = "first seed \(who)"
+            firstSeeds.mark = TimeMark(at: event.timestamp, label: label)
+        case .fault: label = event.reason ?? event.detail?["fault"] ?? "fault \(who)"
+        default: return
         }
+        picture.marks.append(TimeMark(at: event.timestamp, label: label))
     }
 
     private mutating func takeFaults(_ sample: Sample) {
@@ -225,6 +250,13 @@ package struct PictureBuilder: Sendable {
             },
             replicasMax: ring.replicasMax
         )
+        guard let blob = picture.swarm?.digest, var owned = picture.ring else { return }
+        let addresses = owners(blob, owned).prefix(ring.replicasMax)
+        owned.owned = blob
+        owned.owners = addresses.compactMap { address in
+            owned.members.firstIndex { $0.address == address }
+        }
+        picture.ring = owned
     }
 
     // MARK: - Totals

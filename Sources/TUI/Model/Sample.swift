@@ -40,6 +40,8 @@ package struct Sample: Sendable {
     package var process: Process?
     /// Images whose manifests were read since the last sample.
     package var images: [ImageContent] = []
+    /// The rules by which the swarms go; nil when they are as before.
+    package var rules: SwarmRules?
     /// Lines logged since the last sample.
     package var logs: [LogLine] = []
 

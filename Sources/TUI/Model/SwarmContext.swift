@@ -12,6 +12,9 @@ struct SwarmContext {
     /// What rates are measured from.
     let reference: PastSample?
     let now: Timestamp
+    let flows: PieceFlows
+    /// Which piece is asked for first.
+    let policy: String
 
     private var seconds: Double {
         guard let reference else { return 0 }
@@ -49,6 +52,7 @@ struct SwarmContext {
         (picture.infoHash, picture.label) = (first.infoHash, label)
         (picture.blobBytes, picture.pieceBytes) = (first.blobBytes, first.pieceBytes)
         picture.pieceCount = first.pieces.bitfield.pieceCount
+        picture.policy = policy
         picture.peers = members.map { peer($0, $1) }.sorted(by: Self.precedes)
         addStrangers(members, to: &picture)
         picture.connections = connections(members, picture.peers)
@@ -131,12 +135,15 @@ struct SwarmContext {
                 let pair = Pair(first: min(own, other), second: max(own, other))
                 var row = table[pair] ?? ConnectionRow(first: pair.first, second: pair.second)
                 let rate = rate(status.bytesDownloaded, since: old[status.peerID] ?? 0)
+                let last = flows.last(swarm.infoHash, from: status.peerID, to: identifier)
                 if own == pair.second {
                     (row.forwardRate, row.askedOfFirst) = (rate, status.requestedPieces)
                     row.slotsAtFirst = status.requestsMax
+                    row.forwardPieceAt = last
                 } else {
                     (row.backwardRate, row.askedOfSecond) = (rate, status.requestedPieces)
                     row.slotsAtSecond = status.requestsMax
+                    row.backwardPieceAt = last
                 }
                 table[pair] = row
             }

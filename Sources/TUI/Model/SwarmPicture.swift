@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
+package import Telemetry
 
 /// One blob and how the cluster does with it.
 package struct BlobRow: Equatable, Sendable, Identifiable {
@@ -149,6 +150,12 @@ package struct ConnectionRow: Equatable, Sendable {
     package var slotsAtFirst: Int?
     /// The most that `first` may ask of `second` at a time.
     package var slotsAtSecond: Int?
+    /// When a piece last went from `first` to `second`; nil when it is not known, the beginning of time when that is long ago.
+    package var forwardPieceAt: Timestamp?
+    /// When a piece last went from `second` to `first`.
+    package var backwardPieceAt: Timestamp?
+    /// So long after its last piece a connection counts as idle.
+    package static let fadeSeconds: Double = 1
     /// A connection over which nothing flows.
     package init(first: Int, second: Int) { (self.first, self.second) = (first, second) }
 
@@ -180,6 +187,10 @@ package struct RingPicture: Equatable, Sendable {
     package var replicasMax: Int
     /// How many shards there are: one for each value of a digest's first four digits.
     package static let shardCount = 65_536
+    /// The blob whose owners are known.
+    package var owned: Digest?
+    /// Its owners by their positions in ``members``, the first one first, whatever their health.
+    package var owners: [Int] = []
     /// A ring of `members`.
     package init(members: [Member], replicasMax: Int) {
         (self.members, self.replicasMax) = (members, replicasMax)

@@ -153,6 +153,9 @@ enum ComponentDetail {
                 )
             )
         }
+        if row.kind == .origin, let owners = scene.picture.ring.flatMap(RingPane.ownersText) {
+            lines.append(Line(label: "owners", text: owners))
+        }
         if let tracking = row.tracking {
             let text = "\(tracking.swarmCount) swarms · \(tracking.peerCount) peers"
             lines.append(Line(label: "tracks", text: text))

@@ -36,6 +36,7 @@ extension EventWords {
         case .duplicatePiece: return "got \(piece) from \(peer) twice" + amount(event)
         case .requestPiece: return "ask \(peer) for \(piece): " + shortRequest(event)
         case .requestExpired: return "\(piece) did not come from \(peer)  " + detail(event, scene)
+        case .requestWithdrawn: return "take \(piece) back from \(peer): " + detail(event, scene)
         case .hashFailed: return "\(piece) from \(peer) is wrong; asked again"
         case .torrentComplete: return join("complete", blob(event, scene)) + "  " + amounts(event)
         case .torrentCancelled:

@@ -57,6 +57,8 @@ package enum EventWords {
         case .announce, .leave: return announce(event, blob: blob)
         case .addTorrent: return join(blob, held(event))
         case .requestExpired: return expiry(event)
+        case .requestWithdrawn:
+            return event.reason.map(ReasonWords.withdrawal) ?? "reason not recorded"
         case .hashFailed: return "does not match its sum; asked again"
         case .push, .pull, .tagPut: return tag(event, blob: blob)
         case .membership: return membership(event, scene)

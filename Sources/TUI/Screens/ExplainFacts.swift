@@ -33,7 +33,7 @@ struct ExplainFacts {
         let size = bytes > 0 ? " \(Words.size(bytes))" : ""
         let words = kind.map(Self.words) ?? ""
         label = cast.piece.map { "#\($0)\(size)" } ?? words
-        isFlow = cast.piece != nil && kind != .requestExpired
+        isFlow = cast.piece != nil && kind != .requestExpired && kind != .requestWithdrawn
         let isTrouble =
             kind == .banConnection || kind == .dropActiveConnection || kind == .hashFailed
         stroke = isFlow ? "━" : isTrouble ? "✕" : "─"

@@ -168,7 +168,7 @@ enum ExplainNarration {
         case .hashFailed, .writeBackFailed, .replicationFailed: .down
         case .banConnection, .requestExpired, .connectionRejected, .fault, .announceFailed: .warning
         case .torrentComplete: .complete
-        case .sendPiece: .hint
+        case .sendPiece, .requestWithdrawn: .hint
         default: .text
         }
     }

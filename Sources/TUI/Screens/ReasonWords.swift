@@ -26,6 +26,17 @@ package enum ReasonWords {
         }
     }
 
+    /// Why a request was taken back.
+    package static func withdrawal(_ reason: String) -> String {
+        switch reason {
+        case "received": "it came from another peer"
+        case "late": "late, another peer is asked"
+        case "moved": "another holder is asked instead"
+        case "originSpared": "an agent has it or is to fetch it"
+        default: plain(reason)
+        }
+    }
+
     /// The words for `reason`: known names have their own, others are taken apart: `badPiece` is “bad piece”. What is
     /// more than a name stays as it is.
     package static func plain(_ reason: String) -> String {
@@ -65,6 +76,9 @@ package enum ReasonWords {
         "malformedBitfield": "bitfield malformed",
         "badPiece": "sent a wrong piece",
         "unanswered": "did not answer",
+        "unreachable": "dial failed",
+        "misbehaved": "answered the dial wrongly",
+        "tooManyRequests": "too many requests at a time",
         "idle": "idle (conn_tti)",
         "aged": "open long enough (conn_ttl)",
         "bothComplete": "both are complete",

@@ -17,7 +17,6 @@ enum RingPane {
             trailing: "\(Units.count(RingPicture.shardCount)) shards",
             bottomTrailing: "R what if…"
         )
-        let legendWidth = 16
         let parts = inner.splitRight(min(legendWidth, inner.width))
         donut(ring, into: &frame, area: parts.rest.splitRight(1).rest)
         legend(ring, into: &frame, area: parts.right)
@@ -47,22 +46,29 @@ enum RingPane {
     }
 
     private static func legend(_ ring: RingPicture, into frame: inout Frame, area: Rect) {
-        let notes = [
-            "up to \(ring.replicasMax) owners", "arcs = shares,", "not ranges:", "shards are",
-            "scattered",
-        ]
+        let notes =
+            ownersNote(ring) + [
+                "up to \(ring.replicasMax) owners", "arcs = shares,", "not ranges:", "shards are",
+                "scattered",
+            ]
         let room = max(1, area.height - 1 - notes.count)
         var y = area.y
-        for member in ring.members.prefix(room) {
+        for (index, member) in ring.members.prefix(room).enumerated() {
             let glyph = member.isHealthy ? "●" : "▲"
             let role: Role = member.isHealthy ? .complete : .warning
             frame.write(glyph, x: area.x, y: y, in: area, role)
-            frame.write(member.name.fitted(to: 6), x: area.x + 2, y: y, in: area)
+            // An owner has its place among the owners beside its light.
+            if let place = ring.owners.firstIndex(of: index), place < 9 {
+                frame.write("\(place + 1)", x: area.x + 1, y: y, in: area, .title)
+            }
+            let name = member.name.fitted(to: 6)
+            let isOwner = ring.owners.contains(index)
+            frame.write(name, x: area.x + 3, y: y, in: area, isOwner ? .title : .text)
             frame.write(
                 share(member.shards),
                 x: area.x + 9,
                 y: y,
-                width: 6,
+                width: 7,
                 in: area,
                 align: .trailing
             )
@@ -77,6 +83,20 @@ enum RingPane {
             y += 1
         }
     }
+
+    /// `9f3c → o1 o0`: whose the selected blob is, the first owner first.
+    static func ownersText(_ ring: RingPicture) -> String? {
+        guard let blob = ring.owned, !ring.owners.isEmpty else { return nil }
+        let names = ring.owners.filter(ring.members.indices.contains)
+            .map { ring.members[$0].name }
+        return "\(Scene.short(blob, 4)) → \(names.joined(separator: " "))"
+    }
+
+    private static func ownersNote(_ ring: RingPicture) -> [String] {
+        ownersText(ring).map { [$0.fitted(to: legendWidth - 1), ""] } ?? []
+    }
+
+    private static let legendWidth = 16
 
     // MARK: - The ring of arcs
 
@@ -150,12 +170,14 @@ enum RingPane {
             let radius = Double(diameter) * 0.19
             let x = Int((centre + sin(middle) * radius) / 2 - Double(width) / 2 + 0.5)
             let y = Int((centre - cos(middle) * radius) / 4)
+            let isOwner = ring.owners.contains(index)
             frame.write(
                 member.name,
                 x: origin.x + x,
                 y: origin.y + y,
                 in: area,
-                member.isHealthy ? .text : .warning
+                member.isHealthy ? isOwner ? .title : .text : .warning,
+                isOwner ? .bold : []
             )
         }
     }

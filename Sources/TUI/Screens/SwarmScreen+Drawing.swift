@@ -43,7 +43,8 @@ struct SwarmDrawing {
             swarm,
             selected: selected,
             mode: mode,
-            budget: max(1, (cells + Self.cellsPerLine / 2) / Self.cellsPerLine)
+            budget: max(1, (cells + Self.cellsPerLine / 2) / Self.cellsPerLine),
+            at: scene.picture.takenAt
         )
     }
 
@@ -136,18 +137,17 @@ struct SwarmDrawing {
                 length: Self.tailLength,
                 role(of: edge),
                 rate: edge.rate,
-                isSlow: edges.isSlow(edge.rate)
+                isSlow: edges.isDim(edge)
             )
         }
         for edge in edges.full {
             guard let start = places[edge.supplier], let end = places[edge.receiver] else {
                 continue
             }
-            let isSlow = edges.isSlow(edge.rate)
-            plane.line(from: start, to: end, role(of: edge), rate: edge.rate, isSlow: isSlow)
+            plane.line(from: start, to: end, role(of: edge), edge, isDim: edges.isDim(edge))
         }
         plane.draw(into: &frame)
-        for edge in edges.full { drawPulse(on: edge, into: &frame) }
+        for edge in edges.full where !edge.isFading { drawPulse(on: edge, into: &frame) }
     }
 
     /// Three bright cells that run from the supplier to the receiver: twelve cells in a second of the picture's time.

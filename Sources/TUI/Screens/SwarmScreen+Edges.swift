@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Telemetry
+
 /// Something that flows, or could flow, from one peer to another; both are positions in the swarm.
 struct SwarmEdge: Equatable, Sendable {
     var supplier: Int
     var receiver: Int
     /// Bytes per second; 0 on an idle connection.
     var rate: Double
+    /// 1 right after a piece, 0 when the last one is so long ago that the connection counts as idle.
+    var freshness = 1.0
+}
+
+extension SwarmEdge {
+    /// Whether the last piece is so long ago that the line begins to fade.
+    var isFading: Bool { freshness < 0.5 }
+
+    /// Dims the edge by how long ago its last piece is, where that is known.
+    fileprivate mutating func fade(since last: Timestamp?, at now: Timestamp) {
+        guard let last else { return }
+        let age = max(0, now.seconds(since: last))
+        freshness = max(0, 1 - age / ConnectionRow.fadeSeconds)
+        if freshness == 0 { rate = 0 }
+    }
 }
 
 /// Which edges of a swarm are drawn, and how much of them.
@@ -23,10 +40,21 @@ struct SwarmEdges: Equatable, Sendable {
     /// The highest rate of all.
     private(set) var fastest = 0.0
 
-    /// - Parameter budget: how many whole lines the canvas bears.
-    init(_ swarm: SwarmPicture, selected: Int?, mode: SwarmState.Edges, budget: Int) {
+    /// - Parameters:
+    ///   - budget: how many whole lines the canvas bears.
+    ///   - now: the moment of the picture.
+    init(
+        _ swarm: SwarmPicture,
+        selected: Int?,
+        mode: SwarmState.Edges,
+        budget: Int,
+        at now: Timestamp
+    ) {
         guard mode != .none else {
-            movingCount = swarm.connections.count { $0.rate.orZero > 0 }
+            movingCount = swarm.connections.count { row in
+                let (on, back) = Self.directions(row, now)
+                return on.rate > 0 || back.rate > 0
+            }
             return
         }
         let count = swarm.peers.count
@@ -36,17 +64,15 @@ struct SwarmEdges: Equatable, Sendable {
         for row in swarm.connections {
             let (first, second) = (row.first, row.second)
             guard first >= 0, second >= 0, first < count, second < count else { continue }
-            let (forward, backward) = (row.forwardRate.orZero, row.backwardRate.orZero)
-            let on = SwarmEdge(supplier: first, receiver: second, rate: forward)
-            let back = SwarmEdge(supplier: second, receiver: first, rate: backward)
-            let edge = forward >= backward ? on : back
+            let (on, back) = Self.directions(row, now)
+            let edge = on.rate >= back.rate ? on : back
             if edge.rate > 0 {
                 moving.append(edge)
             } else if first == selected || second == selected {
                 idle.append(edge)
             }
-            if forward > best[second].rate { best[second] = on }
-            if backward > best[first].rate { best[first] = back }
+            if on.rate > best[second].rate { best[second] = on }
+            if back.rate > best[first].rate { best[first] = back }
         }
         movingCount = moving.count
         fastest = moving.reduce(0) { max($0, $1.rate) }
@@ -55,6 +81,22 @@ struct SwarmEdges: Equatable, Sendable {
         var isServed = Array(repeating: false, count: count)
         for edge in full { isServed[edge.receiver] = true }
         tails = best.filter { $0.rate > 0 && !isServed[$0.receiver] }
+    }
+
+    /// What flows on a connection, there and back.
+    private static func directions(
+        _ row: ConnectionRow,
+        _ now: Timestamp
+    ) -> (on: SwarmEdge, back: SwarmEdge) {
+        var on = SwarmEdge(supplier: row.first, receiver: row.second, rate: row.forwardRate.orZero)
+        on.fade(since: row.forwardPieceAt, at: now)
+        var back = SwarmEdge(
+            supplier: row.second,
+            receiver: row.first,
+            rate: row.backwardRate.orZero
+        )
+        back.fade(since: row.backwardPieceAt, at: now)
+        return (on, back)
     }
 
     private mutating func chooseFull(
@@ -80,8 +122,8 @@ struct SwarmEdges: Equatable, Sendable {
         (right.rate, left.supplier, left.receiver) < (left.rate, right.supplier, right.receiver)
     }
 
-    /// Whether a rate is far from the best: three halvings or more.
-    func isSlow(_ rate: Double) -> Bool { rate * 8 < fastest }
+    /// Whether an edge is drawn dim: its rate is far from the best, three halvings or more, or its last piece is a while ago.
+    func isDim(_ edge: SwarmEdge) -> Bool { edge.rate * 8 < fastest || edge.isFading }
 }
 
 /// Edges as dots on a canvas.
@@ -101,10 +143,21 @@ struct EdgePlane {
         Point(x: (place.x - canvas.x) * 2, y: (place.y - canvas.y) * 4 + 2)
     }
 
-    /// A whole line.
-    mutating func line(from start: Point, to end: Point, _ role: Role, rate: Double, isSlow: Bool) {
-        let weight = rate.roughLog2
-        if isSlow {
+    /// A whole line; in the last part of its fading only every second dot of it.
+    mutating func line(
+        from start: Point,
+        to end: Point,
+        _ role: Role,
+        _ edge: SwarmEdge,
+        isDim: Bool
+    ) {
+        let weight = edge.rate.roughLog2
+        if edge.freshness < 0.25 {
+            for (step, point) in Self.steps(from: dot(start), to: dot(end)).enumerated()
+            where step % 2 == 0 {
+                slow.set(x: point.x, y: point.y, role, weight: weight)
+            }
+        } else if isDim {
             slow.line(from: dot(start), to: dot(end), role, weight: weight)
         } else {
             fast.line(from: dot(start), to: dot(end), role, weight: weight)

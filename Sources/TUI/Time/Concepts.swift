@@ -37,7 +37,7 @@ package enum Concepts {
             case let reason? where reason.hasPrefix("rarest") || reason == "onlySource": "rarest"
             default: "pipeline"
             }
-        case .requestExpired, .sendPiece: "pipeline"
+        case .requestExpired, .requestWithdrawn, .sendPiece: "pipeline"
         case .receivePiece, .torrentComplete: "piece"
         case .duplicatePiece: "endgame"
         case .banConnection: "blacklist"

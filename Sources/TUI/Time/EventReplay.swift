@@ -75,6 +75,10 @@ package struct EventReplay: Sendable {
             if let peer = event.peer, let piece = event.piece {
                 torrent.asked[peer, default: []].insert(piece)
             }
+        case .requestExpired, .requestWithdrawn:
+            if let peer = event.peer, let piece = event.piece {
+                torrent.asked[peer]?.remove(piece)
+            }
         case .receivePiece: receive(event, &torrent)
         case .torrentComplete:
             torrent.bits.fill()

@@ -6,8 +6,8 @@ import Telemetry
 /// Brings a picture forward by what events say: who holds what, who is connected to whom, what was asked of whom.
 ///
 /// Rates stay as they were. Every event is taken to be possibly known to the picture already, since pictures are taken while
-/// things happen: saying the same thing twice changes nothing. Requests that are withdrawn leave no event; of these only the
-/// ones are known that come back as a request to somebody else.
+/// things happen: saying the same thing twice changes nothing. In logs that tell of no withdrawn requests, a request to
+/// somebody else stands for it.
 struct Fold {
     private(set) var picture: ClusterPicture
     private let start: Timestamp
@@ -63,7 +63,7 @@ struct Fold {
         case .addActiveConnection: connect(event)
         case .dropActiveConnection: disconnect(event)
         case .requestPiece: request(event)
-        case .requestExpired, .duplicatePiece: endRequest(event)
+        case .requestExpired, .requestWithdrawn, .duplicatePiece: endRequest(event)
         case .hashFailed:
             endRequest(event)
             endArrival(event)
@@ -202,6 +202,9 @@ struct Fold {
     private mutating func receive(_ event: ClusterEvent) {
         guard let own = teller(event), let piece = event.piece else { return }
         picture.swarm?.gain(piece, by: own)
+        if let pair = pair(event) {
+            picture.swarm?.flow(from: pair.other, to: pair.own, at: event.timestamp)
+        }
         endArrival(event)
         picture.swarm?.forgetRequests(for: piece, by: own)
     }

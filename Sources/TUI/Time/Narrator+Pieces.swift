@@ -21,6 +21,7 @@ extension Narrator {
             let waited =
                 since.map { " \(Words.milliseconds(Int(min(1e9, max(0, $0 * 1000)))))" } ?? ""
             return "\(own) waited\(waited) for \(piece) from \(other) and gave the request up."
+        case .requestWithdrawn: return "\(own) took back its request for \(piece) from \(other)."
         case .hashFailed:
             return "\(other) sent \(own) a wrong \(piece): it is not what the metainfo says."
         case .duplicatePiece:
@@ -36,8 +37,7 @@ extension Narrator {
         case .receivePiece:
             [
                 "It is what the metainfo says (proved by the blob’s SHA-256, or by a CRC-32 in Kraken’s "
-                    + "way), so it is kept, and \(who(event)) tells the peers that lack it. Whoever else was "
-                    + "asked for it is told to forget it."
+                    + "way), so it is kept, and \(who(event)) tells the peers that lack it."
             ]
         case .requestExpired: expiryReasons(event)
         case .hashFailed:
@@ -50,6 +50,7 @@ extension Narrator {
                 "It was there already, or arriving from somebody else: that happens in endgame, and "
                     + "when a request is taken back while its bytes are under way."
             ]
+        case .requestWithdrawn: withdrawalReasons(event)
         case .sendPiece: []
         default: nil
         }
@@ -69,7 +70,8 @@ extension Narrator {
         let limit =
             event.peer.map(isOrigin) == true
             ? "At most \(rules.requestsPerOrigin) requests wait at an origin."
-            : "At most \(rules.requestsPerAgent) requests wait at an agent, fewer the more peers there are."
+            : "At most \(rules.requestsPerAgent) requests wait at an agent"
+                + (rules.spreadsRequests ? ", fewer the more peers there are." : ".")
         if slots == 1 {
             return "Why \(other)? It offers the piece, and its only request slot was free. \(limit)"
         }
@@ -93,10 +95,14 @@ extension Narrator {
         case "endgame":
             return
                 "\(question) Endgame: \(own) lacks \(rules.endgamePieces) pieces or fewer, and "
-                + "\(earlier(event)) has owed it for \(Words.seconds(rules.endgameSeconds)) or more. "
+                + "\(earlier(event)) has owed it\(endgameWait). "
                 + "Whoever delivers first wins; the other is told to stop."
         default: return "\(question) \(rarest(event, reason))"
         }
+    }
+
+    private var endgameWait: String {
+        rules.endgameSeconds > 0 ? " for \(Words.seconds(rules.endgameSeconds)) or more" : ""
     }
 
     private func earlier(_ event: ClusterEvent) -> String {
@@ -121,9 +127,21 @@ extension Narrator {
 
     /// Said when another peer owes the piece already, and this is not endgame.
     private func moved(_ event: ClusterEvent) -> String? {
-        guard event.reason != "endgame", let before = memory.open(event).first else { return nil }
+        guard event.reason != "endgame" else { return nil }
+        if let moved = memory.moved(event) {
+            let name = picture.name(of: moved.peer)
+            let since = Units.duration(event.timestamp.seconds(since: moved.at))
+            return
+                "\(who(event)) had waited \(since) for it at \(name). \(other(event)) holds it now, "
+                + "too, and holders share those who wait."
+        }
+        guard let before = memory.open(event).first else { return nil }
         let name = picture.name(of: before.peer)
         let since = Units.duration(event.timestamp.seconds(since: before.at))
+        let isRule = isOrigin(before.peer) ? rules.sparesOrigins : rules.movesRequests
+        guard isRule else {
+            return "\(who(event)) had asked \(name) for it \(since) before; no answer is recorded."
+        }
         let rule =
             isOrigin(before.peer)
             ? "What waits at an origin is taken back once an agent has it, or another is to fetch it."
@@ -147,6 +165,28 @@ extension Narrator {
         }
         let timeout = Words.seconds(rules.requestTimeout(bytes: bytes))
         return "If nothing arrives in \(timeout) (\(rate), \(least)), \(end)"
+    }
+
+    private func withdrawalReasons(_ event: ClusterEvent) -> [String] {
+        let (other, piece) = (other(event), piece(event))
+        let why =
+            switch event.reason {
+            case nil: "Why? Reason not recorded."
+            case "received": "Why? Another peer has delivered \(piece) by now."
+            case "late":
+                "Why? \(other) was late with \(piece), and somebody else is asked for it now."
+            case "moved":
+                "Why? It waited, and there is one more holder now: holders share those who wait, so that "
+                    + "nobody has to send a piece to all."
+            case "originSpared":
+                "Why? What waits at an origin is taken back once an agent has it, or another is to fetch it: "
+                    + "origins are to send what nobody else can."
+            case let reason?: "Why? \(ReasonWords.plain(reason))."
+            }
+        return [
+            why,
+            "\(other) is told to forget it; if the bytes are under way already, they are taken.",
+        ]
     }
 
     private func expiryReasons(_ event: ClusterEvent) -> [String] {

@@ -123,6 +123,8 @@ extension Narrator {
         case "malformedBitfield": "its bitfield is not of this blob"
         case "tooManyRequests": "too many requests at a time"
         case "badPiece": "it sent a wrong piece"
+        case "unreachable": "it did not answer when it was dialled"
+        case "misbehaved": "it answered the dial wrongly, or too late"
         case "unanswered": "it answered nothing for too long"
         case "idle": "nothing moved on it for a while"
         case "aged": "it was idle, and old"
@@ -132,7 +134,7 @@ extension Narrator {
         case "stopping": "the peer stops"
         case "tooManyNeighboursInCommon": "they have too many neighbours in common"
         case "useless": "it held nothing that was wanted while all slots were taken"
-        default: reason
+        default: ReasonWords.plain(reason)
         }
     }
 
@@ -174,8 +176,10 @@ extension Narrator {
         }
         reasons.append(
             "A swarm has at most \(rules.connectionsMax) connections. Agents dial for "
-                + "\(rules.connectionsDialled) and leave the rest to those who dial them; origins "
-                + "dial nobody."
+                + (rules.connectionsDialled < rules.connectionsMax
+                    ? "\(rules.connectionsDialled) and leave the rest to those who dial them; "
+                    : "all of them; ")
+                + "origins dial nobody."
         )
         return reasons
     }
@@ -202,7 +206,9 @@ extension Narrator {
         let length =
             "Each further ban lasts twice as long, from \(Words.seconds(rules.banSeconds)) up to "
             + "\(Words.seconds(rules.banSecondsMax)); until it ends \(other(event)) is left alone."
-        if let reason = event.reason { return ["Why? \(reason).", length] }
+        if let reason = event.reason {
+            return ["Why? \(closing(reason).capitalizedFirst).", length]
+        }
         guard let fault = memory.fault(before: event) else {
             return [
                 "Why? \(Words.noReason.capitalizedFirst). Bans follow a dial that failed, a broken "

@@ -44,11 +44,11 @@ extension Narrator {
             return [
                 "\(other) → \(own)  PIECE_PAYLOAD {\(span)}, then \(length) bytes",
                 "\(own) → peers without it  ANNOUCE_PIECE {\(index)}",
-                "\(own) → others asked for it  CANCEL_PIECE {\(index)}",
             ]
         case .sendPiece, .duplicatePiece, .hashFailed:
             let (from, to) = event.kind == .sendPiece ? (own, other) : (other, own)
             return ["\(from) → \(to)  PIECE_PAYLOAD {\(span)}, then \(length) bytes"]
+        case .requestWithdrawn: return ["\(own) → \(other)  CANCEL_PIECE {\(index)}"]
         case .requestExpired where event.reason == "refused":
             return ["\(other) → \(own)  ERROR {\(index), code 0}"]
         case .torrentComplete: return ["\(own) → peers that lack pieces  COMPLETE"]

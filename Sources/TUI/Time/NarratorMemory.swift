@@ -24,6 +24,8 @@ struct NarratorMemory {
     }
 
     private var requests: [Wait: [Request]] = [:]
+    /// Requests that were taken back in favour of another holder, with the time for which they had waited.
+    private var moved: [Wait: (request: Request, at: Timestamp)] = [:]
     private var faults: [Pair: ClusterEvent] = [:]
     /// More than any swarm has; beyond it everything is forgotten.
     private static let countMax = 50_000
@@ -42,6 +44,17 @@ struct NarratorMemory {
         return (requests[wait] ?? []).filter { $0.peer != event.peer }.reversed()
     }
 
+    /// The request for the piece of `event` that was taken back at that moment, because its peer is asked instead.
+    func moved(_ event: ClusterEvent) -> Request? {
+        guard let wait = Self.wait(event), let moved = moved[wait] else { return nil }
+        let gap = event.timestamp.nanoseconds(since: moved.at)
+        return moved.request.peer != event.peer && (0...Self.moveMax).contains(gap)
+            ? moved.request : nil
+    }
+
+    /// A request follows its withdrawal within this.
+    private static let moveMax: Int64 = 50_000_000
+
     /// When the piece of `event` was asked of its peer.
     func asked(_ event: ClusterEvent) -> Timestamp? {
         guard let wait = Self.wait(event) else { return nil }
@@ -56,6 +69,7 @@ struct NarratorMemory {
     mutating func note(_ event: ClusterEvent) {
         if requests.count > Self.countMax { requests = [:] }
         if faults.count > Self.countMax { faults = [:] }
+        if moved.count > Self.countMax { moved = [:] }
         noteRequest(event)
         noteFault(event)
     }
@@ -77,6 +91,13 @@ struct NarratorMemory {
             if !isSecond { requests[wait] = [] }
             requests[wait, default: []].append(Request(peer: peer, at: event.timestamp))
         case .receivePiece: requests[wait] = nil
+        case .requestWithdrawn:
+            if event.reason == "moved",
+                let request = requests[wait]?.last(where: { $0.peer == peer })
+            {
+                moved[wait] = (request, event.timestamp)
+            }
+            requests[wait]?.removeAll { $0.peer == peer }
         case .requestExpired, .hashFailed, .duplicatePiece:
             requests[wait]?.removeAll { $0.peer == peer }
         default: break

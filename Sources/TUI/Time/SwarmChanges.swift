@@ -98,6 +98,17 @@ extension SwarmPicture {
         }
     }
 
+    /// A piece went from `supplier` to `receiver`.
+    mutating func flow(from supplier: Int, to receiver: Int, at time: Timestamp) {
+        let (index, isThere) = place(supplier, receiver)
+        guard isThere else { return }
+        if supplier < receiver {
+            connections[index].forwardPieceAt = time
+        } else {
+            connections[index].backwardPieceAt = time
+        }
+    }
+
     /// `asker` no longer waits for `piece` from `holder`.
     mutating func forgetRequest(for piece: Int, by asker: Int, of holder: Int) {
         let (index, isThere) = place(holder, asker)

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The rules of swarms that explanations quote; the defaults are those of Herd's policy.
-package struct SwarmRules: Equatable, Sendable {
+package struct SwarmRules: Hashable, Codable, Sendable {
     /// Which piece is asked for first, as the configuration spells it.
     package var requestOrder = "rarest_first"
     /// Pieces asked of one agent, or one origin, at a time, at most.
     package var requestsPerAgent = 3
     /// The most requests under way at an origin.
     package var requestsPerOrigin = 5
-    /// Pieces asked of all agents together at a time.
-    package var requestsOfAgents = 5
+    /// Pieces asked of all agents together at a time; nil without a bound.
+    package var requestsOfAgents: Int? = 5
+    /// Whether fewer requests wait at an agent the more peers there are.
+    package var spreadsRequests = true
+    /// Whether a waiting request moves to another holder.
+    package var movesRequests = true
+    /// Whether origins are asked only for what no agent holds.
+    package var sparesOrigins = true
     /// The time a peer has to answer a request: at least so long, and so long for each MiB.
     package var requestSeconds: Double = 4
     /// Seconds for each mebibyte until a request expires.

@@ -20,6 +20,9 @@ struct BanList: Sendable {
         /// Wrong pieces, never forgotten while the swarm lives.
         var offences = 0
 
+        /// What was held against it last.
+        var reason = BanReason.lost
+
         /// When nothing is held against it any more, for now.
         var until: Instant { max(undialledUntil, shutOutUntil) }
     }
@@ -51,9 +54,15 @@ struct BanList: Sendable {
     }
 
     /// `peer`, which was dialled, failed; answers for how long it is not dialled again.
-    mutating func strike(_ peer: PeerID, _ terms: Terms, at now: Instant) -> Duration {
+    mutating func strike(
+        _ peer: PeerID,
+        _ reason: BanReason,
+        _ terms: Terms,
+        at now: Instant
+    ) -> Duration {
         var entry = entries[peer] ?? Entry()
         entry.strikes += 1
+        entry.reason = reason
         let duration = terms.first.doubled(entry.strikes - 1, atMost: terms.longest)
         entry.undialledUntil = max(entry.undialledUntil, now.advanced(by: duration))
         set(peer, entry)
@@ -69,6 +78,7 @@ struct BanList: Sendable {
     ) -> Duration {
         var entry = entries[peer] ?? Entry()
         entry.offences += 1
+        entry.reason = .closed(.badPiece)
         let duration = terms.first.doubled(entry.offences - 1, atMost: terms.longest)
         let end = now.advanced(by: duration)
         entry.shutOutUntil = max(entry.shutOutUntil, end)
@@ -78,8 +88,10 @@ struct BanList: Sendable {
     }
 
     /// Keeps `peer` from being dialled before `end`, without a strike.
-    mutating func postpone(_ peer: PeerID, until end: Instant) {
+    mutating func postpone(_ peer: PeerID, _ reason: BanReason, until end: Instant) {
         var entry = entries[peer] ?? Entry()
+        // What already keeps it away for longer stays the reason.
+        if entry.until < end { entry.reason = reason }
         entry.undialledUntil = max(entry.undialledUntil, end)
         set(peer, entry)
     }
@@ -102,9 +114,9 @@ struct BanList: Sendable {
         entries.values.lazy.map(\.undialledUntil).filter { $0 > now }.min()
     }
 
-    /// Who is banned in either way at `now`, and until when.
-    func banned(at now: Instant) -> [(peer: PeerID, until: Instant)] {
-        entries.filter { $0.value.until > now }.map { ($0.key, $0.value.until) }
+    /// Who is banned in either way at `now`, until when, and why.
+    func banned(at now: Instant) -> [(peer: PeerID, until: Instant, reason: BanReason)] {
+        entries.filter { $0.value.until > now }.map { ($0.key, $0.value.until, $0.value.reason) }
     }
 
     private mutating func set(_ peer: PeerID, _ entry: Entry) {

@@ -123,8 +123,9 @@ extension Swarm {
     ) {
         guard let peer = endDial(connection) else { return }
         switch fault {
-        case .refused: postpone(peer.peerID, &context)
-        case .unreachable, .misbehaved: strike(peer.peerID, &context)
+        case .refused: postpone(peer.peerID, .refused, &context)
+        case .unreachable: strike(peer.peerID, .unreachable, &context)
+        case .misbehaved: strike(peer.peerID, .misbehaved, &context)
         }
         makeUpForLoss(&context)
     }
@@ -138,10 +139,14 @@ extension Swarm {
     }
 
     /// It has no slot for us now: try again soon, at a random moment, rather than with everybody else.
-    private mutating func postpone(_ peer: PeerID, _ context: inout SwarmContext) {
+    private mutating func postpone(
+        _ peer: PeerID,
+        _ reason: BanReason,
+        _ context: inout SwarmContext
+    ) {
         let base = context.policy.refusalRetry
         let wait = base + .nanoseconds(base.nanoseconds / 1000 * Int64(generator.below(1000)))
-        bans.postpone(peer, until: context.now.advanced(by: wait))
+        bans.postpone(peer, reason, until: context.now.advanced(by: wait))
     }
 
     func parse(_ bytes: [UInt8]) -> Bitfield? {
@@ -157,7 +162,7 @@ extension Swarm {
         _ context: inout SwarmContext
     ) {
         refuse(connection, peer, reason, &context)
-        strike(peer, &context)
+        strike(peer, .closed(reason), &context)
         makeUpForLoss(&context)
     }
 
@@ -236,10 +241,13 @@ extension Swarm {
         switch reason {
         case .badPiece: condemn(peer, &context)
         case .idle where phase == .leeching:
-            bans.postpone(peer.peerID, until: context.now.advanced(by: policy.banDuration))
+            let end = context.now.advanced(by: policy.banDuration)
+            bans.postpone(peer.peerID, .closed(reason), until: end)
         case .useless:
-            bans.postpone(peer.peerID, until: context.now.advanced(by: policy.announceInterval))
-        default: if reason.isFault, peer.isOutgoing { strike(peer.peerID, &context) }
+            let end = context.now.advanced(by: policy.announceInterval)
+            bans.postpone(peer.peerID, .closed(reason), until: end)
+        default:
+            if reason.isFault, peer.isOutgoing { strike(peer.peerID, .closed(reason), &context) }
         }
     }
 
@@ -251,7 +259,7 @@ extension Swarm {
     ) {
         if dials[connection] != nil { return dialFailed(connection, .unreachable, &context) }
         guard let peer = remove(connection, reason: reason, &context) else { return }
-        if phase == .leeching { postpone(peer.peerID, &context) }
+        if phase == .leeching { postpone(peer.peerID, .lost, &context) }
         makeUpForLoss(&context)
     }
 
@@ -301,10 +309,14 @@ extension Swarm {
     // MARK: - Bans
 
     /// `peer`, which we dialled, is of no use: it is left alone for a while.
-    private mutating func strike(_ peer: PeerID, _ context: inout SwarmContext) {
+    private mutating func strike(
+        _ peer: PeerID,
+        _ reason: BanReason,
+        _ context: inout SwarmContext
+    ) {
         guard !context.policy.isBanningDisabled else { return }
-        let duration = bans.strike(peer, context.policy.banTerms, at: context.now)
-        context.emit(.note(.banned(infoHash, peer, duration)))
+        let duration = bans.strike(peer, reason, context.policy.banTerms, at: context.now)
+        context.emit(.note(.banned(infoHash, peer, duration, reason)))
     }
 
     /// `peer` sent wrong bytes.
@@ -316,7 +328,7 @@ extension Swarm {
             context.policy.banTerms,
             at: context.now
         )
-        context.emit(.note(.banned(infoHash, peer.peerID, duration)))
+        context.emit(.note(.banned(infoHash, peer.peerID, duration, .closed(.badPiece))))
     }
 
     /// A peer is lost, or gave us up: others are asked for what it owed, and dialled in its place.

@@ -30,7 +30,7 @@ extension Swarm {
         _ context: inout SwarmContext
     ) {
         while let request = requests.request(for: piece, except: connection) {
-            withdraw(request, &context)
+            withdraw(request, .received, &context)
             requestMore(from: request.connection, &context)
         }
         cancelLate(piece, except: connection, &context)
@@ -48,7 +48,7 @@ extension Swarm {
             let late = peers.values[slot].connection
             guard late != connection else { continue }
             peers.values[slot].late[piece]?.isCancelled = true
-            emitCancel(piece, to: late, &context)
+            emitCancel(piece, to: slot, .late, &context)
         }
     }
 
@@ -58,7 +58,7 @@ extension Swarm {
         guard context.policy.sparesOrigins, requests.originCount > 0 else { return }
         for request in requests.live where request.isOfOrigin {
             guard receivers[request.piece] == nil, isNeedless(request, context) else { continue }
-            withdraw(request, &context)
+            withdraw(request, .originSpared, &context)
         }
     }
 
@@ -73,7 +73,7 @@ extension Swarm {
             let request = requests.request(for: piece, except: peers.values[slot].connection),
             !request.isOfOrigin, generator.below(max(1, picker.agentCount(of: piece))) == 0
         else { return }
-        withdraw(request, &context)
+        withdraw(request, .moved, &context)
         let pick = PiecePicker.Pick(piece: piece, reason: picker.reason(for: piece))
         ask(pick, of: slot, &context)
         requestMore(from: request.connection, &context)
@@ -90,6 +90,7 @@ extension Swarm {
     /// The peer need no longer answer `request`; what it sends all the same is taken.
     private mutating func withdraw(
         _ request: PieceRequests.Request,
+        _ reason: WithdrawReason,
         _ context: inout SwarmContext
     ) {
         guard let slot = peers.index(forKey: request.connection) else {
@@ -98,14 +99,18 @@ extension Swarm {
         }
         release(request.piece, of: slot)
         peers.values[slot].addLate(request.piece, isCancelled: true)
-        emitCancel(request.piece, to: request.connection, &context)
+        emitCancel(request.piece, to: slot, reason, &context)
     }
 
     private func emitCancel(
         _ piece: PieceIndex,
-        to connection: ConnectionID,
+        to slot: Int,
+        _ reason: WithdrawReason,
         _ context: inout SwarmContext
     ) {
+        let connection = peers.values[slot].connection
+        let note = SwarmNote.requestWithdrawn(infoHash, peers.values[slot].peerID, piece, reason)
+        context.emit(.note(note))
         context.emit(.send(connection, .cancelPiece(Int32(clamping: piece.value))))
     }
 

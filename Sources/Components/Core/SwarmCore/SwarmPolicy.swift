@@ -122,7 +122,7 @@ package struct SwarmPolicy: Sendable, Hashable {
     }()
 
     /// Open and pending connections below which more peers are dialled.
-    var connectionsSought: Int {
+    package var connectionsSought: Int {
         leavesSlots ? max(1, (3 * connectionsMax + 4) / 5) : connectionsMax
     }
 

@@ -103,13 +103,59 @@ package enum RequestReason: Hashable, Sendable {
     case endgame
 }
 
+/// Why a peer need no longer send a piece that it was asked for.
+package enum WithdrawReason: Hashable, Sendable {
+    /// The piece is here: another peer sent it.
+    case received
+    /// It was late, and another peer is asked now, or has sent it.
+    case late
+    /// Another holder is asked instead, so that all holders share those who wait.
+    case moved
+    /// It waited at an origin, and an agent has it, or is to fetch it.
+    case originSpared
+}
+
+/// Why a peer is left alone for a while.
+package enum BanReason: Hashable, Sendable {
+    /// It was dialled and did not answer.
+    case unreachable
+    /// It was dialled and answered wrongly, or too late.
+    case misbehaved
+    /// A connection to it was closed for this.
+    case closed(CloseReason)
+    /// It had no slot for us. Not a ban: it is tried again soon.
+    case refused
+    /// The connection ended on its side. Not a ban either.
+    case lost
+
+    /// Whether it is a ban, and not just a pause.
+    package var isBan: Bool {
+        switch self {
+        case .unreachable, .misbehaved: true
+        case .closed(let reason): reason.isFault
+        case .refused, .lost: false
+        }
+    }
+
+    /// The reason in one word: that of the dial or the closing.
+    package var text: String {
+        switch self {
+        case .unreachable: "unreachable"
+        case .misbehaved: "misbehaved"
+        case .closed(let reason): "\(reason)"
+        case .refused: "refused"
+        case .lost: "lost"
+        }
+    }
+}
+
 /// What the scheduler did and why, for events, logs and metrics; nothing acts on it.
 package enum SwarmNote: Hashable, Sendable {
     case addTorrent(InfoHash, held: Bitfield)
     case addActiveConnection(InfoHash, PeerID, isOutgoing: Bool)
     case dropActiveConnection(InfoHash, PeerID, reason: String)
     case connectionRejected(InfoHash, PeerID, CloseReason)
-    case banned(InfoHash, PeerID, Duration)
+    case banned(InfoHash, PeerID, Duration, BanReason)
     case requestPiece(InfoHash, PeerID, PieceIndex, RequestReason, RequestScene)
     case receivePiece(InfoHash, PeerID, PieceIndex, bytes: Int, took: Duration, fromOrigin: Bool)
     case duplicatePiece(InfoHash, PeerID, PieceIndex, bytes: Int)
@@ -117,6 +163,7 @@ package enum SwarmNote: Hashable, Sendable {
     case sentPiece(InfoHash, PeerID, PieceIndex, bytes: Int)
     case requestExpired(InfoHash, PeerID, PieceIndex)
     case requestFailed(InfoHash, PeerID, PieceIndex)
+    case requestWithdrawn(InfoHash, PeerID, PieceIndex, WithdrawReason)
     case torrentComplete(InfoHash)
     case torrentCancelled(InfoHash, ForgetReason)
 }

@@ -32,6 +32,8 @@ package struct SwarmSnapshot: Hashable, Sendable {
         package let peerID: PeerID
         /// For how much longer.
         package let remaining: Duration
+        /// Why.
+        package let reason: BanReason
     }
 
     /// The blob.
@@ -69,7 +71,7 @@ package struct SwarmSnapshot: Hashable, Sendable {
             )
         }
         bans = swarm.bans.banned(at: now).map {
-            Ban(peerID: $0.peer, remaining: now.duration(to: $0.until))
+            Ban(peerID: $0.peer, remaining: now.duration(to: $0.until), reason: $0.reason)
         }
         dialCount = swarm.dials.count
     }

@@ -104,6 +104,14 @@ package struct PieceLengthTable: Hashable, Sendable {
             .sorted { $0.threshold < $1.threshold }
     }
 
+    /// The table as the file says it: `{0: 4MB, 2GB: 8MB}`.
+    var settingText: String {
+        let lengths = rows.map {
+            "\(ByteCount($0.threshold).settingText): \(ByteCount($0.pieceBytes).settingText)"
+        }
+        return "{\(lengths.joined(separator: ", "))}"
+    }
+
     /// The piece length of a blob of `blobBytes`; below the smallest threshold, the smallest row's.
     package func pieceBytes(for blobBytes: Int) -> Int {
         (rows.last { $0.threshold <= blobBytes } ?? rows[0]).pieceBytes

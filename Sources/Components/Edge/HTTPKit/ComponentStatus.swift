@@ -12,10 +12,24 @@ package final class ComponentStatus: Sendable {
     private let listenerCount: Int
     private let start = ContinuousClock.now
     private let addresses = Mutex<[String: String]>([:])
+    private let settings: Mutex<[SettingStatus]>
 
     /// The status of the component of `kind` in `environment`, which serves once `listeners` of them are bound.
-    package init(_ kind: ComponentKind, _ environment: ComponentEnvironment, listeners: Int = 1) {
+    ///
+    /// - Parameter settings: its effective configuration, without secrets.
+    package init(
+        _ kind: ComponentKind,
+        _ environment: ComponentEnvironment,
+        listeners: Int = 1,
+        settings: [SettingStatus] = []
+    ) {
         (self.kind, self.environment, listenerCount) = (kind, environment, listeners)
+        self.settings = Mutex(settings)
+    }
+
+    /// The component's configuration was replaced: `settings` are in force now.
+    package func reconfigure(_ settings: [SettingStatus]) {
+        self.settings.withLock { $0 = settings }
     }
 
     /// Where the listener for `purpose` is bound; nil before it is.
@@ -45,6 +59,7 @@ package final class ComponentStatus: Sendable {
         )
         snapshot.eventSequence = environment.events.lastSequence
         snapshot.faults = environment.faults.words
+        snapshot.settings = settings.withLock { $0.isEmpty ? nil : $0 }
         return snapshot
     }
 

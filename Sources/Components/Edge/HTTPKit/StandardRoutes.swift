@@ -36,12 +36,18 @@ package struct StandardRoutes: Sendable {
         self.snapshot = snapshot
     }
 
-    /// Adds `GET /health`, `/readiness`, `/status`, `/events` and `/metrics` to `router`.
+    /// Adds `GET /health`, `/readiness`, `/status`, `/config`, `/events` and `/metrics` to `router`.
     package func add(to router: Router<ServerContext>) {
         addProbes(to: router)
         environment.snapshots.provide(snapshot)
         router.get("/status") { [snapshot] request, _ in
-            try Self.status(await snapshot(), for: request)
+            // Nobody wants to hear every time what hardly ever changes.
+            var brief = await snapshot()
+            brief.settings = nil
+            return try Self.status(brief, for: request)
+        }
+        router.get("/config") { [snapshot] _, _ in
+            Response.json(bytes: try TelemetryJSON.encode(await snapshot().settings ?? []))
         }
         router.get("/metrics") { [environment] _, _ in
             let counters = PrometheusText.exposition(

@@ -37,7 +37,8 @@ extension SwarmDriver {
     package func blacklist() -> [(infoHash: InfoHash, ban: BanStatus)] {
         let now = Self.now
         return scheduler.infoHashes.flatMap { hash in
-            (scheduler.snapshot(of: hash, at: now)?.bans ?? []).map { (hash, BanStatus($0)) }
+            (scheduler.snapshot(of: hash, at: now)?.bans ?? []).filter(\.reason.isBan)
+                .map { (hash, BanStatus($0)) }
         }
     }
 

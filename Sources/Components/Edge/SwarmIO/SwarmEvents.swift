@@ -25,12 +25,13 @@ package enum SwarmEvents {
                 peer: peer,
                 reason: "\(reason)"
             )
-        case .banned(let hash, let peer, let duration):
+        case .banned(let hash, let peer, let duration, let reason):
             return ClusterEvent(
                 .banConnection,
                 torrent: hash,
                 peer: peer,
-                durationMilliseconds: duration.wholeMilliseconds
+                durationMilliseconds: duration.wholeMilliseconds,
+                reason: reason.text
             )
         case .torrentComplete(let hash): return ClusterEvent(.torrentComplete, torrent: hash)
         case .torrentCancelled(let hash, let reason):
@@ -76,6 +77,10 @@ package enum SwarmEvents {
             var failure = event(.requestExpired, hash, peer, piece)
             failure.reason = "refused"
             return failure
+        case .requestWithdrawn(let hash, let peer, let piece, let reason):
+            var withdrawal = event(.requestWithdrawn, hash, peer, piece)
+            withdrawal.reason = "\(reason)"
+            return withdrawal
         default: return nil
         }
     }

@@ -108,7 +108,7 @@ struct SwarmMeters: Sendable {
         case .requestExpired, .requestFailed: requestFailures.add()
         case .torrentComplete: blobsCompleted.add()
         case .torrentCancelled: blobsFailed.add()
-        case .addTorrent, .connectionRejected, .banned, .requestPiece: break
+        case .addTorrent, .connectionRejected, .banned, .requestPiece, .requestWithdrawn: break
         }
     }
 }

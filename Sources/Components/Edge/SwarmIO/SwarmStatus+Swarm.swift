@@ -26,7 +26,7 @@ extension SwarmStatus {
                 PeerStatus($0, policy: policy, address: address($0.peerID))
             }
         )
-        bans = swarm.bans.map(BanStatus.init)
+        bans = swarm.bans.filter(\.reason.isBan).map(BanStatus.init)
     }
 
     private static func phase(_ phase: Swarm.Phase) -> Phase {
@@ -59,7 +59,7 @@ extension BanStatus {
     init(_ ban: SwarmSnapshot.Ban) {
         self.init(
             peerID: ban.peerID,
-            reason: "failed or misbehaved",
+            reason: ban.reason.text,
             remainingSeconds: ban.remaining.seconds
         )
     }

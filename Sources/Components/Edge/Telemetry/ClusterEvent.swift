@@ -36,6 +36,8 @@ package struct EventKind: RawRepresentable, Hashable, Codable, Sendable, CustomS
     package static let connectionRejected = EventKind("conn_rejected")
     /// A piece asked for did not come in time.
     package static let requestExpired = EventKind("request_expired")
+    /// A piece need no longer be sent by the peer that was asked for it.
+    package static let requestWithdrawn = EventKind("request_withdrawn")
     /// A piece arrived and is wrong.
     package static let hashFailed = EventKind("hash_fail")
     /// A piece arrived that was there already.

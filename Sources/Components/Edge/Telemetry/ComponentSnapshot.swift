@@ -47,6 +47,8 @@ package struct ComponentSnapshot: Codable, Hashable, Sendable {
     package var tracking: TrackingStatus?
     /// Faults that someone switched on, in words.
     package var faults: [String]?
+    /// Its effective configuration, without secrets. `GET /config` tells it, `/status` leaves it out.
+    package var settings: [SettingStatus]?
 
     /// A snapshot with the parts that every component has.
     package init(
@@ -66,7 +68,7 @@ package struct ComponentSnapshot: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case version, kind, id, health, addresses, counters, gauges, swarms, storage, ring, queues
-        case tags, tracking, faults
+        case tags, tracking, faults, settings
         case peerID = "peer_id"
         case takenAt = "taken_at"
         case healthReason = "health_reason"

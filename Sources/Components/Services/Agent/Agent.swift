@@ -66,7 +66,12 @@ package struct AgentComponent: Service {
         _ seat: SwarmSeat,
         _ trackers: TrackerRing
     ) async throws {
-        let status = ComponentStatus(.agent, environment, listeners: 3)
+        let status = ComponentStatus(
+            .agent,
+            environment,
+            listeners: 3,
+            settings: configuration.settings
+        )
         status.serve(seat.address, as: "peer")
         let servers = AgentServers(
             configuration: configuration,

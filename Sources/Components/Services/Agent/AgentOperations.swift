@@ -14,7 +14,7 @@ struct AgentOperations: Sendable {
     let seat: SwarmSeat
     let docker: DockerDaemon
     let status: ComponentStatus
-    let limits: Limits
+    let configuration: AgentConfiguration
 
     func add(to router: Router<ServerContext>) {
         router.get("/x/blacklist") { _, _ in
@@ -32,12 +32,17 @@ struct AgentOperations: Sendable {
             )
         }
         router.patch("/x/config/scheduler") { request, _ in
-            let document = try await request.json(upTo: limits.jsonBodyBytesMax)
+            let document = try await request.json(upTo: configuration.limits.jsonBodyBytesMax)
             guard document.members != nil else {
                 throw HTTPProblem.badRequest("the scheduler's settings are a JSON object")
             }
             do {
-                try await seat.reload(try SchedulerSettings(json: document))
+                let settings = try SchedulerSettings(json: document)
+                try await seat.reload(settings)
+                var changed = configuration
+                changed.swarm = settings.policy
+                (changed.egress, changed.ingress) = (settings.egress, settings.ingress)
+                status.reconfigure(changed.settings)
                 status.serve(seat.address, as: "peer")
             } catch let error as ConfigurationError {
                 throw HTTPProblem.badRequest("\(error)")

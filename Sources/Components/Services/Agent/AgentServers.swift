@@ -57,7 +57,7 @@ struct AgentServers: Sendable {
             seat: blobs.seat,
             docker: DockerDaemon(configuration: configuration.docker, http: environment.httpClient),
             status: status,
-            limits: configuration.limits
+            configuration: configuration
         ).add(to: router)
         standard.add(to: router)
         return [

@@ -76,7 +76,11 @@ package struct BuildIndexComponent: Service {
         _ store: TagStore,
         _ writeBack: TagWriteBack
     ) throws -> HTTPServer {
-        let status = ComponentStatus(.buildIndex, environment)
+        let status = ComponentStatus(
+            .buildIndex,
+            environment,
+            settings: configuration.settings
+        )
         let snapshot = BuildIndexSnapshot(status: status, store: store, writeBack: writeBack)
         let tags = TagService(
             store: store,

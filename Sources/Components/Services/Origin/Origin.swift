@@ -138,7 +138,12 @@ package struct OriginComponent: Service {
         _ backends: BackendTable,
         peerAddress: String
     ) -> HTTPServer {
-        let status = ComponentStatus(.origin, environment, listeners: 2)
+        let status = ComponentStatus(
+            .origin,
+            environment,
+            listeners: 2,
+            settings: configuration.settings
+        )
         status.serve(peerAddress, as: "peer")
         let snapshot = OriginSnapshot(
             status: status,

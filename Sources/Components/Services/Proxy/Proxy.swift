@@ -66,7 +66,12 @@ package struct ProxyComponent: Service {
             tags: tags,
             origins: origins,
             buildIndexes: buildIndexes,
-            status: ComponentStatus(.proxy, environment, listeners: ProxyRoutes.serverCount),
+            status: ComponentStatus(
+                .proxy,
+                environment,
+                listeners: ProxyRoutes.serverCount,
+                settings: configuration.settings
+            ),
             configuration: configuration,
             environment: environment
         )

@@ -34,7 +34,7 @@ package struct TestfsComponent: Service {
             fileBytesMax: configuration.fileBytesMax.bytes,
             pool: environment.pool
         )
-        let status = ComponentStatus(.testfs, environment)
+        let status = ComponentStatus(.testfs, environment, settings: configuration.settings)
         let router = Router(context: ServerContext.self)
         TestfsRoutes(files: files, counters: environment.counters).add(to: router)
         StandardRoutes(environment, snapshot: { status.snapshot() }).add(to: router)

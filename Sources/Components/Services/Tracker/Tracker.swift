@@ -42,7 +42,7 @@ package struct TrackerComponent: Service {
             environment: environment
         )
         let readiness = ReadinessDesk(cluster: cluster)
-        let status = ComponentStatus(.tracker, environment)
+        let status = ComponentStatus(.tracker, environment, settings: configuration.settings)
         let snapshot = TrackerSnapshot(status: status, announces: announces)
         let router = Router(context: ServerContext.self)
         TrackerRoutes(announces: announces, metaInfo: metaInfo, limits: configuration.limits)

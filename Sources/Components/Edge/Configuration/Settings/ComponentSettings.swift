@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Primitives
+import SwarmCore
+package import Telemetry
+
+// Configurations as their files would say them. Where a value comes from the command line, the key is the flag's.
+
+extension AgentConfiguration {
+    /// What is in force, secrets left out.
+    package var settings: [SettingStatus] {
+        let usual = AgentConfiguration(dataDirectory: "", trackers: [], buildIndexes: [])
+        var list = SettingList(self, usual: usual)
+        list.add("agent-registry-port", \.registryPort)
+        list.add("peer-port", \.peerPort)
+        list.add("agent-server-port", \.port)
+        list.add("peer-ip", \.peerIP)
+        list.add("zone", \.zone)
+        list.add("data_dir", \.dataDirectory)
+        list.add("tracker.hosts.static", \.trackers)
+        list.add("build_index.hosts.static", \.buildIndexes)
+        list.add("peer_id_factory", \.peerIDFactory)
+        list.append(SettingList<Self>.cleanup("store.cache_cleanup", cleanup))
+        list.append(
+            SettingList<Self>
+                .scheduler(
+                    swarm,
+                    usual.swarm,
+                    egress: egress,
+                    ingress: ingress
+                )
+        )
+        list.add("container_runtime.docker.docker_host", \.docker.host)
+        list.add("container_runtime.docker.docker_scheme", \.docker.scheme)
+        list.add("container_runtime.docker.docker_version", \.docker.version)
+        return list.settings
+    }
+}
+
+extension OriginConfiguration {
+    /// What is in force, secrets left out.
+    package var settings: [SettingStatus] {
+        let usual = OriginConfiguration(dataDirectory: "")
+        var list = SettingList(self, usual: usual)
+        list.add("blobserver-port", \.port)
+        list.add("peer-port", \.peerPort)
+        list.add("peer-ip", \.peerIP)
+        list.add("zone", \.zone)
+        list.add("cluster-name", \.clusterName)
+        list.add("data_dir", \.dataDirectory)
+        list.add("cluster.static", \.cluster)
+        list.add("hashring.max_replica", \.replicasMax)
+        list.add("hashring.refresh_interval", \.healthInterval)
+        list.add("healthcheck.fails", \.healthFailsMax)
+        list.add("healthcheck.passes", \.healthPassesMin)
+        list.add("healthcheck.timeout", \.healthTimeout)
+        list.append(backends)
+        list.append(
+            "metainfogen.piece_lengths",
+            pieceLengths.settingText,
+            isChanged: pieceLengths != usual.pieceLengths
+        )
+        list.add("blobserver.duplicate_write_back_stagger", \.duplicateWriteBackStagger)
+        list.add("writeback.num_incoming_workers", \.writeBackWorkers)
+        list.add("writeback.retry_interval", \.writeBackRetryMax)
+        list.add("blobrefresh.size_limit", \.refreshBytesMax)
+        list.add("peer_id_factory", \.peerIDFactory)
+        list.append(SettingList<Self>.cleanup("castore.cache_cleanup", cleanup))
+        list.append(
+            SettingList<Self>
+                .scheduler(
+                    swarm,
+                    usual.swarm,
+                    egress: egress,
+                    ingress: ingress
+                )
+        )
+        return list.settings
+    }
+}
+
+extension TrackerConfiguration {
+    /// What is in force, secrets left out.
+    package var settings: [SettingStatus] {
+        var list = SettingList(self, usual: TrackerConfiguration(origins: []))
+        list.add("port", \.port)
+        list.add("origin.hosts.static", \.origins)
+        list.add("trackerserver.announce_interval", \.announceInterval)
+        list.add("trackerserver.announce_limit", \.handoutAgentsMax)
+        list.add("peerhandoutpolicy.priority", \.handoutOrder)
+        list.add("peerstore.local.ttl", \.peerTimeToLive)
+        list.add("originstore.locations_ttl", \.locationsTimeToLive)
+        list.add("originstore.locations_error_ttl", \.locationsErrorTimeToLive)
+        list.add("originstore.origin_context_ttl", \.originContextTimeToLive)
+        list.add("originstore.origin_unavailable_ttl", \.originUnavailableTimeToLive)
+        return list.settings
+    }
+}
+
+extension BuildIndexConfiguration {
+    /// What is in force, secrets left out.
+    package var settings: [SettingStatus] {
+        let usual = BuildIndexConfiguration(dataDirectory: "", origins: [], backends: [])
+        var list = SettingList(self, usual: usual)
+        list.add("port", \.port)
+        list.add("data_dir", \.dataDirectory)
+        list.add("cluster.hosts.static", \.cluster)
+        list.add("origin.hosts.static", \.origins)
+        list.append(backends)
+        for (index, rule) in tagTypes.enumerated() {
+            list.append(
+                "tag_types[\(index)]",
+                "\(rule.namespacePattern) → \(rule.type.rawValue)",
+                isChanged: tagTypes != usual.tagTypes
+            )
+        }
+        for remote in remotes {
+            list.append("remotes.\(remote.address)", remote.patterns.settingText, isChanged: true)
+        }
+        list.add("tagserver.duplicate_put_stagger", \.duplicatePutStagger)
+        list.add("tagserver.duplicate_replicate_stagger", \.duplicateReplicateStagger)
+        list.add("tag_store.write_through", \.writesThrough)
+        list.add("writeback.retry_interval", \.writeBackRetryInterval)
+        return list.settings
+    }
+}
+
+extension ProxyConfiguration {
+    /// What is in force, secrets left out.
+    package var settings: [SettingStatus] {
+        let usual = ProxyConfiguration(dataDirectory: "", origins: [], buildIndexes: [])
+        var list = SettingList(self, usual: usual)
+        list.add("port", \.registryPort)
+        list.add("server-port", \.port)
+        list.add("data_dir", \.dataDirectory)
+        list.add("origin.hosts.static", \.origins)
+        list.add("build_index.hosts.static", \.buildIndexes)
+        list.add("upload_tti", \.uploadTimeToIdle)
+        return list.settings
+    }
+}
+
+extension TestfsConfiguration {
+    /// What is in force.
+    package var settings: [SettingStatus] {
+        var list = SettingList(self, usual: TestfsConfiguration())
+        list.add("port", \.port)
+        list.add("directory", \.directory)
+        list.add("file_bytes_max", \.fileBytesMax)
+        return list.settings
+    }
+}
