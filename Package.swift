@@ -302,7 +302,8 @@ let herdTargets: [Target] = [
         "Herd",
         [
             "Herd", "TUI", "ClusterConfiguration", "Files", "HTTPKit", "Telemetry", "Content",
-            "Primitives", argumentParser, logging, nioCore, nioPosix, serviceLifecycle,
+            "Primitives", "SwarmCore", argumentParser, logging, nioCore, nioPosix,
+            serviceLifecycle,
         ]
     ),
     tests("Terminal", ["Terminal", "TUI", "Telemetry"]),

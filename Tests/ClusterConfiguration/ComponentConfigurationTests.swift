@@ -167,6 +167,37 @@ import Testing
         #expect(error?.key == "scheduler.conn.handshake_timeout")
     }
 
+    @Test("scheduler.policy names the rules that the other keys change, of agents and origins")
+    func schedulerPolicy() throws {
+        func agent(_ scheduler: String) throws -> SwarmPolicy {
+            let node = try ConfigurationFile.parse(
+                """
+                data_dir: /d
+                tracker: {hosts: {static: ["t:1"]}}
+                build_index: {hosts: {static: ["b:1"]}}
+                scheduler: \(scheduler)
+                """,
+                file: "f.yaml"
+            )
+            return try AgentConfiguration(yaml: node).swarm
+        }
+        #expect(try agent("{policy: herd}") == SwarmPolicy())
+        #expect(try agent("{policy: kraken}") == .kraken)
+        #expect(SwarmPolicy.kraken != SwarmPolicy())
+        var longer = SwarmPolicy.kraken
+        longer.seederIdleMax = .minutes(9)
+        #expect(try agent("{seeder_tti: 9m, policy: kraken}") == longer)
+        let error = #expect(throws: ConfigurationError.self) { try agent("{policy: krakn}") }
+        #expect(error?.key == "scheduler.policy")
+        let origin = try ConfigurationFile.parse(
+            "{data_dir: /d, scheduler: {policy: kraken}}",
+            file: "f.yaml"
+        )
+        #expect(try OriginConfiguration(yaml: origin).swarm == .kraken)
+        let patch = try SchedulerSettings(json: try JSON(parsing: #"{"Policy":"kraken"}"#))
+        #expect(patch.policy == .kraken)
+    }
+
     @Test("finds docker where either of Kraken's two sections says")
     func docker() throws {
         for text in [

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Primitives
+import SwarmCore
 import Telemetry
 import Testing
 
@@ -42,6 +43,7 @@ import Testing
         "refuses numbers that make no cluster, and options it does not have",
         arguments: [
             ["--agents", "0"], ["--origins", "-1"], ["--agents", "x"], ["--bandwidth", "fast"],
+            ["--policy", "none"],
             ["--base-port", "70000"], ["--tls"], ["--scenario", "x"], ["tracker", "--port", "x"],
         ]
     )
@@ -58,5 +60,14 @@ import Testing
         #expect(command.options.zones == 2)
         #expect(command.options.runsTestfs)
         #expect(command.options.count(.testfs) == 1)
+    }
+
+    @Test("reads whose rules swarms have: ours, unless Kraken's are asked for")
+    func policy() throws {
+        let ours = try #require(try HerdCommand.parseAsRoot([]) as? UpCommand)
+        #expect(ours.options.policy == .herd)
+        let words = ["up", "--policy", "kraken"]
+        let krakens = try #require(try HerdCommand.parseAsRoot(words) as? UpCommand)
+        #expect(krakens.options.policy == .kraken)
     }
 }

@@ -2,6 +2,7 @@
 
 import ClusterConfiguration
 import Primitives
+import SwarmCore
 import Telemetry
 
 /// What the cluster of `herd up` is to be.
@@ -22,6 +23,8 @@ struct ClusterOptions: Sendable {
     var backend: String?
     /// The most each agent sends and receives; nil: no limit.
     var bandwidth: ByteRate?
+    /// The rules of the agents' and origins' swarms.
+    var policy = SwarmPolicy.Preset.herd
     /// Over how many zones the agents are spread, as a label; 0: none.
     var zones = 0
 

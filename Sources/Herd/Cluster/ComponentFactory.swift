@@ -7,6 +7,7 @@ import HTTPKit
 import OriginService
 import ProxyService
 import ServiceLifecycle
+import SwarmCore
 import Telemetry
 import TestfsService
 import TrackerService
@@ -74,6 +75,7 @@ struct ComponentFactory: Sendable {
         if plan.options.zones > 0 {
             configuration.zone = "zone-\(planned.index % plan.options.zones)"
         }
+        configuration.swarm = plan.options.policy.policy
         configuration.egress = plan.options.bandwidth
         configuration.ingress = plan.options.bandwidth
         configuration.drainTimeout = planned.kind.drainTimeout
@@ -88,6 +90,7 @@ struct ComponentFactory: Sendable {
         configuration.selfAddress = planned.address("http")
         configuration.cluster = plan.addresses(.origin, "http")
         configuration.backends = [BackendRule(backend: blobBackend)]
+        configuration.swarm = plan.options.policy.policy
         configuration.drainTimeout = planned.kind.drainTimeout
         return configuration
     }

@@ -4,6 +4,7 @@ import ArgumentParser
 import Logging
 import NIOPosix
 import Primitives
+import SwarmCore
 import TUI
 import Telemetry
 import Terminal
@@ -47,6 +48,8 @@ struct UpCommand: AsyncParsableCommand {
         transform: OptionValue.rate
     )
     var bandwidth: ByteRate?
+    @Option(help: "The rules of swarms, of agents and origins: herd, or kraken for Kraken's own.")
+    var policy = SwarmPolicy.Preset.herd
     @Option(help: "Spread the agents over this many zones (a label).")
     var zones = 0
     @Flag(
@@ -97,6 +100,7 @@ struct UpCommand: AsyncParsableCommand {
         (options.host, options.basePort) = (host, basePort)
         options.usesEphemeralPorts = ephemeralPorts
         (options.backend, options.bandwidth, options.zones) = (backend, bandwidth, zones)
+        options.policy = policy
         return options
     }
 
@@ -215,3 +219,5 @@ enum OptionValue {
         return kind
     }
 }
+
+extension SwarmPolicy.Preset: ExpressibleByArgument {}

@@ -62,10 +62,8 @@ extension SimulationPlan {
         switch name {
         case "agents": agents = try number()
         case "policy":
-            guard let known = ["herd": SwarmPolicy(), "kraken": .kraken][value] else {
-                throw confusion
-            }
-            policy = known
+            guard let known = SwarmPolicy.Preset(rawValue: value) else { throw confusion }
+            policy = known.policy
         case "origins": origins = try number()
         case "replicas": replicas = try number()
         case "trackers": trackers = try number()

@@ -22,6 +22,17 @@ package struct SwarmPolicy: Sendable, Hashable {
         case lowestIndex
     }
 
+    /// A whole set of rules, by the name that configurations and options give it.
+    package enum Preset: String, Sendable, Hashable, CaseIterable {
+        /// Kraken's with the repairs of `docs/decisions`.
+        case herd
+        /// Kraken's own.
+        case kraken
+
+        /// Its rules.
+        package var policy: SwarmPolicy { self == .kraken ? .kraken : SwarmPolicy() }
+    }
+
     /// Which piece is asked for first.
     package var requestOrder = RequestOrder.rarestFirst
     /// How equals are told apart.

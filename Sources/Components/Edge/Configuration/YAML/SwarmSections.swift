@@ -34,12 +34,20 @@ extension ConfigurationTable {
     }
 
     /// Lays the scheduler's section under `key` over `policy`, and answers the rates in its `conn: {bandwidth: {…}}`.
+    ///
+    /// Its `policy`, which Kraken does not have, names the rules that the other keys change.
     /// - Source: uber/kraken lib/torrent/scheduler/config.go.
     mutating func scheduler(
         _ key: String,
         _ policy: inout SwarmPolicy
     ) throws(ConfigurationError) -> (egress: ByteRate?, ingress: ByteRate?) {
         guard var section = try table(key) else { return (nil, nil) }
+        if let name = section.take("policy") {
+            guard let preset = SwarmPolicy.Preset(rawValue: try name.text()) else {
+                throw name.defect("unknown", remedy: "use herd or kraken")
+            }
+            policy = preset.policy
+        }
         policy.seederIdleMax = try section.duration("seeder_tti") ?? policy.seederIdleMax
         policy.leecherIdleMax = try section.duration("leecher_tti") ?? policy.leecherIdleMax
         policy.connectionIdleMax = try section.duration("conn_tti") ?? policy.connectionIdleMax
