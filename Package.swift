@@ -63,6 +63,7 @@ let argumentParser = Target.Dependency.product(
     name: "ArgumentParser",
     package: "swift-argument-parser"
 )
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let corePackages: [Package.Dependency] = [
@@ -76,6 +77,7 @@ let edgePackages: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -124,6 +126,7 @@ let coreTargets: [Target] = [
     core("SwarmCore", ["Primitives", "Content", deque, heap, orderedCollections]),
     core("TrackerCore", ["Primitives", "Content", deque, orderedCollections]),
     core("Placement", ["Primitives", "Content"]),
+    core("RetryCore", ["Primitives", orderedCollections]),
     core("Simulator", ["Primitives", "Content", "SwarmCore", "TrackerCore", deque]),
     .target(
         name: "TestSupport",
@@ -136,6 +139,7 @@ let coreTargets: [Target] = [
     tests("SwarmCore", ["SwarmCore", "Content", "Primitives"]),
     tests("TrackerCore", ["TrackerCore", "Content", "Primitives"]),
     tests("Placement", ["Placement", "Content", "Primitives"]),
+    tests("RetryCore", ["RetryCore", "Primitives"]),
     tests("Simulator", ["Simulator", "SwarmCore", "TrackerCore", "Content", "Primitives"]),
 ]
 
@@ -148,7 +152,7 @@ let edgeTargets: [Target] = [
     module(
         "ClusterConfiguration",
         at: "Components/Edge/Configuration",
-        ["Primitives", "Content", "SwarmCore", "Telemetry", yams]
+        ["Primitives", "Content", "RetryCore", "SwarmCore", "Telemetry", yams]
     ),
     edge(
         "HTTPKit",
@@ -187,6 +191,14 @@ let edgeTargets: [Target] = [
         ]
     ),
     edge(
+        "RetryStorage",
+        [
+            "Primitives", "Content", "RetryCore", "Files", "HTTPKit", "Telemetry", grdb,
+            hummingbird,
+            httpTypes, nioCore, logging,
+        ]
+    ),
+    edge(
         "RegistryAPI",
         [
             "ClusterClients",
@@ -199,7 +211,7 @@ let edgeTargets: [Target] = [
     tests("Telemetry", ["Telemetry", "Content", "Primitives", coreMetrics]),
     tests(
         "ClusterConfiguration",
-        ["ClusterConfiguration", "SwarmCore", "Telemetry", "Content", "Primitives"]
+        ["ClusterConfiguration", "RetryCore", "SwarmCore", "Telemetry", "Content", "Primitives"]
     ),
     tests(
         "HTTPKit",
@@ -237,6 +249,13 @@ let edgeTargets: [Target] = [
         ]
     ),
     tests(
+        "RetryStorage",
+        [
+            "RetryStorage", "RetryCore", "Files", "HTTPKit", "Telemetry", "Primitives", httpTypes,
+            nioCore, nioPosix,
+        ]
+    ),
+    tests(
         "RegistryAPI",
         [
             "RegistryAPI", "HTTPKit", "Files", "Telemetry", "Content", "Primitives", hummingbird,
@@ -247,8 +266,11 @@ let edgeTargets: [Target] = [
 
 let serviceTargets: [Target] = [
     service("Tracker", ["TrackerCore", "Placement"]),
-    service("Origin", ["SwarmCore", "SwarmIO", "BlobStorage", "Backends", "Placement"]),
-    service("BuildIndex", ["Backends", crypto]),
+    service(
+        "Origin",
+        ["SwarmCore", "SwarmIO", "BlobStorage", "Backends", "Placement", "RetryStorage"]
+    ),
+    service("BuildIndex", ["Backends", "RetryCore", "RetryStorage", crypto]),
     service("Proxy", ["RegistryAPI", "BlobStorage", crypto]),
     service(
         "Agent",
@@ -261,7 +283,7 @@ let serviceTargets: [Target] = [
             "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
             "TestfsService",
             "SwarmCore", "SwarmIO", "BlobStorage", "Backends", "RegistryAPI", "Placement",
-            "TrackerCore",
+            "TrackerCore", "RetryCore", "RetryStorage",
             "ClusterClients", "HTTPKit", "Files", "Telemetry", "ClusterConfiguration", "Content",
             "Primitives", hummingbird, httpTypes,
             nioCore, nioPosix, logging, serviceLifecycle, crypto,
@@ -310,7 +332,14 @@ let herdTargets: [Target] = [
     tests("TUI", ["TUI", "Telemetry", "SwarmCore", "Content", "Primitives"]),
     // Depends on nothing, so that it can be run while all else is broken.
     .testTarget(name: "TidyTests", path: "Tests/Tidy", swiftSettings: settings),
-    tests("Integration", ["Content", "Primitives", "Telemetry", crypto, nioCore, nioPosix]),
+    tests(
+        "Integration",
+        [
+            "Content", "Primitives", "Telemetry", "ClusterClients", "Files", "HTTPKit", crypto,
+            nioCore,
+            nioPosix,
+        ]
+    ),
 ]
 
 let allTargets = coreTargets + (coreOnly ? [] : edgeTargets + serviceTargets + herdTargets)

@@ -2,6 +2,7 @@
 
 import Content
 import Primitives
+import RetryCore
 import SwarmCore
 import Telemetry
 import Testing
@@ -95,7 +96,8 @@ import Testing
             PieceLengthTable([
                 .zero: .mebibytes(4), .gibibytes(2): ByteCount(8_000_001),
             ]) ?? PieceLengthTable()
-        (origin.writeBackWorkers, origin.refreshBytesMax) = (7, .gibibytes(3))
+        (origin.writeBack.freshWorkers, origin.refreshBytesMax) = (7, .gibibytes(3))
+        (origin.writeBack.pauseMin, origin.writeBack.attemptsMax) = (.milliseconds(1500), 3)
         origin.swarm = Self.policy
         #expect(try OriginConfiguration(yaml: file(origin.settings)) == origin)
         var tracker = TrackerConfiguration(origins: ["o:1"])

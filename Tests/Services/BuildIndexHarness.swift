@@ -9,6 +9,7 @@ import HTTPKit
 import HTTPTypes
 import NIOCore
 import Primitives
+import RetryCore
 import Telemetry
 import TestSupport
 import Testing
@@ -31,9 +32,10 @@ struct BuildIndexUnderTest: Sendable {
             port: 0,
             dataDirectory: "\(root)/\(id)",
             origins: origins,
-            backends: [backend(root)],
-            writeBackRetryInterval: .milliseconds(20)
+            backends: [backend(root)]
         )
+        configuration.writeBack.pauseMin = .milliseconds(20)
+        configuration.writeBack.pauseMax = .milliseconds(20)
         configure(&configuration)
         let bound = TrackerSignal<[String: String]>()
         let environment = TrackerWorld.environment(id, kind: .buildIndex) { bound.send($0) }

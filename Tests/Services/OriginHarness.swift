@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import OriginService
 import Primitives
+import RetryCore
 import Telemetry
 import TestSupport
 import Testing
@@ -58,7 +59,7 @@ struct OriginUnderTest: Sendable {
     ) async throws -> Value {
         var configuration = OriginConfiguration(dataDirectory: "\(root)/\(id)")
         (configuration.port, configuration.peerPort) = (0, 0)
-        configuration.writeBackRetryMin = .milliseconds(50)
+        configuration.writeBack.pauseMin = .milliseconds(50)
         configuration.healthTimeout = .minutes(1)
         configuration.backends = [
             BackendRule(

@@ -65,8 +65,10 @@ package struct Limits: Sendable, Hashable {
     package var backendDownloadsMax = 64
     /// Downloads in that queue; a further one gets 503 with Retry-After.
     package var backendDownloadsWaitingMax = 4096
-    /// Write-back tasks in memory; further ones are remembered on disk only, and queued when there is room again.
-    package var writeBackTasksMax = 4096
+    /// Tasks in the queues of one component, on disk, some 400 B each; a further one is refused: 503 with Retry-After.
+    package var retryTasksMax = 1_000_000
+    /// Tasks on one page of a list of tasks; a request for more gets 400.
+    package var queuePageTasksMax = 1000
     /// Tags a build-index holds, some 500 B each; one that is in its backend makes room, else a new one gets 503.
     package var tagsMax = 200_000
     /// Names on one page of a list when the client names no limit.

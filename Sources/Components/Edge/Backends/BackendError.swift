@@ -34,6 +34,14 @@ package struct BackendError: Error, Hashable, Sendable, CustomStringConvertible 
         (self.code, self.what, self.why, self.remedy) = (code, what, why, remedy)
     }
 
+    /// Whether the same call will fail the same way until someone changes the configuration.
+    package var isFinal: Bool {
+        switch code {
+        case .invalidName, .noBackend, .invalidConfiguration, .unsupported: true
+        case .notFound, .unavailable, .failed: false
+        }
+    }
+
     package var description: String {
         remedy.isEmpty ? "\(what): \(why)" : "\(what): \(why); \(remedy)"
     }

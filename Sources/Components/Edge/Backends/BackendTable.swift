@@ -65,6 +65,18 @@ package struct BackendTable: Sendable {
         return row.backend
     }
 
+    /// The names of all backends, in the order of their rows.
+    package var destinations: [String] {
+        var names: [String] = []
+        for row in rows where !names.contains(row.backend.name) { names.append(row.backend.name) }
+        return names
+    }
+
+    /// What the backend of `namespace` is called, for queues, which keep apart what goes to different backends.
+    package func destination(of namespace: Namespace) -> String {
+        do { return try backend(for: namespace).name } catch { return "no backend" }
+    }
+
     /// Whether every backend that must be ready answers; that it has no such object is an answer.
     /// - Throws: ``BackendError`` of the first that does not.
     package func checkReadiness(of purpose: BackendConfiguration.Purpose) async throws {

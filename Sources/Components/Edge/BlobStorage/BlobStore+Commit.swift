@@ -92,16 +92,22 @@ extension BlobStore {
         }
         if isNew { noteAdded(bytes: bytes) }
         if isDurable, isNew {
-            try Directory.synchronize(parent)
-            if created != nil { try synchronizeParents(of: parent) }
+            if created != nil {
+                try synchronizeParents(of: entry)
+            } else {
+                try Directory.synchronize(parent)
+            }
         }
         return isNew
     }
 
-    /// Makes the two levels of shard directories above an entry durable.
-    private func synchronizeParents(of directory: String) throws {
-        guard let first = Directory.parent(of: directory) else { return }
-        try Directory.synchronize(first)
-        try Directory.synchronize(layout.cache)
+    /// Makes the place of `entry` durable: the directory it is in, and the two levels above.
+    func synchronizeParents(of entry: String) throws {
+        var directory = entry
+        while let parent = Directory.parent(of: directory) {
+            try Directory.synchronize(parent)
+            guard parent != layout.cache else { return }
+            directory = parent
+        }
     }
 }

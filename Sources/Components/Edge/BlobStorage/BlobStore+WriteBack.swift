@@ -51,6 +51,8 @@ extension BlobStore {
             try writeSidecar(.persist, Array("true".utf8), of: digest, durable: true)
             // The blob may have come by a commit that did not wait for the disk.
             try SharedFile.openForReading(entry.file(.data)).synchronize()
+            // Or by one that has its place and still waits for the disk to know it.
+            try synchronizeParents(of: entry)
             try Directory.remove(entry.file(.unflushed))
         }
     }

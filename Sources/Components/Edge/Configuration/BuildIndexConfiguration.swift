@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Primitives
+package import RetryCore
 
 /// A build-index's settings.
 /// - Source: uber/kraken build-index/cmd/config.go; the defaults are its.
@@ -35,8 +36,8 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
     package var duplicatePutStagger: Duration
     /// By how much each further neighbour's replication is put off.
     package var duplicateReplicateStagger: Duration
-    /// How long a failed write-back waits before it is tried again.
-    package var writeBackRetryInterval: Duration
+    /// How tags are written back, and tried again (`writeback`).
+    package var writeBack: RetryRules
     /// How long a tag that is in the backend is answered from here without asking the backend anew,
     /// so that a put which this member missed is seen in the end.
     package var tagLifetime: Duration
@@ -58,7 +59,7 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
         writesThrough: Bool = false,
         duplicatePutStagger: Duration = .minutes(20),
         duplicateReplicateStagger: Duration = .minutes(20),
-        writeBackRetryInterval: Duration = .seconds(30),
+        writeBack: RetryRules = RetryRules(),
         tagLifetime: Duration = .minutes(10),
         drainTimeout: Duration = .seconds(10)
     ) {
@@ -68,7 +69,7 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
         (self.remotes, self.writesThrough) = (remotes, writesThrough)
         self.duplicatePutStagger = duplicatePutStagger
         self.duplicateReplicateStagger = duplicateReplicateStagger
-        self.writeBackRetryInterval = writeBackRetryInterval
+        self.writeBack = writeBack
         (self.tagLifetime, self.drainTimeout) = (tagLifetime, drainTimeout)
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Primitives
+package import RetryCore
 package import SwarmCore
 
 /// An origin's settings.
@@ -47,12 +48,8 @@ package struct OriginConfiguration: Hashable, Sendable {
     /// The delay of the first replica's write-back after the one of the origin that took the upload; the second one's is
     /// twice that, and so on (`blobserver.duplicate_write_back_stagger`).
     package var duplicateWriteBackStagger = Duration.minutes(30)
-    /// Blobs written back at a time.
-    package var writeBackWorkers = 4
-    /// The wait after the first failure of a write-back; each further one doubles it. Kraken: always 30 s.
-    package var writeBackRetryMin = Duration.seconds(1)
-    /// The longest wait between two attempts at a write-back.
-    package var writeBackRetryMax = Duration.seconds(60)
+    /// How blobs are written back, and tried again (`writeback`). Kraken: every 30 s, for ever.
+    package var writeBack = RetryRules()
     /// The largest blob that is fetched from a backend (`blobrefresh.size_limit`); nil: any.
     package var refreshBytesMax: ByteCount?
     /// How long a failure to fetch a blob from a backend is remembered.

@@ -92,6 +92,10 @@ package struct QueueStatus: Codable, Hashable, Sendable {
         package var nextAttemptSeconds: Double?
         /// What went wrong the last time.
         package var lastError: String?
+        /// Its number, for `/queue/tasks/ID`; nil from components that have no such thing.
+        package var id: Int64?
+        /// Where it stands; nil as ``id`` is.
+        package var state: QueueTask.State?
 
         /// The task on `name`.
         package init(
@@ -106,7 +110,7 @@ package struct QueueStatus: Codable, Hashable, Sendable {
         }
 
         private enum CodingKeys: String, CodingKey {
-            case name
+            case name, id, state
             case failureCount = "failure_count"
             case ageSeconds = "age_seconds"
             case nextAttemptSeconds = "next_attempt_seconds"
@@ -114,14 +118,28 @@ package struct QueueStatus: Codable, Hashable, Sendable {
         }
     }
 
+    /// Whether its destination is worth trying.
+    package enum Circuit: String, Codable, Hashable, Sendable {
+        /// It is used.
+        case closed
+        /// It failed several times in a row, and is left alone for a while.
+        case open
+        /// One task is tried; its outcome decides.
+        case probing
+    }
+
     /// What it does: `write-back`, `replication`.
     package var name: String
-    /// Where to: a namespace or a remote.
+    /// Where to: a backend or a remote.
     package var target: String?
     /// Tasks that wait or run.
     package var pendingCount: Int
     /// Tasks that failed and wait to be tried again.
     package var failedCount: Int
+    /// Tasks that were given up and wait for an operator; nil from components that give up none.
+    package var deadCount: Int?
+    /// Whether ``target`` is worth trying; nil as ``deadCount`` is.
+    package var circuit: Circuit?
     /// Tasks done since the start.
     package var doneCount: Int
     /// The most tasks it holds.
@@ -150,7 +168,8 @@ package struct QueueStatus: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case name, target, capacity, tasks
+        case name, target, capacity, tasks, circuit
+        case deadCount = "dead_count"
         case pendingCount = "pending_count"
         case failedCount = "failed_count"
         case doneCount = "done_count"

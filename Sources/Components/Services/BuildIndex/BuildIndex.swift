@@ -6,6 +6,7 @@ package import ClusterConfiguration
 package import HTTPKit
 import Hummingbird
 package import Primitives
+import RetryStorage
 import ServiceLifecycle
 import Telemetry
 
@@ -48,15 +49,19 @@ package struct BuildIndexComponent: Service {
             log: environment.log
         )
         try await store.open()
-        let writeBack = TagWriteBack(
+        let database = try await RetryDatabase(
+            path: "\(configuration.dataDirectory)/queue.sqlite",
+            pool: environment.pool,
+            limits: limits
+        )
+        let writeBack = try await TagWriteBack(
             store: store,
             backend: TagBackend(table: backends),
-            retryInterval: configuration.writeBackRetryInterval,
-            eventLoop: environment.eventLoopGroup.next(),
-            events: environment.events,
-            log: environment.log
+            database: database,
+            rules: configuration.writeBack,
+            environment: environment
         )
-        await writeBack.addPending()
+        try await writeBack.addPending()
         let server = try makeServer(backends, origins, store, writeBack)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await writeBack.run() }
@@ -67,6 +72,7 @@ package struct BuildIndexComponent: Service {
             await writeBack.stop(within: configuration.drainTimeout)
             try await group.waitForAll()
         }
+        await database.close()
         await backends.close()
     }
 
@@ -109,6 +115,7 @@ package struct BuildIndexComponent: Service {
             limits: limits,
             tagsRead: environment.counters.counter("tags_read")
         ).add(to: router)
+        RetryRoutes([writeBack.queue], limits: limits).add(to: router)
         StandardRoutes(
             environment,
             readiness: { [hasOrigins = !configuration.origins.isEmpty] in

@@ -12,7 +12,7 @@ struct BuildIndexSnapshot: Sendable {
     /// The build-index's state now.
     func snapshot() async -> ComponentSnapshot {
         var snapshot = status.snapshot()
-        snapshot.queues = [await writeBack.status()]
+        snapshot.queues = await writeBack.status()
         snapshot.tags = TagStatus(tagCount: await store.count, latest: await store.latestEntries)
         return snapshot
     }

@@ -48,6 +48,13 @@ struct TagBackend: Sendable {
         try await backend.upload(tag.description, namespace: namespace, from: .bytes(text))
     }
 
+    /// What the backend of `tag` is called, for queues.
+    func destination(of tag: QualifiedTag) -> String {
+        do { return table.destination(of: try Namespace(tag.description)) } catch {
+            return "no backend"
+        }
+    }
+
     /// Fails unless `tag` has a backend.
     func checkBackend(of tag: QualifiedTag) throws {
         _ = try table.backend(for: try Namespace(tag.description))

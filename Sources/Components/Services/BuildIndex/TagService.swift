@@ -7,6 +7,7 @@ import Content
 import HTTPKit
 import Logging
 import Primitives
+import RetryStorage
 import Telemetry
 
 /// What the endpoints do: put and look up tags, and tell the neighbours.
@@ -32,7 +33,7 @@ struct TagService: Sendable {
             try await store.put(tag, digest, writeBackAfter: nil)
         } else {
             try await store.put(tag, digest, writeBackAfter: .zero)
-            await queue(tag, digest, after: .zero)
+            try await queue(tag, digest, after: .zero)
         }
         counters.counter("tags_put").add()
         events.record(ClusterEvent(.tagPut, blob: digest, detail: ["tag": "\(tag)"]))
@@ -44,7 +45,7 @@ struct TagService: Sendable {
     func putDuplicate(_ tag: QualifiedTag, _ digest: Digest, delay: Duration) async throws {
         try backend.checkBackend(of: tag)
         try await store.put(tag, digest, writeBackAfter: delay, isNeighbours: true)
-        await queue(tag, digest, after: delay)
+        try await queue(tag, digest, after: delay)
     }
 
     /// What `tag` names: what was put here, else what the backend says; nil when neither knows it.
@@ -74,9 +75,15 @@ struct TagService: Sendable {
         return record.writeBack == nil && age > configuration.tagLifetime.nanoseconds
     }
 
-    private func queue(_ tag: QualifiedTag, _ digest: Digest, after delay: Duration) async {
+    private func queue(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        after delay: Duration
+    ) async throws {
         events.record(ClusterEvent(.writeBackQueued, blob: digest, detail: ["tag": "\(tag)"]))
-        await writeBack.add(tag, after: delay)
+        do { try await writeBack.add(tag, after: delay) } catch let error as RetryStorageError {
+            throw error.problem
+        }
     }
 
     /// Three attempts, half a second and then a second apart.

@@ -2,63 +2,84 @@
 
 import Backends
 import Content
+import HTTPKit
 import Logging
 import NIOCore
 import Primitives
+import RetryCore
+import RetryStorage
 import Telemetry
 
-/// Writes to the backend what the tag store owes it; what is owed is on disk with the tag.
+/// Writes to the backend what the tag store owes it; that it is owed is on disk with the tag, the queue says when it is tried.
 struct TagWriteBack: Sendable {
     private let store: TagStore
-    private let queue: RetryQueue<QualifiedTag>
+    private let backend: TagBackend
+    /// The queue itself, for its routes.
+    let queue: RetryQueue
 
-    /// How many tags are written at a time.
-    private static let runningMax = 8
+    /// The word for this kind of work.
+    static let kind = "write-back"
 
+    /// Opens the queue in `database`.
+    /// - Throws: `RetryStorageError`.
     init(
         store: TagStore,
         backend: TagBackend,
-        retryInterval: Duration,
-        eventLoop: any EventLoop,
-        events: EventLog,
-        log: Logger
-    ) {
-        self.store = store
+        database: RetryDatabase,
+        rules: RetryRules,
+        environment: ComponentEnvironment
+    ) async throws {
+        (self.store, self.backend) = (store, backend)
         let writer = TagWriter(store: store, backend: backend)
         queue = RetryQueue(
-            rules: .init(
-                runningMax: Self.runningMax,
-                pauseMin: retryInterval,
-                pauseMax: retryInterval,
-                // A tag may have been put again.
-                repeatsWhatRuns: true
-            ),
-            eventLoop: eventLoop,
-            events: events,
-            perform: { try await writer.write($0) },
-            report: { tag, error, _ in
-                events.record(
-                    ClusterEvent(.writeBackFailed, reason: "\(error)", detail: ["tag": "\(tag)"])
-                )
-                log.warning(
-                    "tag not written back, will try again",
-                    metadata: [LogKey.tag: "\(tag)", LogKey.error: "\(error)"]
-                )
-            }
+            kind: Self.kind,
+            database: database,
+            rules: rules,
+            destinations: backend.table.destinations,
+            eventLoop: environment.eventLoopGroup.next(),
+            events: environment.events,
+            handlers: .init(
+                perform: { try await writer.write(try QualifiedTag(parsing: $0.name)) },
+                report: { [events = environment.events, log = environment.log] task, error, count in
+                    events.record(
+                        ClusterEvent(
+                            .writeBackFailed,
+                            reason: "\(error)",
+                            detail: ["tag": task.name, "attempt": "\(count)"]
+                        )
+                    )
+                    log.warning(
+                        "tag not written back",
+                        metadata: [LogKey.tag: "\(task.name)", LogKey.error: "\(error)"]
+                    )
+                },
+                drop: { try await writer.forget(try QualifiedTag(parsing: $0.name)) }
+            )
         )
+        try await queue.open()
     }
 
-    /// Queues `tag`, which the store owes the backend, to be written after `delay`.
-    func add(_ tag: QualifiedTag, after delay: Duration) async {
-        await queue.add(tag, after: delay)
+    /// Queues `tag`, which the store owes the backend, to be written after `delay`; returns once that is on the disk.
+    /// - Throws: `RetryStorageError`.
+    func add(_ tag: QualifiedTag, after delay: Duration) async throws {
+        let task = NewRetryTask(
+            name: tag.description,
+            scope: tag.description,
+            destination: backend.destination(of: tag),
+            // A tag may have been put again.
+            isChangeable: true
+        )
+        try await queue.add(task, after: delay)
     }
 
-    /// Queues everything that the store owes, as a restart finds it.
-    func addPending() async {
+    /// Queues everything that the store owes and that is not queued, as after a version without this queue.
+    /// - Throws: `RetryStorageError`.
+    func addPending() async throws {
         let now = Timestamp.now
-        for (tag, dueAt) in await store.pendingWriteBacks {
+        for (tag, dueAt) in await store.pendingWriteBacks
+        where try await queue.tasks(on: tag.description).isEmpty {
             let nanoseconds = max(0, dueAt.unixNanoseconds - now.unixNanoseconds)
-            await queue.add(tag, after: .nanoseconds(nanoseconds))
+            try await add(tag, after: .nanoseconds(nanoseconds))
         }
     }
 
@@ -68,8 +89,8 @@ struct TagWriteBack: Sendable {
     /// Lets what is due now be written for at most `limit`, then ends ``run()``.
     func stop(within limit: Duration) async { await queue.stop(within: limit) }
 
-    /// The queue for `GET /status`.
-    func status() async -> QueueStatus { await queue.status("write-back") { "\($0)" } }
+    /// The queue for `GET /status`, a row for each backend.
+    func status() async -> [QueueStatus] { await queue.status() }
 }
 
 /// Writes one tag.
@@ -79,6 +100,12 @@ private struct TagWriter: Sendable {
 
     /// Makes the backend say what the store says of `tag`; answers what to tell about it.
     func write(_ tag: QualifiedTag) async throws -> ClusterEvent? {
+        do { return try await attempt(tag) } catch let error as BackendError where error.isFinal {
+            throw ImpossibleWork("\(error)")
+        }
+    }
+
+    private func attempt(_ tag: QualifiedTag) async throws -> ClusterEvent? {
         guard let record = await store.record(of: tag) else { return nil }
         // A run that came just before wrote this value, too.
         guard let owed = record.writeBack else { return done(tag, record.digest, "it was there") }
@@ -95,6 +122,12 @@ private struct TagWriter: Sendable {
         if reason == nil { try await backend.write(record.digest, for: tag) }
         try await store.markWrittenBack(tag, record.digest)
         return done(tag, record.digest, reason)
+    }
+
+    /// Sees to it that the store does not owe `tag` any more, as an operator wants it.
+    func forget(_ tag: QualifiedTag) async throws {
+        guard let record = await store.record(of: tag) else { return }
+        try await store.markWrittenBack(tag, record.digest)
     }
 
     private func done(_ tag: QualifiedTag, _ digest: Digest, _ reason: String?) -> ClusterEvent {

@@ -8,6 +8,7 @@ package import HTTPKit
 import Hummingbird
 import Logging
 import Primitives
+import RetryStorage
 import ServiceLifecycle
 import Telemetry
 
@@ -43,7 +44,13 @@ package struct OriginComponent: Service {
         )
         try await store.open()
         let background = BackgroundTasks()
-        let blobs = makeBlobs(store, backends, background)
+        let writeBack = try await WriteBackQueue(
+            store: store,
+            backends: backends,
+            configuration: configuration,
+            environment: environment
+        )
+        let blobs = makeBlobs(store, backends, writeBack, background)
         let seeder = OriginSeeder(
             blobs: blobs,
             configuration: configuration,
@@ -59,6 +66,7 @@ package struct OriginComponent: Service {
             try await group.waitForAll()
             try outcome.get()
         }
+        await writeBack.close()
         await backends.close()
     }
 
@@ -100,6 +108,7 @@ package struct OriginComponent: Service {
     private func makeBlobs(
         _ store: BlobStore,
         _ backends: BackendTable,
+        _ writeBack: WriteBackQueue,
         _ background: BackgroundTasks
     ) -> OriginBlobs {
         let ring = OriginRing(configuration: configuration, environment: environment)
@@ -121,12 +130,7 @@ package struct OriginComponent: Service {
                 environment: environment
             ),
             replicator: replicator,
-            writeBack: WriteBackQueue(
-                store: store,
-                backends: backends,
-                configuration: configuration,
-                environment: environment
-            ),
+            writeBack: writeBack,
             configuration: configuration,
             environment: environment
         )
@@ -153,6 +157,7 @@ package struct OriginComponent: Service {
         )
         let router = Router(context: ServerContext.self)
         OriginRoutes(blobs: blobs, seeder: seeder).add(to: router)
+        RetryRoutes([blobs.writeBack.queue], limits: configuration.limits).add(to: router)
         StandardRoutes(
             environment,
             readiness: { try await backends.checkReadiness(of: .blobs) },

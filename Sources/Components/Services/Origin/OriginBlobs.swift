@@ -69,7 +69,7 @@ struct OriginBlobs: Sendable {
         guard try await store.info(of: digest) != nil else { return }
         if case .cluster(let namespace) = kind {
             try await store.setPersisted(true, digest, namespace: namespace)
-            await writeBack.add(digest, namespace)
+            try await writeBack.add(digest, namespace)
         }
         throw HTTPProblem.conflict("\(digest) is stored already").asEmpty
     }
@@ -96,10 +96,10 @@ struct OriginBlobs: Sendable {
         )
         switch kind {
         case .cluster(let namespace):
-            await writeBack.add(digest, namespace)
+            try await writeBack.add(digest, namespace)
             await replicator.replicate(digest, namespace, .upload)
         case .duplicate(let namespace, let delay):
-            await writeBack.add(digest, namespace, after: delay)
+            try await writeBack.add(digest, namespace, after: delay)
         case .transfer: break
         }
     }
@@ -188,7 +188,7 @@ struct OriginBlobs: Sendable {
                 if entry.isPersisted {
                     try await writeBack.finish(entry.digest)
                     // A flag without a task is left over: Kraken clears it, too.
-                    if await !writeBack.owes(entry.digest) {
+                    if try await !writeBack.owes(entry.digest) {
                         try await store.setPersisted(false, entry.digest)
                     }
                 }

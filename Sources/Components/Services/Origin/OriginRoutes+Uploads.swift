@@ -9,6 +9,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Primitives
+import RetryStorage
 
 // Uploads: start, chunks, commit; the same for clients, for origins that copy, and for origins that pass a blob on.
 extension OriginRoutes {
@@ -124,6 +125,8 @@ extension OriginRoutes {
             case .uploadEnded: throw HTTPProblem.notFound(error.description)
             default: throw error
             }
+        } catch let error as RetryStorageError {
+            throw error.problem
         } catch let error as FileError where error.code == .noSpace {
             throw HTTPProblem(HTTPResponse.Status(code: 507), error.description, code: "NO_SPACE")
         }

@@ -20,7 +20,7 @@ struct OriginSnapshot: Sendable {
         snapshot.gauges = ["refreshes_pending": Double(blobs.refresher.pendingCount)]
         snapshot.storage = await storage()
         snapshot.ring = blobs.ring.status()
-        snapshot.queues = [await blobs.writeBack.status()]
+        snapshot.queues = await blobs.writeBack.status()
         let seeds = await seeder.snapshot()
         (snapshot.swarms, snapshot.peerID) = (seeds.swarms, seeds.peerID)
         return snapshot

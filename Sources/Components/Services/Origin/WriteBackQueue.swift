@@ -8,49 +8,95 @@ import HTTPKit
 import Logging
 import NIOCore
 import Primitives
+import RetryStorage
 import Telemetry
 
-/// Copies to the backend what the blob store owes it. What is owed is on disk with the blob before anyone is told that it
-/// was taken; what has no room in memory waits there.
+/// Copies to the backend what the blob store owes it.
+///
+/// That a blob is owed is noted with the blob, in the same step that stores it, so that it can't be evicted; the queue says
+/// when it is tried. What is noted and not queued, as by a version without this queue or after a full disk, is queued at
+/// the next start.
 struct WriteBackQueue: Sendable {
     private let writer: BlobWriter
-    private let queue: RetryQueue<WriteBackTask>
+    private let database: RetryDatabase
+    /// The queue itself, for its routes.
+    let queue: RetryQueue
 
+    /// The word for this kind of work.
+    static let kind = "write-back"
+
+    /// Opens the queue in the origin's directory.
+    /// - Throws: `RetryStorageError`.
     init(
         store: BlobStore,
         backends: BackendTable,
         configuration: OriginConfiguration,
         environment: ComponentEnvironment
-    ) {
+    ) async throws {
         let writer = BlobWriter(store: store, backends: backends, environment: environment)
         self.writer = writer
+        database = try await RetryDatabase(
+            path: "\(configuration.dataDirectory)/queue.sqlite",
+            pool: environment.pool,
+            limits: configuration.limits
+        )
         queue = RetryQueue(
-            rules: .init(
-                runningMax: configuration.writeBackWorkers,
-                capacity: configuration.limits.writeBackTasksMax,
-                pauseMin: configuration.writeBackRetryMin,
-                pauseMax: configuration.writeBackRetryMax,
-                // A blob is what it was.
-                repeatsWhatRuns: false
-            ),
+            kind: Self.kind,
+            database: database,
+            rules: configuration.writeBack,
+            destinations: backends.destinations,
             eventLoop: environment.eventLoopGroup.next(),
             events: environment.events,
-            perform: { try await writer.write($0) },
-            report: { writer.report($0, $1, failureCount: $2) },
-            refill: { await writer.addPersisted(to: $0) { _ in 0 } }
+            handlers: .init(
+                perform: { try await writer.write(try WriteBackTask($0)) },
+                report: { writer.report($0, $1, failureCount: $2) },
+                drop: { try await writer.forget(try WriteBackTask($0)) }
+            )
+        )
+        try await queue.open()
+    }
+
+    /// Queues the copy of `digest`, which the store notes as owed, to the backend of `namespace` after `delay`. Returns once
+    /// that is on the disk.
+    /// - Throws: `RetryStorageError`.
+    func add(_ digest: Digest, _ namespace: Namespace, after delay: Duration = .zero) async throws {
+        let task = WriteBackTask(digest: digest, namespace: namespace)
+        try await queue.add(
+            writer.new(task),
+            after: delay,
+            recording: task.event(.writeBackQueued)
         )
     }
 
-    /// Queues the copy of `digest`, which the store notes as owed, to the backend of `namespace` after `delay`.
-    func add(_ digest: Digest, _ namespace: Namespace, after delay: Duration = .zero) async {
-        let task = WriteBackTask(digest: digest, namespace: namespace)
-        await queue.add(task, after: delay, recording: task.event(.writeBackQueued))
+    /// Queues everything that the store owes and that is not queued. What other origins probably copy first waits a little
+    /// longer: a copy that is there already costs one question.
+    func addPersisted(rank: @escaping @Sendable (Digest) -> Int?) async {
+        do {
+            let owed = try await writer.store.persistedBlobs()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (index, (digest, namespaces)) in owed.enumerated() {
+                    if index >= Self.additionsMax { try await group.next() }
+                    group.addTask { try await take(digest, namespaces, rank(digest) ?? 0) }
+                }
+                try await group.waitForAll()
+            }
+        } catch {
+            writer.environment.log.error(
+                "could not queue all that is owed to the backend; the next start tries again",
+                metadata: [LogKey.error: "\(error)"]
+            )
+        }
     }
 
-    /// Queues everything that the store owes, as a restart finds it. What other origins probably copy first waits a little
-    /// longer: a copy that is there already costs one question.
-    func addPersisted(rank: @Sendable (Digest) -> Int?) async {
-        await writer.addPersisted(to: queue, rank: rank)
+    /// Debts queued at a time, which share syncs of the disk.
+    private static let additionsMax = 64
+
+    private func take(_ digest: Digest, _ namespaces: [Namespace], _ rank: Int) async throws {
+        let queued = Set(try await queue.tasks(on: digest.description).map(\.scope))
+        for namespace in namespaces.isEmpty ? [.proxyUploads] : namespaces
+        where !queued.contains(namespace.name) {
+            try await add(digest, namespace, after: .seconds(10) * rank)
+        }
     }
 
     /// Works until ``stop(within:)`` or the task is cancelled.
@@ -59,30 +105,41 @@ struct WriteBackQueue: Sendable {
     /// Lets what is due now be copied for at most `limit`, then ends ``run()``.
     func stop(within limit: Duration) async { await queue.stop(within: limit) }
 
+    /// Closes the file, after ``run()`` has ended.
+    func close() async { await database.close() }
+
     /// Copies `digest` now to every backend that is owed it.
-    /// - Throws: `BackendError`, `FileError`.
+    /// - Throws: `BackendError`, `FileError`, `RetryStorageError`.
     func finish(_ digest: Digest) async throws {
-        for task in await queue.work(where: { $0.digest == digest }) {
-            try await writer.copy(task)
-            await queue.remove(task)
+        for task in try await queue.tasks(on: digest.description) {
+            try await writer.copy(try WriteBackTask(task))
+            try await queue.remove(task)
         }
     }
 
     /// Whether a backend is known to be owed `digest`.
-    func owes(_ digest: Digest) async -> Bool {
-        await !queue.work { $0.digest == digest }.isEmpty
+    /// - Throws: `RetryStorageError`.
+    func owes(_ digest: Digest) async throws -> Bool {
+        try await !queue.tasks(on: digest.description).isEmpty
     }
 
-    /// The queue for `GET /status`.
-    func status() async -> QueueStatus {
-        await queue.status("write-back") { $0.digest.description }
-    }
+    /// The queue for `GET /status`, a row for each backend.
+    func status() async -> [QueueStatus] { await queue.status() }
 }
 
 /// A blob that a backend is owed.
 private struct WriteBackTask: Hashable, Sendable {
     let digest: Digest
     let namespace: Namespace
+
+    init(digest: Digest, namespace: Namespace) {
+        (self.digest, self.namespace) = (digest, namespace)
+    }
+
+    /// The task that the queue holds as `task`.
+    init(_ task: RetryTask) throws {
+        (digest, namespace) = (try Digest(parsing: task.name), try Namespace(task.scope))
+    }
 
     func event(_ kind: EventKind) -> ClusterEvent {
         ClusterEvent(kind, blob: digest, detail: ["namespace": namespace.name])
@@ -95,10 +152,21 @@ private struct BlobWriter: Sendable {
     let backends: BackendTable
     let environment: ComponentEnvironment
 
+    /// `task` for the queue.
+    func new(_ task: WriteBackTask) -> NewRetryTask {
+        NewRetryTask(
+            name: task.digest.description,
+            scope: task.namespace.name,
+            destination: backends.destination(of: task.namespace)
+        )
+    }
+
     /// Copies the blob of `task`; answers what to tell about it.
     func write(_ task: WriteBackTask) async throws -> ClusterEvent? {
         let start = ContinuousClock.now
-        try await copy(task)
+        do { try await copy(task) } catch let error as BackendError where error.isFinal {
+            throw ImpossibleWork("\(error)")
+        }
         environment.counters.counter("blobs_written_back").add()
         var event = task.event(.writeBackDone)
         event.tookMilliseconds = Int(start.duration(to: .now).seconds * 1000)
@@ -126,41 +194,30 @@ private struct BlobWriter: Sendable {
         try await store.finishWriteBack(of: task.digest, namespace: task.namespace)
     }
 
-    func report(_ task: WriteBackTask, _ error: any Error, failureCount: Int) {
-        environment.log.warning(
-            "could not write a blob back; it is tried again",
+    /// Sees to it that the store does not owe the blob any more, as an operator wants it.
+    func forget(_ task: WriteBackTask) async throws {
+        environment.log.notice(
+            "a blob is not written back, because its task was dropped",
             metadata: [
-                LogKey.blobDigest: "\(task.digest)", LogKey.error: "\(error)",
+                LogKey.blobDigest: "\(task.digest)", LogKey.namespace: "\(task.namespace.name)",
+            ]
+        )
+        guard try await store.isPersisted(task.digest) else { return }
+        try await store.finishWriteBack(of: task.digest, namespace: task.namespace)
+    }
+
+    func report(_ task: RetryTask, _ error: any Error, failureCount: Int) {
+        environment.log.warning(
+            "could not write a blob back",
+            metadata: [
+                LogKey.blobDigest: "\(task.name)", LogKey.error: "\(error)",
                 LogKey.retryAttempt: "\(failureCount)",
             ]
         )
-        var event = task.event(.writeBackFailed)
-        event.reason = "\(error)"
-        event.detail?["attempt"] = "\(failureCount)"
+        var event = ClusterEvent(.writeBackFailed, reason: "\(error)")
+        // Only digests are queued under names; one that can't be read is told of without it.
+        event.blob = try? Digest(parsing: task.name)
+        event.detail = ["namespace": task.scope, "attempt": "\(failureCount)"]
         environment.events.record(event)
-    }
-
-    func addPersisted(
-        to queue: RetryQueue<WriteBackTask>,
-        rank: @Sendable (Digest) -> Int?
-    ) async {
-        do {
-            for (digest, namespaces) in try await store.persistedBlobs() {
-                for namespace in namespaces.isEmpty ? [.proxyUploads] : namespaces {
-                    let task = WriteBackTask(digest: digest, namespace: namespace)
-                    await queue.add(
-                        task,
-                        after: .seconds(10) * (rank(digest) ?? 0),
-                        recording: task.event(.writeBackQueued)
-                    )
-                }
-            }
-        } catch {
-            await queue.noteMissing()
-            environment.log.error(
-                "could not find what is owed to the backend",
-                metadata: [LogKey.error: "\(error)"]
-            )
-        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Primitives
+import RetryCore
 import SwarmCore
 package import Telemetry
 
@@ -61,8 +62,11 @@ extension OriginConfiguration {
             isChanged: pieceLengths != usual.pieceLengths
         )
         list.add("blobserver.duplicate_write_back_stagger", \.duplicateWriteBackStagger)
-        list.add("writeback.num_incoming_workers", \.writeBackWorkers)
-        list.add("writeback.retry_interval", \.writeBackRetryMax)
+        list.add("writeback.num_incoming_workers", \.writeBack.freshWorkers)
+        list.add("writeback.num_retry_workers", \.writeBack.retryWorkers)
+        list.add("writeback.retry_interval", \.writeBack.pauseMax)
+        list.add("writeback.retry_interval_min", \.writeBack.pauseMin)
+        list.add("writeback.attempts_max", \.writeBack.attemptsMax)
         list.add("blobrefresh.size_limit", \.refreshBytesMax)
         list.add("peer_id_factory", \.peerIDFactory)
         list.append(SettingList<Self>.cleanup("castore.cache_cleanup", cleanup))
@@ -120,7 +124,11 @@ extension BuildIndexConfiguration {
         list.add("tagserver.duplicate_put_stagger", \.duplicatePutStagger)
         list.add("tagserver.duplicate_replicate_stagger", \.duplicateReplicateStagger)
         list.add("tag_store.write_through", \.writesThrough)
-        list.add("writeback.retry_interval", \.writeBackRetryInterval)
+        list.add("writeback.num_incoming_workers", \.writeBack.freshWorkers)
+        list.add("writeback.num_retry_workers", \.writeBack.retryWorkers)
+        list.add("writeback.retry_interval", \.writeBack.pauseMax)
+        list.add("writeback.retry_interval_min", \.writeBack.pauseMin)
+        list.add("writeback.attempts_max", \.writeBack.attemptsMax)
         return list.settings
     }
 }

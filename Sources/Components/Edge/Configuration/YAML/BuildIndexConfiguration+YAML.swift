@@ -36,11 +36,7 @@ extension BuildIndexConfiguration {
             writesThrough = try store.flag("write_through") ?? writesThrough
             try store.finish()
         }
-        if var queue = try table.table("writeback") {
-            writeBackRetryInterval =
-                try queue.duration("retry_interval") ?? writeBackRetryInterval
-            try queue.finish(ignoring: RetryQueueKeys.withoutEffect)
-        }
+        try table.retryRules("writeback", &writeBack)
         try table.finish(ignoring: KrakenKeys.operations + ["localdb", "tag_replication"])
     }
 
@@ -76,13 +72,4 @@ extension BuildIndexConfiguration {
         }
         return remotes
     }
-}
-
-/// Kraken's settings of its retry queues that have no counterpart here.
-enum RetryQueueKeys {
-    static let withoutEffect = [
-        "incoming_buffer", "retry_buffer", "num_incoming_workers", "num_retry_workers",
-        "max_task_throughput", "poll_retries_interval", "sync_retry_backoff",
-        "workqueue_metrics_emit_interval",
-    ]
 }

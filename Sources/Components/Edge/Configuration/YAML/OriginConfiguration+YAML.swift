@@ -65,15 +65,7 @@ extension OriginConfiguration {
             refreshBytesMax = limit == .zero ? nil : limit ?? refreshBytesMax
             try refresh.finish()
         }
-        if var queue = try table.table("writeback") {
-            writeBackWorkers =
-                try queue.integer("num_incoming_workers", in: 1...1000) ?? writeBackWorkers
-            if let retry = try queue.duration("retry_interval") {
-                writeBackRetryMin = min(writeBackRetryMin, retry)
-                writeBackRetryMax = retry
-            }
-            try queue.finish(ignoring: RetryQueueKeys.withoutEffect)
-        }
+        try table.retryRules("writeback", &writeBack)
     }
 
     /// `piece_lengths: {0: 4MB, 2GB: 8MB}`.

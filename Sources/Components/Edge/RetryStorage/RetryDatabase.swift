@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Files
+import GRDB
+package import Primitives
+import Synchronization
+
+/// The file that a component's queues lie in: SQLite, with a write-ahead log that is synced before a call returns.
+///
+/// What is asked for while a transaction is on its way to the disk goes there together with the next one, so that a
+/// burst costs two syncs, not one each.
+package actor RetryDatabase {
+    /// Tasks of all kinds together; a further one is refused.
+    nonisolated let tasksMax: Int
+    private let path: String
+    private let database: DatabasePool
+    private let pool: BlockingPool
+    private var jobs: [Job] = []
+    private var isWriting = false
+
+    /// A step of the next transaction, told its outcome when that is on disk.
+    private struct Job {
+        let run: @Sendable (Database) -> Void
+        let turn: CheckedContinuation<Turn, Never>?
+    }
+
+    /// What someone who waited is to do.
+    private enum Turn {
+        case lead
+        case done((any Error)?)
+    }
+
+    /// The value that a step leaves, read once its transaction has ended.
+    private final class Outcome<Value: Sendable>: Sendable {
+        private let result = Mutex<Result<Value, any Error>?>(nil)
+        func set(_ value: Result<Value, any Error>) { result.withLock { $0 = value } }
+        func get() throws -> Value {
+            guard let result = result.withLock({ $0 }) else { throw CancellationError() }
+            return try result.get()
+        }
+    }
+
+    /// Opens the file at `path`, or makes it.
+    /// - Throws: ``RetryStorageError``.
+    package init(path: String, pool: BlockingPool, limits: Limits = Limits()) async throws {
+        (self.path, self.pool, tasksMax) = (path, pool, limits.retryTasksMax)
+        database = try await pool.runUncancelled {
+            do { return try Self.open(path) } catch {
+                throw RetryStorageError(error, "open \(path)")
+            }
+        }
+    }
+
+    private static func open(_ path: String) throws -> DatabasePool {
+        if let parent = Directory.parent(of: path) { try Directory.create(parent) }
+        var configuration = Configuration()
+        configuration.label = "retry"
+        configuration.maximumReaderCount = 2
+        // A copy of the file that someone looks at with sqlite3 must not make a write fail.
+        configuration.busyMode = .timeout(5)
+        let database = try DatabasePool(path: path, configuration: configuration)
+        // Every acknowledgement that depends on this file means "on the disk".
+        try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+        let migrator = RetrySchema.migrator
+        guard try database.read(migrator.hasBeenSuperseded) == false else {
+            throw RetryStorageError(
+                code: .unusable,
+                what: "open \(path)",
+                why: "a later version of Herd wrote it",
+                remedy: "run that version, or move the file away and lose the tasks in it"
+            )
+        }
+        try migrator.migrate(database)
+        return database
+    }
+
+    /// Runs `body` in a transaction, and returns once that is on the disk. Not cut off by a cancelled task.
+    /// - Throws: ``RetryStorageError``; what `body` throws undoes what it did, and nothing else.
+    func write<Value: Sendable>(
+        _ what: String,
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws -> Value {
+        let outcome = Outcome<Value>()
+        let step: @Sendable (Database) -> Void = { database in
+            outcome.set(
+                Result {
+                    var value: Value?
+                    try database.inSavepoint {
+                        value = try body(database)
+                        return .commit
+                    }
+                    guard let value else { throw CancellationError() }
+                    return value
+                }
+            )
+        }
+        do {
+            if isWriting {
+                let turn = await withCheckedContinuation {
+                    jobs.append(Job(run: step, turn: $0))
+                }
+                switch turn {
+                case .done(let error?): throw error
+                case .done(nil): return try outcome.get()
+                case .lead: break
+                }
+            } else {
+                isWriting = true
+                jobs.append(Job(run: step, turn: nil))
+            }
+            try await commit()
+            return try outcome.get()
+        } catch { throw RetryStorageError(error, what) }
+    }
+
+    /// Writes everything that waits, one's own step first, and hands the lead to whoever came meanwhile.
+    private func commit() async throws {
+        let batch = jobs
+        jobs = []
+        let failure: (any Error)?
+        do {
+            try await pool.runUncancelled { [database] in
+                try database.write { database in for job in batch { job.run(database) } }
+            }
+            failure = nil
+        } catch { failure = error }
+        for job in batch.dropFirst() { job.turn?.resume(returning: .done(failure)) }
+        if let next = jobs.first?.turn {
+            next.resume(returning: .lead)
+        } else {
+            isWriting = false
+        }
+        if let failure { throw failure }
+    }
+
+    /// Reads with `body`, beside any write.
+    /// - Throws: ``RetryStorageError``.
+    nonisolated func read<Value: Sendable>(
+        _ what: String,
+        _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await pool.runUncancelled { [database] in try database.read(body) }
+        } catch { throw RetryStorageError(error, what) }
+    }
+
+    /// Closes the file; no call may follow.
+    package func close() async {
+        do { try await pool.runUncancelled { [database] in try database.close() } } catch {
+            // What was acknowledged is in the log already; the next start takes it from there.
+        }
+    }
+}
+
+extension RetryStorageError {
+    /// The error for `cause`, met at `what`.
+    init(_ cause: any Error, _ what: String) {
+        if let known = cause as? RetryStorageError {
+            self = known
+            return
+        }
+        let isFull =
+            (cause as? DatabaseError)?.resultCode == .SQLITE_FULL
+            || (cause as? FileError)?.code == .noSpace
+        self.init(
+            code: isFull ? .noSpace : .unusable,
+            what: what,
+            why: "\(cause)",
+            remedy: isFull
+                ? "free space on that disk"
+                : "check the disk; a damaged file can be moved away: what is owed to backends is found again in the store, "
+                    + "replications have to be asked for again"
+        )
+    }
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GRDB
+package import NIOCore
+import Primitives
+package import RetryCore
+package import Telemetry
+
+/// Does each piece of work of one kind as soon as it is due, again and again until it is done, whatever stops the process
+/// in between: all work lies in a ``RetryDatabase``, and here is only what runs. ``RetryScheduler`` decides.
+package actor RetryQueue {
+    /// What a queue does with its work.
+    package struct Handlers: Sendable {
+        /// Does it; what it answers is recorded once the queue is without it. ``ImpossibleWork`` gives it up.
+        var perform: @Sendable (RetryTask) async throws -> ClusterEvent?
+        /// Is told of each failure.
+        var report: @Sendable (RetryTask, any Error, _ failureCount: Int) -> Void
+        /// Sees to it that nobody owes it any more, when it is dropped undone.
+        var drop: @Sendable (RetryTask) async throws -> Void
+
+        /// Does work by `perform`.
+        package init(
+            perform: @escaping @Sendable (RetryTask) async throws -> ClusterEvent?,
+            report: @escaping @Sendable (RetryTask, any Error, _ failureCount: Int) -> Void,
+            drop: @escaping @Sendable (RetryTask) async throws -> Void = { _ in }
+        ) {
+            (self.perform, self.report, self.drop) = (perform, report, drop)
+        }
+    }
+
+    /// What kind of work it does: `write-back`.
+    package nonisolated let kind: String
+    nonisolated let table: RetryTable
+    nonisolated let database: RetryDatabase
+    nonisolated let handlers: Handlers
+    private nonisolated let clock = QueueClock()
+    private let eventLoop: any EventLoop
+    private let events: EventLog
+    private let signals: AsyncStream<Void>
+    private let signal: AsyncStream<Void>.Continuation
+
+    var scheduler: RetryScheduler
+    /// Work that has ended and whose end is being written: not to be started again meanwhile.
+    private var settling: Set<Int64> = []
+    var doneCounts: [String: Int] = [:]
+    var lastErrors: [String: String] = [:]
+    private var stopDeadline: Instant?
+    private var timer: Scheduled<Void>?
+
+    /// The queue of `kind` in `database`; its one timer is on `eventLoop`. `destinations` show even while they have no work.
+    package init(
+        kind: String,
+        database: RetryDatabase,
+        rules: RetryRules,
+        destinations: [String] = [],
+        eventLoop: any EventLoop,
+        events: EventLog,
+        seed: UInt64 = .random(in: .min ... .max),
+        handlers: Handlers
+    ) {
+        (self.kind, self.database, self.eventLoop) = (kind, database, eventLoop)
+        (self.events, self.handlers) = (events, handlers)
+        table = RetryTable(kind: kind)
+        scheduler = RetryScheduler(rules: rules, seed: seed)
+        for destination in destinations { scheduler.know(destination) }
+        (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// The time now, on the clock of the tasks.
+    nonisolated var now: Instant { clock.now }
+
+    /// Takes up what an earlier run has left; comes before ``run()``.
+    /// - Throws: ``RetryStorageError``.
+    package func open() async throws {
+        let tally = try await database.write("take up the queue \(kind)") { [table, now] database in
+            try table.recover(now: now, in: database)
+            return try table.tally(in: database)
+        }
+        for destination in tally.keys.sorted() { scheduler.know(destination) }
+    }
+
+    /// Queues `task` to be done after `delay`; returns once it is on the disk. `event` is recorded when it is new here.
+    /// - Throws: ``RetryStorageError``: `.full`, `.noSpace`, `.unusable`.
+    package func add(
+        _ task: NewRetryTask,
+        after delay: Duration = .zero,
+        recording event: ClusterEvent? = nil
+    ) async throws {
+        let (now, tasksMax) = (now, database.tasksMax)
+        let isNew = try await database.write("queue \(kind) of \(task.name)") { [table] database in
+            try table.add(
+                task,
+                due: now.advanced(by: delay),
+                now: now,
+                tasksMax: tasksMax,
+                in: database
+            )
+        }
+        scheduler.know(task.destination)
+        if isNew, let event { events.record(event) }
+        signal.yield()
+    }
+
+    /// Has the driver look again.
+    func wake() { signal.yield() }
+
+    // MARK: - Work
+
+    /// Works until ``stop(within:)`` or the task is cancelled.
+    package func run() async {
+        signal.yield()
+        await withDiscardingTaskGroup { group in
+            for await _ in signals {
+                let look = await startDue()
+                for task in look.started { group.addTask { await self.execute(task) } }
+                if isFinished(look.started) { break }
+                await armTimer(after: look)
+            }
+            group.cancelAll()
+        }
+        timer?.cancel()
+    }
+
+    /// Lets new work that is due be done for at most `limit`, then ends ``run()``.
+    package func stop(within limit: Duration) {
+        stopDeadline = now.advanced(by: limit)
+        signal.yield()
+    }
+
+    /// What has failed before would fail again, and a restart goes on with it: a stop waits for new work only.
+    private func isFinished(_ started: [RetryTask]) -> Bool {
+        guard let stopDeadline else { return false }
+        if now >= stopDeadline { return true }
+        return started.isEmpty && scheduler.runningIDs.isEmpty && settling.isEmpty
+    }
+
+    /// Ends of work that wait for the disk; while there are more, nothing is started.
+    private static let settlingMax = 64
+
+    /// What was found to do.
+    private struct Look {
+        var started: [RetryTask] = []
+        /// When was looked last: what falls due later is not among it.
+        var endedAt: Instant
+        /// Whether the disk did not say.
+        var hasFailed = false
+    }
+
+    /// Marks due work as running, as much as there is room for.
+    private func startDue() async -> Look {
+        var look = Look(endedAt: now)
+        while settling.count < Self.settlingMax {
+            look.endedAt = now
+            var found: [Int64: RetryTask] = [:]
+            for demand in scheduler.demands(at: look.endedAt) {
+                if stopDeadline != nil, demand.lane == .retry { continue }
+                guard let due = await due(demand, look.endedAt) else {
+                    look.hasFailed = true
+                    continue
+                }
+                for task in due { found[task.id] = task }
+            }
+            let admitted = scheduler.admit(found.values.map(\.candidate), at: look.endedAt)
+            if admitted.isEmpty { break }
+            look.started += admitted.compactMap { found[$0.id] }
+        }
+        return look
+    }
+
+    private func due(_ demand: RetryScheduler.Demand, _ now: Instant) async -> [RetryTask]? {
+        let busy = scheduler.runningIDs + settling
+        do {
+            return try await database.read("look into the queue \(kind)") { [table] database in
+                try table.due(
+                    demand.lane == .fresh ? .pending : .failed,
+                    for: demand.destination,
+                    now: now,
+                    except: busy,
+                    limit: demand.count,
+                    in: database
+                )
+            }
+        } catch {
+            lastErrors[demand.destination] = "\(error)"
+            return nil
+        }
+    }
+
+    private func execute(_ task: RetryTask) async {
+        do {
+            let event = try await handlers.perform(task)
+            settling.insert(task.id)
+            _ = scheduler.finish(task.id, .done, at: now)
+            await settle(task) { table, database in try table.complete(task, in: database) }
+            doneCounts[task.destination, default: 0] += 1
+            // Last, so that whoever hears of it finds the queue without it.
+            if let event { events.record(event) }
+        } catch {
+            await fail(task, error)
+        }
+        signal.yield()
+    }
+
+    private func fail(_ task: RetryTask, _ error: any Error) async {
+        // One that a stop has cut off has not failed.
+        let outcome: RetryScheduler.Outcome =
+            Task.isCancelled ? .interrupted : error is ImpossibleWork ? .impossible : .failed
+        let now = now
+        settling.insert(task.id)
+        let verdict = scheduler.finish(task.id, outcome, at: now)
+        let failure: RetryTable.Failure
+        switch verdict {
+        case .forget, .keep:
+            settling.remove(task.id)
+            return
+        case .tryAgain(let due, let failureCount):
+            failure = .init(
+                state: .failed,
+                failureCount: failureCount,
+                due: due,
+                now: now,
+                error: "\(error)"
+            )
+        case .bury(let failureCount):
+            failure = .init(
+                state: .dead,
+                failureCount: failureCount,
+                due: now,
+                now: now,
+                error: "\(error)"
+            )
+        }
+        lastErrors[task.destination] = failure.error
+        await settle(task) { table, database in try table.fail(task, failure, in: database) }
+        handlers.report(task, error, failure.failureCount)
+    }
+
+    /// Writes down how `task` ended, as soon as the disk takes it. If the process ends before, the work is done once more.
+    private func settle(
+        _ task: RetryTask,
+        _ write: @escaping @Sendable (RetryTable, Database) throws -> Void
+    ) async {
+        defer { settling.remove(task.id) }
+        repeat {
+            do {
+                return try await database.write("note the end of \(task.name)") {
+                    [table] database in
+                    try write(table, database)
+                }
+            } catch {
+                lastErrors[task.destination] = "\(error)"
+                // Back-off: a full disk does not tell when there is room again.
+                do { try await Task.sleep(for: scheduler.rules.pauseMin) } catch { return }
+            }
+        } while !Task.isCancelled
+    }
+
+    /// One timer, for the earliest work that waits; none while nothing does.
+    private func armTimer(after look: Look) async {
+        let last = look.endedAt
+        let destinations = scheduler.admittedDestinations(at: last)
+        var next = scheduler.nextDeadline(after: last)
+        var hasFailed = look.hasFailed
+        do {
+            let due = try await database.read("look into the queue \(kind)") { [table] database in
+                try table.nextDue(for: destinations, after: last, in: database)
+            }
+            if let due { next = min(next ?? due, due) }
+        } catch {
+            hasFailed = true
+        }
+        // A disk that fails is asked again after a while.
+        if hasFailed {
+            next = min(next ?? .distantFuture, last.advanced(by: scheduler.rules.pauseMax))
+        }
+        if let stopDeadline { next = min(next ?? stopDeadline, stopDeadline) }
+        timer?.cancel()
+        guard let next else { return }
+        let wait = max(0, self.now.duration(to: next).nanoseconds)
+        timer = eventLoop.scheduleTask(in: .nanoseconds(wait)) { [signal] in signal.yield() }
+    }
+}
+
+extension RetryTask {
+    /// The task as the scheduler sees it.
+    var candidate: RetryScheduler.Candidate {
+        RetryScheduler.Candidate(
+            id: id,
+            destination: destination,
+            dueAt: Instant(nanoseconds: dueAt.unixNanoseconds),
+            failureCount: failureCount
+        )
+    }
+}
+
+/// Civil time as it was at the start plus what has passed since: someone who sets the clock moves nothing.
+private struct QueueClock: Sendable {
+    private let wall = Timestamp.now.unixNanoseconds
+    private let start = ContinuousClock.now
+
+    var now: Instant { Instant(nanoseconds: wall).advanced(by: start.duration(to: .now)) }
+}
