@@ -60,7 +60,7 @@ import Testing
             """
         let node = try ConfigurationFile.parse(text, file: "tracker.yaml")
         let configuration = try TrackerConfiguration(yaml: node)
-        #expect(configuration.origins == ["kraken-origin:80"])
+        #expect(configuration.origins == ["dns:kraken-origin:80"])
         #expect(configuration.announceInterval == .seconds(5))
         #expect(configuration.port == 15003)
         #expect(node.warnings.all.contains { $0.why == "without effect in Herd: zap, nginx" })

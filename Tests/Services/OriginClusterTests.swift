@@ -6,6 +6,7 @@ import Content
 import HTTPTypes
 import NIOCore
 import OriginService
+import Placement
 import Primitives
 import Telemetry
 import TestSupport
@@ -91,6 +92,102 @@ extension ServicesTests {
                     #expect(members.count { $0.isHealthy } == 1)
                 }
             }
+        }
+
+        @Test("the next origin takes the place of one that is down, and gets copies of what that held")
+        func healsLoss() async throws {
+            var ports: [Int] = []
+            for _ in 0..<4 { ports.append(try ReservedPort.make()) }
+            let cluster = ports.map { "127.0.0.1:\($0)" }
+            let ring = Ring(members: cluster, replicasMax: 2)
+            try await withTemporaryFolder { root in
+                let blobs = (0..<12).map { OriginBlob.random(20_000, seed: UInt64($0)) }
+                let configure = { (configuration: inout OriginConfiguration) in
+                    configuration.cluster = cluster
+                    configuration.replicasMax = 2
+                    configuration.healthInterval = .milliseconds(20)
+                    configuration.healthTimeout = .seconds(5)
+                    configuration.healthFailsMax = 2
+                    configuration.healingRetryInterval = .milliseconds(50)
+                }
+                try await Self.origins(Array(ports.dropLast()), root, configure) { others in
+                    try await Self.origins([ports[3]], "\(root)/last", configure) { last in
+                        for blob in blobs {
+                            let owner = ring.owners(of: blob.digest)[0]
+                            let origin = try #require((others + last).first { $0.address == owner })
+                            try await origin.upload(blob)
+                        }
+                    }
+                    // The last one is gone for good; what it held was on one other origin.
+                    let left = Ring(members: Array(cluster.dropLast()), replicasMax: 2)
+                    for blob in blobs {
+                        for address in left.owners(of: blob.digest) {
+                            let origin = try #require(others.first { $0.address == address })
+                            try await untilHeld(origin, blob)
+                        }
+                    }
+                    let healing = try await others[0].status().ring?.healing
+                    #expect((healing?.passCount ?? 0) > 0)
+                    // Whoever asks any origin for the owners gets a blob from each of them.
+                    for blob in blobs {
+                        for owner in try await others[0].client.locations(of: blob.digest) {
+                            #expect(owner != cluster[3])
+                            let origin = try #require(others.first { $0.address == owner })
+                            #expect(try await origin.send(.get, blob.path).bytes == blob.bytes)
+                        }
+                    }
+                }
+            }
+        }
+
+        @Test("an origin that joins gets the blobs that are its now, and what they owe is written back")
+        func healsJoin() async throws {
+            let ports = [try ReservedPort.make(), try ReservedPort.make()]
+            try await withTemporaryFolder { root in
+                let blob = OriginBlob.random(300_000)
+                try await Self.origins([ports[0]], root, { $0.backends = [] }) { origins in
+                    try await origins[0].upload(blob)
+                }
+                let configure = { (configuration: inout OriginConfiguration) in
+                    configuration.backends = []
+                    configuration.cluster = ports.map { "127.0.0.1:\($0)" }
+                    configuration.healingRetryInterval = .milliseconds(50)
+                    configuration.healingRate = ByteRate(bytesPerSecond: 10 << 20)
+                }
+                try await Self.origins(ports, root, configure) { origins in
+                    try await untilHeld(origins[1], blob)
+                    await origins[0].event {
+                        $0.kind == .replicationDone && $0.reason == "healing"
+                            && $0.blob == blob.digest
+                    }
+                    // The new owner owes it, too, later.
+                    let queues = try await origins[1].status().queues ?? []
+                    #expect(queues.contains { $0.pendingCount == 1 })
+                }
+            }
+        }
+
+        /// Runs an origin on each of `ports`, while `body` runs.
+        private static func origins(
+            _ ports: [Int],
+            _ root: String,
+            _ configure: @escaping (inout OriginConfiguration) -> Void,
+            _ running: [OriginUnderTest] = [],
+            body: ([OriginUnderTest]) async throws -> Void
+        ) async throws {
+            guard let port = ports.first else { return try await body(running) }
+            try await OriginUnderTest.with(root, id: "origin-\(port)") { configuration in
+                configure(&configuration)
+                configuration.port = port
+            } body: { origin in
+                try await origins(Array(ports.dropFirst()), root, configure, running + [origin], body: body)
+            }
+        }
+
+        /// Returns once `origin` holds `blob`.
+        private func untilHeld(_ origin: OriginUnderTest, _ blob: OriginBlob) async throws {
+            await origin.event { $0.kind == .blobCommitted && $0.blob == blob.digest }
+            #expect(try await holds(origin, blob))
         }
 
         @Test("uploads a blob to another cluster, fetching it first if need be")

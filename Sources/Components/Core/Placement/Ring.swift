@@ -9,7 +9,7 @@ package struct Ring: Hashable, Sendable {
     package private(set) var members: [String]
     /// The most owners a blob has; positive.
     package let replicasMax: Int
-    /// The members that are passed over while others are healthy.
+    /// The members whose place others take.
     package private(set) var unhealthyMembers: Set<String> = []
 
     /// How many shards there are: only the first two bytes of a digest place it.
@@ -28,17 +28,34 @@ package struct Ring: Hashable, Sendable {
         return Set(members).sorted()
     }
 
-    /// The owners of `digest`, best first: the healthy ones among the best `replicasMax` members; when none of those is,
-    /// the first healthy one after them; when no member is healthy, the best one. Never empty.
+    /// The owners of `digest`, best first: the best `replicasMax` healthy members, or the best one when no member is healthy.
+    /// Never empty.
     ///
-    /// An unhealthy owner is not replaced by the next member: it comes back, and data would be moved for nothing.
+    /// The next member takes an unhealthy owner's place, so that a blob keeps its number of copies. Kraken leaves the place
+    /// empty; the owners that it names come first here, too, in the same order.
     /// - Complexity: O(members × log members).
     /// - Source: uber/kraken lib/hashring/ring.go, `Locations`.
     package func owners(of digest: Digest) -> [String] {
         let ranking = ranking(of: digest)
-        let owners = ranking.prefix(replicasMax).filter(isHealthy)
-        if !owners.isEmpty { return owners }
-        return [ranking.dropFirst(replicasMax).first(where: isHealthy) ?? ranking[0]]
+        let owners = ranking.lazy.filter(isHealthy).prefix(replicasMax)
+        return owners.isEmpty ? [ranking[0]] : Array(owners)
+    }
+
+    /// What a member that holds a blob has to do so that all owners have it.
+    package struct HealingDuty: Hashable, Sendable {
+        /// The healthy members that come before it: if one of these holds the blob, the duty is theirs.
+        package let before: [String]
+        /// The owners but itself, best first.
+        package let owners: [String]
+    }
+
+    /// The duty of `member` for `digest`.
+    package func healingDuty(of member: String, for digest: Digest) -> HealingDuty {
+        let healthy = ranking(of: digest).filter { isHealthy($0) || $0 == member }
+        return HealingDuty(
+            before: Array(healthy.prefix { $0 != member }),
+            owners: owners(of: digest).filter { $0 != member }
+        )
     }
 
     /// Every member from best to worst for `digest`, whatever its health.

@@ -7,9 +7,9 @@ import Synchronization
 /// The hosts of one kind of component, `host:port`, with what callers have learnt about their
 /// health.
 ///
-/// A host that gave no answer several times within a while is left out for as long, unless that
-/// would leave out all.
-/// - Source: uber/kraken lib/hostlist and lib/healthcheck/passive.go.
+/// A host that gave no answer several times within a while is left out for as long, and so is one whose probes fail, unless
+/// that would leave out all.
+/// - Source: uber/kraken lib/hostlist, lib/healthcheck/passive.go and monitor.go.
 package final class HostList: Sendable {
     private let policy: HostListPolicy
     private let resolve: (@Sendable () async throws -> [String])?
@@ -18,10 +18,25 @@ package final class HostList: Sendable {
 
     private struct State {
         var hosts: [String]
-        var resolvedAt: Instant
+        /// When the hosts were looked up; nil before the first time.
+        var resolvedAt: Instant?
         var isResolving = false
         var health: PassiveHealthFilter
+        /// What probes say; nil while none are made.
+        var probes: ActiveHealthFilter?
         var generator: Generator
+
+        func usable(_ hosts: [String], at now: Instant) -> [String] {
+            guard let healthy = probes?.healthyMembers else { return health.usable(hosts, at: now) }
+            let probed = hosts.filter(healthy.contains)
+            return health.usable(probed.isEmpty ? hosts : probed, at: now)
+        }
+
+        mutating func replace(_ hosts: [String]) {
+            self.hosts = hosts
+            health.retainMembers(Set(hosts))
+            probes?.replaceMembers(hosts)
+        }
     }
 
     /// A list of `hosts`.
@@ -42,7 +57,8 @@ package final class HostList: Sendable {
         state = Mutex(
             State(
                 hosts: hosts,
-                resolvedAt: now(),
+                // A list without hosts is looked up at its first use.
+                resolvedAt: hosts.isEmpty ? nil : now(),
                 health: PassiveHealthFilter(
                     failsMax: policy.failuresMax,
                     failTimeout: policy.failureWindow
@@ -59,9 +75,8 @@ package final class HostList: Sendable {
     package func update(_ hosts: [String]) {
         let now = now()
         state.withLock {
-            $0.hosts = hosts
+            $0.replace(hosts)
             $0.resolvedAt = now
-            $0.health.retainMembers(Set(hosts))
         }
     }
 
@@ -70,7 +85,7 @@ package final class HostList: Sendable {
     package func healthyHosts() async -> [String] {
         await refreshIfDue()
         let now = now()
-        return state.withLock { $0.health.usable($0.hosts, at: now) }
+        return state.withLock { $0.usable($0.hosts, at: now) }
     }
 
     /// ``healthyHosts()`` in random order, then the others, for the case that no healthy one
@@ -81,7 +96,7 @@ package final class HostList: Sendable {
         return state.withLock { state in
             var hosts = state.hosts
             state.generator.shuffle(&hosts)
-            let usable = state.health.usable(hosts, at: now)
+            let usable = state.usable(hosts, at: now)
             return usable + hosts.filter { !usable.contains($0) }
         }
     }
@@ -89,7 +104,10 @@ package final class HostList: Sendable {
     /// Whether `host` may be asked.
     package func isHealthy(_ host: String) -> Bool {
         let now = now()
-        return state.withLock { $0.health.isHealthy(host, at: now) }
+        return state.withLock { state in
+            let isProbed = state.probes?.healthyMembers.contains(host) ?? true
+            return isProbed && state.health.isHealthy(host, at: now)
+        }
     }
 
     /// Notes that `host` gave no answer.
@@ -103,13 +121,41 @@ package final class HostList: Sendable {
         state.withLock { $0.health.recordSuccess(of: host) }
     }
 
+    // MARK: - Probes
+
+    /// Has what ``record(_:)`` is told count from now on.
+    func beginMonitoring(_ policy: ProbePolicy) {
+        var probes = ActiveHealthFilter(failsMax: policy.failsMax, passesMin: policy.passesMin)
+        state.withLock { state in
+            probes.replaceMembers(state.hosts)
+            state.probes = probes
+        }
+    }
+
+    /// All hosts, whatever their health, looked up again first when due.
+    package func lookedUpHosts() async -> [String] {
+        await refreshIfDue()
+        return hosts
+    }
+
+    /// Notes which hosts passed a probe; answers those whose health that changed, with what it is now.
+    func record(_ passed: [String: Bool]) -> [(host: String, isHealthy: Bool)] {
+        state.withLock { state in
+            var changed: [(String, Bool)] = []
+            for (host, passed) in passed.sorted(by: { $0.key < $1.key })
+            where state.probes?.record(host, passed: passed) == true {
+                changed.append((host, passed))
+            }
+            return changed
+        }
+    }
+
     private func refreshIfDue() async {
         guard let resolve else { return }
         let now = now()
         let isDue = state.withLock { state in
-            guard !state.isResolving, state.resolvedAt.advanced(by: policy.timeToLive) <= now else {
-                return false
-            }
+            let isOld = state.resolvedAt.map { $0.advanced(by: policy.timeToLive) <= now } ?? true
+            guard !state.isResolving, isOld else { return false }
             state.isResolving = true
             return true
         }

@@ -26,12 +26,14 @@ extension OriginClient {
     /// as uploaded.
     ///
     /// A chunk is streamed, never held in memory. The upload is abandoned when the task is
-    /// cancelled.
+    /// cancelled. `pace` is asked before each chunk, with its length, and may wait.
     package func upload(
         _ digest: Digest,
         namespace: Namespace,
         from source: UploadSource,
-        purpose: UploadPurpose = .cluster
+        purpose: UploadPurpose = .cluster,
+        chunkBytes: Int = uploadChunkBytes,
+        pace: @Sendable (Int) async throws -> Void = { _ in }
     ) async throws {
         do {
             let path = uploadPath(digest, namespace, purpose)
@@ -44,7 +46,7 @@ extension OriginClient {
                 throw ClusterError.unreadable("start upload at \(address)", "no Location")
             }
             let session = path + "/" + URLEncoding.pathSegment(id)
-            try await sendChunks(of: source, to: session)
+            try await sendChunks(of: source, to: session, chunkBytes, pace)
             try await commit(digest, namespace, id: id, session: session, purpose: purpose)
         } catch let error as ClusterError where error.code == .status(409) {
             return  // Somebody else uploaded it, which is what was wanted.
@@ -84,11 +86,17 @@ extension OriginClient {
         }
     }
 
-    private func sendChunks(of source: UploadSource, to session: String) async throws {
+    private func sendChunks(
+        of source: UploadSource,
+        to session: String,
+        _ chunkBytes: Int,
+        _ pace: (Int) async throws -> Void
+    ) async throws {
         let chunks = ChunkCutter(source)
         var start = 0
         while start < source.count {
-            let end = min(start + Self.uploadChunkBytes, source.count)
+            let end = min(start + chunkBytes, source.count)
+            try await pace(end - start)
             try await host.patch(session, chunk: start..<end, body: chunks.body(of: start..<end))
             start = end
         }

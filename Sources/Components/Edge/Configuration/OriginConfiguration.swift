@@ -37,6 +37,14 @@ package struct OriginConfiguration: Hashable, Sendable {
     package var healthFailsMax = 3
     /// Good probes in a row that make it healthy again (`healthcheck.passes`).
     package var healthPassesMin = 2
+    /// How long a start waits until the cluster's name has this origin's address (`hashring.membership_wait_timeout`).
+    package var membershipTimeout = Duration.minutes(1)
+    /// How fast it copies blobs to owners that lack them, after a change of the ring (`healing.rate`); nil: as fast as it goes.
+    package var healingRate: ByteRate? = ByteRate(bytesPerSecond: 64 << 20)
+    /// The time between looks for such blobs without a change (`healing.interval`).
+    package var healingInterval = Duration.hours(1)
+    /// The time until another look when an owner could not be asked or did not take its copy.
+    package var healingRetryInterval = Duration.seconds(30)
     /// The directory of everything it stores.
     package var dataDirectory: String
     /// When blobs leave the disk.

@@ -66,6 +66,8 @@ package struct RingStatus: Codable, Hashable, Sendable {
     package var replicasMax: Int
     /// The members in the order of their labels.
     package var members: [Member]
+    /// How far the viewer is with copying blobs to owners that lack them; nil from those that don't.
+    package var healing: HealingStatus?
 
     /// A ring of `members`.
     package init(kind: ComponentKind, replicasMax: Int, members: [Member]) {
@@ -73,8 +75,39 @@ package struct RingStatus: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case kind, members
+        case kind, members, healing
         case replicasMax = "replicas_max"
+    }
+}
+
+/// How far an origin is with copying the blobs that it holds to owners that lack them, in its latest pass.
+package struct HealingStatus: Codable, Hashable, Sendable {
+    /// Whether a pass is under way.
+    package var isRunning = false
+    /// Passes ended since the start.
+    package var passCount = 0
+    /// Blobs to look after.
+    package var blobCount = 0
+    /// Those looked after so far.
+    package var checkedCount = 0
+    /// Copies made.
+    package var copiedCount = 0
+    /// Their bytes.
+    package var copiedBytes = 0
+    /// Blobs that some owner lacks and did not take, or that could not be asked for; tried again soon.
+    package var failedCount = 0
+
+    /// Nothing done yet.
+    package init() {}
+
+    private enum CodingKeys: String, CodingKey {
+        case isRunning = "is_running"
+        case passCount = "pass_count"
+        case blobCount = "blob_count"
+        case checkedCount = "checked_count"
+        case copiedCount = "copied_count"
+        case copiedBytes = "copied_bytes"
+        case failedCount = "failed_count"
     }
 }
 

@@ -27,7 +27,7 @@ package struct AgentComponent: Service {
         let store = makeStore()
         try await store.open()
         let trackers = TrackerRing(
-            hosts: HostList(configuration.trackers),
+            hosts: HostList(configuration.trackers, pool: environment.pool),
             http: environment.httpClient,
             log: environment.log
         )

@@ -19,7 +19,7 @@ struct AgentServers: Sendable {
     /// The listeners, which report their addresses when all are bound.
     func make() -> [HTTPServer] {
         let buildIndexes = BuildIndexCluster(
-            hosts: HostList(configuration.buildIndexes),
+            hosts: HostList(configuration.buildIndexes, pool: environment.pool),
             http: environment.httpClient,
             log: environment.log
         )

@@ -38,10 +38,11 @@ package struct BuildIndexComponent: Service {
             limits: limits
         )
         let origins = OriginCluster(
-            hosts: HostList(configuration.origins),
+            hosts: HostList(configuration.origins, pool: environment.pool),
             http: environment.httpClient,
             log: environment.log
         )
+        async let _ = origins.hosts.monitor(http: environment.httpClient, log: environment.log)
         let store = TagStore(
             root: configuration.dataDirectory,
             pool: environment.pool,
@@ -88,6 +89,8 @@ package struct BuildIndexComponent: Service {
             settings: configuration.settings
         )
         let snapshot = BuildIndexSnapshot(status: status, store: store, writeBack: writeBack)
+        let cluster = HostList(configuration.cluster, pool: environment.pool)
+        let isNamed = HostNames.needLookUp(configuration.cluster)
         let tags = TagService(
             store: store,
             backend: TagBackend(table: backends),
@@ -98,9 +101,11 @@ package struct BuildIndexComponent: Service {
                 limits: limits
             ),
             configuration: configuration,
-            neighbours: { [configuration, http = environment.httpClient] in
+            neighbours: { [configuration, cluster, http = environment.httpClient] in
                 let own = configuration.selfAddress ?? status.address()
-                return configuration.cluster.filter { $0 != own }
+                let port = own.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
+                return await cluster.lookedUpHosts()
+                    .filter { $0 != own && !(isNamed && HostNames.isLocal($0, port: port)) }
                     .map { BuildIndexClient(address: $0, http: http) }
             },
             events: environment.events,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterClients
 import ClusterConfiguration
 import Content
 import HTTPKit
@@ -39,8 +40,8 @@ struct BuildIndexRoutes: Sendable {
         addLists(to: router)
         addReplication(to: router)
         router.get("/origin") { (_, _) -> Response in
-            guard let origin = configuration.originName ?? configuration.origins.randomElement()
-            else {
+            let any = configuration.origins.randomElement().map(HostNames.plain)
+            guard let origin = configuration.originName ?? any else {
                 throw HTTPProblem.internalError("no origin is configured").asText
             }
             return .text(origin)

@@ -18,7 +18,7 @@ struct TagService: Sendable {
     let dependencies: TagDependencies
     let configuration: BuildIndexConfiguration
     /// The other build-indexes of this cluster.
-    let neighbours: @Sendable () -> [BuildIndexClient]
+    let neighbours: @Sendable () async -> [BuildIndexClient]
     let events: EventLog
     let counters: Counters
     let log: Logger
@@ -107,8 +107,9 @@ struct TagService: Sendable {
 
     /// A neighbour that can't be told reads the tag from the backend later; the put stands.
     private func tellNeighbours(_ tag: QualifiedTag, _ digest: Digest) async {
+        let neighbours = await neighbours()
         await withDiscardingTaskGroup { group in
-            for (index, neighbour) in neighbours().enumerated() {
+            for (index, neighbour) in neighbours.enumerated() {
                 let delay = configuration.duplicatePutStagger * (index + 1)
                 group.addTask {
                     do { try await neighbour.duplicatePut(tag, digest, delay: delay) } catch {

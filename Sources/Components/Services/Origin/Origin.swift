@@ -25,7 +25,6 @@ package struct OriginComponent: Service {
 
     /// Serves until it is told to stop; then running requests finish, and what is due is written back.
     package func run() async throws {
-        try checkMembership()
         let backends = try BackendTable(
             rules: configuration.backends,
             http: environment.httpClient,
@@ -51,16 +50,23 @@ package struct OriginComponent: Service {
             environment: environment
         )
         let blobs = makeBlobs(store, backends, writeBack, background)
+        try await blobs.ring.join()
         let seeder = OriginSeeder(
             blobs: blobs,
             configuration: configuration,
             environment: environment
         )
         let peerAddress = try await seeder.start()
-        let server = makeServer(blobs, seeder, backends, peerAddress: peerAddress)
+        let healer = Healer(
+            store: store,
+            ring: blobs.ring,
+            configuration: configuration,
+            environment: environment
+        )
+        let server = makeServer(blobs, seeder, healer, backends, peerAddress: peerAddress)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await blobs.writeBack.run() }
-            let outcome = await serve(server, blobs, background)
+            let outcome = await serve(server, blobs, healer, background)
             await seeder.stop()
             await blobs.writeBack.stop(within: Self.writeBackDrainTimeout)
             try await group.waitForAll()
@@ -77,10 +83,12 @@ package struct OriginComponent: Service {
     private func serve(
         _ server: HTTPServer,
         _ blobs: OriginBlobs,
+        _ healer: Healer,
         _ background: BackgroundTasks
     ) async -> Result<Void, any Error> {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await blobs.ring.watch() }
+            group.addTask { await healer.run() }
             group.addTask { await background.run() }
             group.addTask { await blobs.store.cleanUpPeriodically() }
             group.addTask { await takeStock(of: blobs) }
@@ -139,6 +147,7 @@ package struct OriginComponent: Service {
     private func makeServer(
         _ blobs: OriginBlobs,
         _ seeder: OriginSeeder,
+        _ healer: Healer,
         _ backends: BackendTable,
         peerAddress: String
     ) -> HTTPServer {
@@ -153,6 +162,7 @@ package struct OriginComponent: Service {
             status: status,
             blobs: blobs,
             seeder: seeder,
+            healer: healer,
             environment: environment
         )
         let router = Router(context: ServerContext.self)
@@ -171,15 +181,6 @@ package struct OriginComponent: Service {
             drainTimeout: configuration.drainTimeout
         ) {
             blobs.ring.serve(at: $0)
-        }
-    }
-
-    /// An origin that is not in its own ring would copy every blob to the others and own none.
-    private func checkMembership() throws {
-        guard !configuration.cluster.isEmpty else { return }
-        let own = configuration.selfAddress ?? "\(configuration.host):\(configuration.port)"
-        guard configuration.cluster.contains(own) else {
-            throw OriginError(own: own, cluster: configuration.cluster)
         }
     }
 }

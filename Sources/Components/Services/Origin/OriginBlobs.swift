@@ -155,7 +155,7 @@ struct OriginBlobs: Sendable {
             throw HTTPProblem.accepted
         }
         let cluster = OriginCluster(
-            hosts: HostList([remote]),
+            hosts: HostList(["dns:\(remote)"], pool: environment.pool),
             http: environment.httpClient,
             log: environment.log
         )
@@ -183,7 +183,7 @@ struct OriginBlobs: Sendable {
         let now = store.now
         for entry in try await store.entries() {
             let isExpired = now - entry.modifiedAt > Int64(hours) * 3600
-            guard isExpired || ring.ownRank(of: entry.digest) == nil else { continue }
+            guard isExpired || !ring.owns(entry.digest) else { continue }
             do {
                 if entry.isPersisted {
                     try await writeBack.finish(entry.digest)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterClients
 import ClusterConfiguration
 import Content
 import Files
@@ -17,6 +18,9 @@ final class OriginRing: Sendable {
     private let configuration: OriginConfiguration
     private let environment: ComponentEnvironment
     private let state: Mutex<State>
+    /// Yields after a change of who owns what; one that was not seen yet stands for all since.
+    let changes: AsyncStream<Void>
+    private let change: AsyncStream<Void>.Continuation
 
     private struct State {
         var ring: Ring
@@ -28,8 +32,10 @@ final class OriginRing: Sendable {
 
     init(configuration: OriginConfiguration, environment: ComponentEnvironment) {
         (self.configuration, self.environment) = (configuration, environment)
+        (changes, change) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         let own = configuration.selfAddress ?? "\(configuration.host):\(configuration.port)"
-        let members = configuration.cluster.isEmpty ? [own] : configuration.cluster
+        let isKnown = !configuration.cluster.isEmpty && !HostNames.needLookUp(configuration.cluster)
+        let members = isKnown ? configuration.cluster : [own]
         var filter = ActiveHealthFilter(
             failsMax: configuration.healthFailsMax,
             passesMin: configuration.healthPassesMin
@@ -46,13 +52,90 @@ final class OriginRing: Sendable {
 
     /// Notes where the origin listens, which is its label when none was configured.
     func serve(at address: String) {
-        guard configuration.selfAddress == nil else { return }
+        guard configuration.selfAddress == nil, !HostNames.needLookUp(configuration.cluster)
+        else { return }
         state.withLock { state in
             let members = state.ring.members.filter { $0 != state.ownAddress } + [address]
             state.ownAddress = address
             state.ring.replaceMembers(configuration.cluster.isEmpty ? [address] : members)
             state.filter.replaceMembers(state.ring.members)
         }
+    }
+
+    // MARK: - Members
+
+    /// Finds this origin among the cluster's, which may have to be looked up first: a while is given to name servers to learn
+    /// of it. One that is not in its own ring would copy every blob to the others and own none.
+    /// - Throws: ``OriginError``.
+    func join() async throws {
+        guard !configuration.cluster.isEmpty else { return }
+        let own = configuration.selfAddress ?? "\(configuration.host):\(configuration.port)"
+        guard HostNames.needLookUp(configuration.cluster) else {
+            guard configuration.cluster.contains(own) else {
+                throw OriginError(own: own, cluster: configuration.cluster)
+            }
+            return
+        }
+        let deadline = ContinuousClock.now.advanced(by: configuration.membershipTimeout)
+        while true {
+            let members = await lookUp() ?? []
+            let label =
+                members.first { $0 == own }
+                ?? members.first { HostNames.isLocal($0, port: configuration.port) }
+            if let label {
+                state.withLock { state in
+                    state.ownAddress = label
+                    state.ring.replaceMembers(members)
+                    state.filter.replaceMembers(members)
+                }
+                return
+            }
+            guard ContinuousClock.now < deadline else {
+                throw OriginError(own: own, cluster: members.isEmpty ? configuration.cluster : members)
+            }
+            // A name server does not tell when it has learnt a name.
+            try await Task.sleep(for: .milliseconds(500))
+        }
+    }
+
+    /// The members as the name servers have them now; nil when they do not say.
+    private func lookUp() async -> [String]? {
+        do {
+            return try await HostNames.lookUp(configuration.cluster, pool: environment.pool)
+        } catch {
+            environment.log.warning(
+                "could not look up the origins; the last known ones stay",
+                metadata: [LogKey.error: "\(error)"]
+            )
+            return nil
+        }
+    }
+
+    /// Takes over who the name servers say is in the cluster.
+    private func refreshMembers() async {
+        guard HostNames.needLookUp(configuration.cluster), let found = await lookUp() else { return }
+        let isNews = state.withLock { state -> Bool in
+            // One that answers is there, whatever a name server says.
+            let members = Set(found).union([state.ownAddress])
+            guard state.ring.replaceMembers(Array(members)) else { return false }
+            state.filter.replaceMembers(members)
+            state.shardCounts = nil
+            return true
+        }
+        guard isNews else { return }
+        environment.log.notice(
+            "the members of the ring have changed",
+            metadata: [LogKey.ringMember: "\(found.joined(separator: ","))"]
+        )
+        environment.events.record(
+            ClusterEvent(
+                .membership,
+                reason: "members changed",
+                detail: ["members": found.joined(separator: ",")]
+            )
+        )
+        noteChange()
+        await countShards()
     }
 
     /// The origin's own label.
@@ -66,6 +149,23 @@ final class OriginRing: Sendable {
         state.withLock { state in
             state.ring.owners(of: digest).filter { $0 != state.ownAddress }
         }
+    }
+
+    /// Has ``changes`` yield.
+    func noteChange() { change.yield() }
+
+    /// How many origins there are.
+    var memberCount: Int { state.withLock { $0.ring.members.count } }
+
+    /// What this origin, which holds `digest`, has to do so that its owners have it.
+    func healingDuty(for digest: Digest) -> Ring.HealingDuty {
+        state.withLock { $0.ring.healingDuty(of: $0.ownAddress, for: digest) }
+    }
+
+    /// Whether this origin owns `digest`, for good or in place of one that is unhealthy.
+    func owns(_ digest: Digest) -> Bool {
+        ownRank(of: digest) != nil
+            || state.withLock { $0.ring.owners(of: digest).contains($0.ownAddress) }
     }
 
     /// This origin's place among the owners of `digest` when all are healthy, from zero; nil when it is none of them.
@@ -96,13 +196,14 @@ final class OriginRing: Sendable {
     /// Probes the other origins now and then, until the task is cancelled.
     func watch() async {
         await countShards()
-        guard state.withLock({ $0.ring.members.count > 1 }) else { return }
+        guard memberCount > 1 || HostNames.needLookUp(configuration.cluster) else { return }
         while !Task.isCancelled {
             do {
                 try await Task.sleep(for: configuration.healthInterval)
             } catch {
                 return
             }
+            await refreshMembers()
             await probe()
         }
     }
@@ -138,6 +239,7 @@ final class OriginRing: Sendable {
             return state.filter.healthyMembers.symmetricDifference(before).sorted()
         }
         for member in changed { report(member, isHealthy: passed[member] ?? true) }
+        if !changed.isEmpty { noteChange() }
     }
 
     private func answers(_ member: String) async -> Bool {

@@ -12,6 +12,7 @@ struct OriginSnapshot: Sendable {
     let status: ComponentStatus
     let blobs: OriginBlobs
     let seeder: OriginSeeder
+    let healer: Healer
     let environment: ComponentEnvironment
 
     /// The origin's state now.
@@ -20,6 +21,7 @@ struct OriginSnapshot: Sendable {
         snapshot.gauges = ["refreshes_pending": Double(blobs.refresher.pendingCount)]
         snapshot.storage = await storage()
         snapshot.ring = blobs.ring.status()
+        snapshot.ring?.healing = healer.status
         snapshot.queues = await blobs.writeBack.status()
         let seeds = await seeder.snapshot()
         (snapshot.swarms, snapshot.peerID) = (seeds.swarms, seeds.peerID)

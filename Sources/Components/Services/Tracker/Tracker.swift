@@ -22,10 +22,11 @@ package struct TrackerComponent: Service {
     /// Serves until it is told to stop; running requests get `drainTimeout` to finish.
     package func run() async throws {
         let cluster = OriginCluster(
-            hosts: HostList(configuration.origins),
+            hosts: HostList(configuration.origins, pool: environment.pool),
             http: environment.httpClient,
             log: environment.log
         )
+        async let _ = cluster.hosts.monitor(http: environment.httpClient, log: environment.log)
         let announces = AnnounceDesk(
             origins: OriginDirectory(
                 cluster: cluster,

@@ -55,6 +55,8 @@ extension OriginConfiguration {
         list.add("healthcheck.fails", \.healthFailsMax)
         list.add("healthcheck.passes", \.healthPassesMin)
         list.add("healthcheck.timeout", \.healthTimeout)
+        list.add("healing.rate", \.healingRate)
+        list.add("healing.interval", \.healingInterval)
         list.append(backends)
         list.append(
             "metainfogen.piece_lengths",

@@ -33,7 +33,16 @@ extension OriginConfiguration {
         if var ring = try table.table("hashring") {
             replicasMax = try ring.integer("max_replica", in: 1...1000) ?? replicasMax
             healthInterval = try ring.duration("refresh_interval") ?? healthInterval
-            try ring.finish(ignoring: ["membership_wait_timeout", "membership_wait_interval"])
+            membershipTimeout =
+                try ring.duration("membership_wait_timeout") ?? membershipTimeout
+            try ring.finish(ignoring: ["membership_wait_interval"])
+        }
+        if var healing = try table.table("healing") {
+            if let rate = try healing.size("rate") {
+                healingRate = rate == .zero ? nil : ByteRate(bytesPerSecond: rate.bytes)
+            }
+            healingInterval = try healing.duration("interval") ?? healingInterval
+            try healing.finish()
         }
         if var health = try table.table("healthcheck") {
             healthFailsMax = try health.integer("fails", in: 1...1000) ?? healthFailsMax

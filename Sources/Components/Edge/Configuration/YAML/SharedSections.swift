@@ -11,7 +11,8 @@ extension ConfigurationTable {
         return hosts
     }
 
-    /// The members under `key`, where Kraken writes `key: {static: […]}` or `key: {dns: name:port}`.
+    /// The members under `key`, where Kraken writes `key: {static: […]}` or `key: {dns: name:port}`; a name to be looked up
+    /// is written `dns:name:port`.
     mutating func hosts(_ key: String) throws(ConfigurationError) -> [String]? {
         guard var section = try table(key) else { return nil }
         let fixed = try section.take("static")?.addresses()
@@ -20,11 +21,7 @@ extension ConfigurationTable {
         switch (fixed, named) {
         case (let fixed?, nil): return fixed
         case (nil, let name?):
-            let address = try name.address()
-            name.warnings.add(
-                name.defect("\(address) is used as one host, whatever number of addresses it has")
-            )
-            return [address]
+            return ["dns:\(try name.address())"]
         case (nil, nil): throw section.defect("either static or dns is needed")
         case (.some, .some): throw section.defect("static and dns exclude each other")
         }

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Files
+import Glibc
+import NIOCore
+import Primitives
+
+/// Hosts in a configuration: `host:port`, or `dns:name:port` for every address that `name` has at the time.
+/// - Source: uber/kraken lib/hostlist.
+package enum HostNames {
+    private static let prefix = "dns:"
+
+    /// Whether any of `entries` has to be looked up.
+    package static func needLookUp(_ entries: [String]) -> Bool {
+        entries.contains { $0.hasPrefix(prefix) }
+    }
+
+    /// `entry` as clients that know no such entries connect to it: `name:port`.
+    package static func plain(_ entry: String) -> String {
+        entry.hasPrefix(prefix) ? String(entry.dropFirst(prefix.count)) : entry
+    }
+
+    /// Whether `host`, `address:port`, is `port` of this machine.
+    package static func isLocal(_ host: String, port: Int) -> Bool {
+        guard host.hasSuffix(":\(port)") else { return false }
+        let name = host.dropLast("\(port)".utf8.count + 1)
+        let address = name.hasPrefix("[") ? name.dropFirst().dropLast() : name
+        do {
+            return try System.enumerateDevices().contains { $0.address?.ipAddress == String(address) }
+        } catch {
+            // Without a list of interfaces nobody can tell; an address that is not ours is the safe answer.
+            return false
+        }
+    }
+
+    /// The hosts that `entries` stand for, sorted, each once.
+    /// - Throws: ``ClusterError`` `.noHosts` when a name has no address or can't be looked up.
+    package static func lookUp(_ entries: [String], pool: BlockingPool) async throws -> [String] {
+        try await pool.run {
+            var hosts: Set<String> = []
+            for entry in entries {
+                if entry.hasPrefix(prefix) {
+                    hosts.formUnion(try addresses(of: plain(entry)))
+                } else {
+                    hosts.insert(entry)
+                }
+            }
+            return hosts.sorted()
+        }
+    }
+
+    /// The addresses behind `name:port`, each with the port.
+    private static func addresses(of entry: String) throws -> [String] {
+        guard let colon = entry.lastIndex(of: ":") else {
+            throw failure(entry, "it has no port")
+        }
+        let (name, port) = (String(entry[..<colon]), entry[entry.index(after: colon)...])
+        var hints = addrinfo()
+        hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(name, nil, &hints, &found)
+        defer { if let found { freeaddrinfo(found) } }
+        guard code == 0 else { throw failure(entry, String(cString: gai_strerror(code))) }
+        var hosts: [String] = []
+        var next = found
+        while let info = next {
+            next = info.pointee.ai_next
+            var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+            let named = getnameinfo(
+                info.pointee.ai_addr,
+                info.pointee.ai_addrlen,
+                &text,
+                socklen_t(text.count),
+                nil,
+                0,
+                NI_NUMERICHOST
+            )
+            guard named == 0 else { continue }
+            let bytes = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+            let host = String(decoding: bytes, as: UTF8.self)
+            hosts.append(host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)")
+        }
+        guard !hosts.isEmpty else { throw failure(entry, "it has no address") }
+        return hosts
+    }
+
+    private static func failure(_ entry: String, _ why: String) -> ClusterError {
+        ClusterError(
+            .noHosts,
+            what: "look up \(entry)",
+            why: why,
+            remedy: "check the name in the configuration, and the name servers"
+        )
+    }
+}
+
+extension HostList {
+    /// The list of `entries`, looked up on `pool` as ``HostNames`` says: at the first use, and again when what is known is
+    /// older than the policy's time to live.
+    package convenience init(
+        _ entries: [String],
+        pool: BlockingPool,
+        policy: HostListPolicy = HostListPolicy()
+    ) {
+        guard HostNames.needLookUp(entries) else {
+            self.init(entries, policy: policy)
+            return
+        }
+        self.init([], policy: policy) { try await HostNames.lookUp(entries, pool: pool) }
+    }
+}
