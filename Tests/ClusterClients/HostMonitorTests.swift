@@ -20,6 +20,11 @@ import Testing
         let found = try await HostNames.lookUp(["a:1", "dns:localhost:2"], pool: .singleton)
         #expect(found.contains("127.0.0.1:2") && found.contains("a:1"))
         #expect(found == Set(found).sorted())
+        let literal = try await HostNames.lookUp(
+            ["dns:[::1]:2", "dns:127.0.0.1:2"],
+            pool: .singleton
+        )
+        #expect(literal == ["127.0.0.1:2", "[::1]:2"])
         #expect(HostNames.isLocal("127.0.0.1:2", port: 2))
         #expect(!HostNames.isLocal("127.0.0.1:3", port: 2))
         #expect(!HostNames.isLocal("198.51.100.7:2", port: 2))
@@ -48,11 +53,13 @@ import Testing
         #expect(await list.healthyHosts() == ["x:1"])
     }
 
-    @Test("a host that does not answer its probes is left out before anybody asks it, and comes back")
+    @Test(
+        "a host that does not answer its probes is left out before anybody asks it, and comes back"
+    )
     func probes() async throws {
         try await ScriptedServer().serve { router, _ in
-                router.get("/health") { _, _ in "OK\n" }
-            } body: { address in
+            router.get("/health") { _, _ in "OK\n" }
+        } body: { address in
             let dead = "127.0.0.1:\(try ReservedPort.make())"
             let list = HostList([address, dead])
             var policy = ProbePolicy()

@@ -100,6 +100,9 @@ import Testing
         (origin.writeBack.pauseMin, origin.writeBack.attemptsMax) = (.milliseconds(1500), 3)
         origin.swarm = Self.policy
         #expect(try OriginConfiguration(yaml: file(origin.settings)) == origin)
+        origin.cluster = ["dns:origins.example:15002"]
+        (origin.healingRate, origin.membershipTimeout) = (nil, .seconds(5))
+        #expect(try OriginConfiguration(yaml: file(origin.settings)) == origin)
         var tracker = TrackerConfiguration(origins: ["o:1"])
         (tracker.handoutAgentsMax, tracker.handoutOrder) = (20, .unordered)
         tracker.peerTimeToLive = .hours(1) + .minutes(30)

@@ -8,17 +8,23 @@ import Testing
 
 @Suite("Healing duties") struct HealingTests {
     /// What the holders do: each asks those before it, and copies unless one of these holds the blob.
-    private func heal(_ ring: Ring, _ digest: Digest, _ holders: Set<String>) -> [(String, String)] {
+    private func heal(_ ring: Ring, _ digest: Digest, _ holders: Set<String>) -> [(String, String)]
+    {
         var copies: [(from: String, to: String)] = []
         for holder in holders.sorted() {
             let duty = ring.healingDuty(of: holder, for: digest)
             if duty.before.contains(where: holders.contains) { continue }
-            for owner in duty.owners where !holders.contains(owner) { copies.append((holder, owner)) }
+            for owner in duty.owners where !holders.contains(owner) {
+                copies.append((holder, owner))
+            }
         }
         return copies
     }
 
-    @Test("whoever holds a blob, all owners get it, each from one holder", arguments: Seeds.fresh(8))
+    @Test(
+        "whoever holds a blob, all owners get it, each from one holder",
+        arguments: Seeds.fresh(8)
+    )
     func allOwners(seed: UInt64) {
         var generator = Generator(seed: seed)
         for _ in 0..<200 {

@@ -94,7 +94,9 @@ extension ServicesTests {
             }
         }
 
-        @Test("the next origin takes the place of one that is down, and gets copies of what that held")
+        @Test(
+            "the next origin takes the place of one that is down, and gets copies of what that held"
+        )
         func healsLoss() async throws {
             var ports: [Int] = []
             for _ in 0..<4 { ports.append(try ReservedPort.make()) }
@@ -140,7 +142,9 @@ extension ServicesTests {
             }
         }
 
-        @Test("an origin that joins gets the blobs that are its now, and what they owe is written back")
+        @Test(
+            "an origin that joins gets the blobs that are its now, and what they owe is written back"
+        )
         func healsJoin() async throws {
             let ports = [try ReservedPort.make(), try ReservedPort.make()]
             try await withTemporaryFolder { root in
@@ -180,7 +184,13 @@ extension ServicesTests {
                 configure(&configuration)
                 configuration.port = port
             } body: { origin in
-                try await origins(Array(ports.dropFirst()), root, configure, running + [origin], body: body)
+                try await origins(
+                    Array(ports.dropFirst()),
+                    root,
+                    configure,
+                    running + [origin],
+                    body: body
+                )
             }
         }
 

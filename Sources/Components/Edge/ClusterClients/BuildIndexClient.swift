@@ -2,7 +2,7 @@
 
 package import Content
 package import HTTPKit
-import HTTPTypes
+package import HTTPTypes
 import Primitives
 
 /// One build-index's HTTP API.
@@ -18,12 +18,24 @@ package struct BuildIndexClient: Sendable {
         host = HostConnection(address: address, http: http)
     }
 
-    /// Makes `tag` name `digest`; with `replicating`, in the other clusters, too.
+    /// Makes `tag` name `digest`; with `replicating`, in the other clusters, too. `path` tells which clusters the tag came
+    /// through, when another cluster's build-index puts it.
     /// - Throws: ``ClusterError``, here as in every call.
-    package func put(_ tag: QualifiedTag, _ digest: Digest, replicating: Bool = false) async throws
-    {
+    package func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        replicating: Bool = false,
+        path: String? = nil
+    ) async throws {
         let query = replicating ? "?replicate=true" : ""
-        try await host.text(.put, path(tag, digest) + query, timeout: .seconds(30))
+        var headers = HTTPFields()
+        if let path { headers[.replicationPath] = path }
+        _ = try await host.exchange(
+            .put,
+            self.path(tag, digest) + query,
+            headers: headers,
+            timeout: .seconds(30)
+        )
     }
 
     /// What `tag` names; nil when there is no such tag.
@@ -152,5 +164,17 @@ package struct TagPage: Hashable, Sendable {
         let query = next.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
         let argument = query.split(separator: "&").first { $0.hasPrefix("offset=") }
         nextOffset = argument.flatMap { PercentCoding.decode($0.dropFirst("offset=".count)) }
+    }
+}
+
+extension HTTPField.Name {
+    /// Through which clusters a tag came that another cluster's build-index puts.
+    package static let replicationPath = Self.known("Herd-Replication-Path")
+
+    private static func known(_ name: String) -> Self {
+        guard let name = HTTPField.Name(name) else {
+            preconditionFailure("\(name) is a valid header name")
+        }
+        return name
     }
 }

@@ -26,7 +26,9 @@ package enum HostNames {
         let name = host.dropLast("\(port)".utf8.count + 1)
         let address = name.hasPrefix("[") ? name.dropFirst().dropLast() : name
         do {
-            return try System.enumerateDevices().contains { $0.address?.ipAddress == String(address) }
+            return try System.enumerateDevices().contains {
+                $0.address?.ipAddress == String(address)
+            }
         } catch {
             // Without a list of interfaces nobody can tell; an address that is not ours is the safe answer.
             return false
@@ -54,7 +56,8 @@ package enum HostNames {
         guard let colon = entry.lastIndex(of: ":") else {
             throw failure(entry, "it has no port")
         }
-        let (name, port) = (String(entry[..<colon]), entry[entry.index(after: colon)...])
+        let (host, port) = (entry[..<colon], entry[entry.index(after: colon)...])
+        let name = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : String(host)
         var hints = addrinfo()
         hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?

@@ -28,6 +28,8 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
     package var tagTypes: [TagTypeRule]
     /// Other clusters' build-indexes and the tags they shall have.
     package var remotes: [TagRemote]
+    /// How tags are replicated, and tried again (`tag_replication`).
+    package var tagReplication = RetryRules()
     /// Whether a tag is written to the backend before it is acknowledged. Default off: queued, on
     /// disk.
     package var writesThrough: Bool

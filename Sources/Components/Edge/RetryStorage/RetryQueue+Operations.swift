@@ -70,6 +70,9 @@ extension RetryQueue {
 
     private static let dropsPerStep = 100
 
+    /// Shows `destination`, for which nothing waits any more, no longer.
+    package func forget(_ destination: String) { scheduler.forget(destination) }
+
     /// Work on `name` that waits or runs.
     /// - Throws: ``RetryStorageError``.
     package func tasks(on name: String) async throws -> [RetryTask] {

@@ -30,7 +30,6 @@ package struct BuildIndexComponent: Service {
     /// Serves until it is told to stop; then running requests finish, and what is due is written
     /// back.
     package func run() async throws {
-        guard configuration.remotes.isEmpty else { throw BuildIndexError.remotesUnsupported }
         let backends = try BackendTable(
             rules: configuration.backends,
             http: environment.httpClient,
@@ -63,43 +62,66 @@ package struct BuildIndexComponent: Service {
             environment: environment
         )
         try await writeBack.addPending()
-        let server = try makeServer(backends, origins, store, writeBack)
+        let dependencies = try TagDependencies(
+            rules: configuration.tagTypes,
+            origins: origins,
+            limits: limits
+        )
+        let replication = try await TagReplication(
+            store: store,
+            backend: TagBackend(table: backends),
+            dependencies: dependencies,
+            origins: origins,
+            database: database,
+            configuration: configuration,
+            environment: environment
+        )
+        let server = makeServer(backends, origins, store, writeBack, replication, dependencies)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await writeBack.run() }
+            group.addTask { await replication.run() }
             do { try await server.run() } catch {
                 group.cancelAll()
                 throw error
             }
             await writeBack.stop(within: configuration.drainTimeout)
+            await replication.stop(within: Self.replicationDrainTimeout)
             try await group.waitForAll()
         }
         await database.close()
         await backends.close()
     }
 
+    /// How long a stop waits for replications under way. What is left goes on after the next start.
+    private static let replicationDrainTimeout = Duration.seconds(2)
+
     private func makeServer(
         _ backends: BackendTable,
         _ origins: OriginCluster,
         _ store: TagStore,
-        _ writeBack: TagWriteBack
-    ) throws -> HTTPServer {
+        _ writeBack: TagWriteBack,
+        _ replication: TagReplication,
+        _ dependencies: TagDependencies
+    ) -> HTTPServer {
         let status = ComponentStatus(
             .buildIndex,
             environment,
             settings: configuration.settings
         )
-        let snapshot = BuildIndexSnapshot(status: status, store: store, writeBack: writeBack)
+        let snapshot = BuildIndexSnapshot(
+            status: status,
+            store: store,
+            writeBack: writeBack,
+            replication: replication
+        )
         let cluster = HostList(configuration.cluster, pool: environment.pool)
         let isNamed = HostNames.needLookUp(configuration.cluster)
         let tags = TagService(
             store: store,
             backend: TagBackend(table: backends),
             writeBack: writeBack,
-            dependencies: try TagDependencies(
-                rules: configuration.tagTypes,
-                origins: origins,
-                limits: limits
-            ),
+            replication: replication,
+            dependencies: dependencies,
             configuration: configuration,
             neighbours: { [configuration, cluster, http = environment.httpClient] in
                 let own = configuration.selfAddress ?? status.address()
@@ -120,7 +142,7 @@ package struct BuildIndexComponent: Service {
             limits: limits,
             tagsRead: environment.counters.counter("tags_read")
         ).add(to: router)
-        RetryRoutes([writeBack.queue], limits: limits).add(to: router)
+        RetryRoutes([writeBack.queue, replication.queue], limits: limits).add(to: router)
         StandardRoutes(
             environment,
             readiness: { [hasOrigins = !configuration.origins.isEmpty] in
@@ -136,15 +158,4 @@ package struct BuildIndexComponent: Service {
             drainTimeout: configuration.drainTimeout
         )
     }
-}
-
-/// Why a build-index can't start.
-package struct BuildIndexError: Error, Hashable, CustomStringConvertible {
-    /// What is wrong, and what to do.
-    package let description: String
-
-    static let remotesUnsupported = BuildIndexError(
-        description:
-            "remotes: this version does not replicate tags to other clusters; remove the key"
-    )
 }

@@ -20,10 +20,8 @@ struct BuildIndexRoutes: Sendable {
     func add(to router: Router<ServerContext>) {
         router.put("/tags/{tag}/digest/{digest}") { (request, context) -> Response in
             let (tag, digest) = (try Self.tag(context), try Self.digest(context))
-            // Whether to replicate makes no difference while there are no remotes; see
-            // addReplication.
-            _ = try request.queryBool("replicate")
-            try await tags.put(tag, digest)
+            let isReplicated = try request.queryBool("replicate") ?? false
+            try await tags.put(tag, digest, replicating: isReplicated ? Self.cause(request) : nil)
             return .empty()
         }
         router.head("/tags/{tag}") { (_, context) -> Response in
@@ -64,24 +62,25 @@ struct BuildIndexRoutes: Sendable {
         router.get("/list/**") { request, _ in try await lists.names(request) }
     }
 
-    /// Without remotes, which a configuration can't have yet, there is nothing to replicate to:
-    /// what remains of these endpoints is that the tag must exist, and that the request must be
-    /// right.
     private func addReplication(to router: Router<ServerContext>) {
         router.post("/remotes/tags/{tag}") { (_, context) -> Response in
-            guard try await tags.digest(of: try Self.tag(context)) != nil else {
+            let tag = try Self.tag(context)
+            guard let digest = try await tags.digest(of: tag) else {
                 throw HTTPProblem.notFound().asEmpty
             }
+            try await tags.replicate(tag, digest)
             return .empty()
         }
         router.post("/internal/duplicate/remotes/tags/{tag}/digest/{digest}") {
             (request, context) -> Response in
-            _ = (try Self.tag(context), try Self.digest(context))
+            let (tag, digest) = (try Self.tag(context), try Self.digest(context))
             let body = try await request.json(upTo: limits.jsonBodyBytesMax)
-            _ = try Self.delay(body)
+            let delay = try Self.delay(body)
+            // What the tag needs is found anew when it is sent; here it only has to be well-formed.
             for dependency in body["dependencies"]?.array ?? [] {
                 _ = try Self.parsing { try Digest(parsing: dependency.string ?? "") }
             }
+            try await tags.replication.add(tag, digest, after: delay, cause: .neighbour)
             return .empty()
         }
     }
@@ -92,6 +91,12 @@ struct BuildIndexRoutes: Sendable {
     }
 
     // MARK: - Parameters
+
+    /// Who wants a tag to be replicated: another cluster, when the request says through which ones it came.
+    static func cause(_ request: Request) -> ReplicationCause {
+        guard let header = request.headers[.replicationPath] else { return .client }
+        return .remote(path: ReplicationPath.parse(header))
+    }
 
     static func tag(_ context: ServerContext) throws -> QualifiedTag {
         try parsing { try QualifiedTag(parsing: try context.parameter("tag")) }

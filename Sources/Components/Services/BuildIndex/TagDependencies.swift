@@ -28,15 +28,55 @@ struct TagDependencies: Sendable {
     /// The blobs that `tag` needs if it names `digest`, the one it names last.
     /// - Throws: 500 with the reason when they can't be told.
     func resolve(_ tag: QualifiedTag, _ digest: Digest) async throws -> [Digest] {
+        switch try type(of: tag) {
+        case .blob: return [digest]
+        case .docker: return try await references(of: digest, tag: tag) + [digest]
+        }
+    }
+
+    /// Blobs of one tag that are followed at most: a very large index has hundreds of manifests with dozens of layers.
+    private static let followedMax = 100_000
+
+    /// Everything that `tag` needs in another cluster if it names `digest`, indexes followed to their leaves, in the order in
+    /// which it may be sent there: what refers to others comes in a later part than these.
+    /// - Throws: 500 or 503 with the reason when that can't be told.
+    func levels(_ tag: QualifiedTag, _ digest: Digest) async throws -> [[Digest]] {
+        guard try type(of: tag) == .docker else { return [[digest]] }
+        var levels: [[Digest]] = []
+        var seen: Set<Digest> = [digest]
+        var manifests = [digest]
+        while !manifests.isEmpty {
+            levels.append(manifests)
+            var (leaves, next): ([Digest], [Digest]) = ([], [])
+            for manifest in manifests {
+                let document = try await document(manifest, tag: tag)
+                for reference in document.references where !reference.isForeign {
+                    guard seen.insert(reference.digest).inserted else { continue }
+                    if case .index = document {
+                        next.append(reference.digest)
+                    } else {
+                        leaves.append(reference.digest)
+                    }
+                }
+            }
+            guard seen.count <= Self.followedMax else {
+                throw HTTPProblem.internalError("\(tag) needs more than \(Self.followedMax) blobs")
+                    .asText
+            }
+            // Leaves are wanted by manifests of this level at the earliest, so they may go before all levels.
+            if !leaves.isEmpty { levels.append(leaves) }
+            manifests = next
+        }
+        return levels.reversed()
+    }
+
+    private func type(of tag: QualifiedTag) throws -> TagType {
         guard let rule = rules.first(where: { $0.pattern.isFound(in: tag.description) }) else {
             throw HTTPProblem.internalError(
                 "no tag type matches \(tag); add a row to tag_types"
             ).asText
         }
-        switch rule.type {
-        case .blob: return [digest]
-        case .docker: return try await references(of: digest, tag: tag) + [digest]
-        }
+        return rule.type
     }
 
     /// Fails unless the origins, or their backends, have every one of `digests`.
@@ -58,6 +98,14 @@ struct TagDependencies: Sendable {
     /// Of an index these are its manifests only: their layers are not looked for, as in Kraken.
     /// Foreign layers are left out, because no registry need have them.
     private func references(of digest: Digest, tag: QualifiedTag) async throws -> [Digest] {
+        try await document(digest, tag: tag).references.filter { !$0.isForeign }.map(\.digest)
+    }
+
+    /// The manifest or index `digest`.
+    private func document(
+        _ digest: Digest,
+        tag: QualifiedTag
+    ) async throws -> ManifestDocument {
         let namespace = try Namespace(tag.description)
         let bytes: [UInt8]
         do {
@@ -72,8 +120,7 @@ struct TagDependencies: Sendable {
             ).asText
         }
         do {
-            let document = try ManifestDocument(parsing: bytes)
-            return document.references.filter { !$0.isForeign }.map(\.digest)
+            return try ManifestDocument(parsing: bytes)
         } catch {
             throw HTTPProblem.internalError(
                 "cannot upload tag, \(digest) is not a manifest: \(error.why)"

@@ -15,6 +15,7 @@ struct TagService: Sendable {
     let store: TagStore
     let backend: TagBackend
     let writeBack: TagWriteBack
+    let replication: TagReplication
     let dependencies: TagDependencies
     let configuration: BuildIndexConfiguration
     /// The other build-indexes of this cluster.
@@ -23,8 +24,13 @@ struct TagService: Sendable {
     let counters: Counters
     let log: Logger
 
-    /// Makes `tag` name `digest`, here and at the neighbours, once everything it needs is there.
-    func put(_ tag: QualifiedTag, _ digest: Digest) async throws {
+    /// Makes `tag` name `digest`, here and at the neighbours, once everything it needs is there; with a `cause`, in other
+    /// clusters, too, later.
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        replicating cause: ReplicationCause? = nil
+    ) async throws {
         try backend.checkBackend(of: tag)
         let needed = try await dependencies.resolve(tag, digest)
         try await dependencies.check(needed, of: tag)
@@ -35,9 +41,21 @@ struct TagService: Sendable {
             try await store.put(tag, digest, writeBackAfter: .zero)
             try await queue(tag, digest, after: .zero)
         }
+        if let cause, replication.concerns(tag) {
+            try await replication.add(tag, digest, cause: cause)
+            await tellNeighboursToReplicate(tag, digest, needed)
+        }
         counters.counter("tags_put").add()
         events.record(ClusterEvent(.tagPut, blob: digest, detail: ["tag": "\(tag)"]))
         await tellNeighbours(tag, digest)
+    }
+
+    /// Makes `tag`, which names `digest`, be replicated to the other clusters.
+    func replicate(_ tag: QualifiedTag, _ digest: Digest) async throws {
+        guard replication.concerns(tag) else { return }
+        try await replication.add(tag, digest, cause: .client)
+        let needed = try await dependencies.resolve(tag, digest)
+        await tellNeighboursToReplicate(tag, digest, needed)
     }
 
     /// Takes over a put that a neighbour has made; writes it back after `delay` unless the
@@ -101,6 +119,39 @@ struct TagService: Sendable {
                 // Back-off: nobody tells us when the backend is well again.
                 try await Task.sleep(for: pause)
                 pause = pause * 2
+            }
+        }
+    }
+
+    /// A neighbour that can't be told does not step in, should this build-index never come back; the task here stands.
+    private func tellNeighboursToReplicate(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        _ needed: [Digest]
+    ) async {
+        let neighbours = await neighbours()
+        await withDiscardingTaskGroup { group in
+            for (index, neighbour) in neighbours.enumerated() {
+                let delay = configuration.duplicateReplicateStagger * (index + 1)
+                group.addTask {
+                    do {
+                        try await neighbour.duplicateReplicate(
+                            tag,
+                            digest,
+                            dependencies: needed,
+                            delay: delay
+                        )
+                    } catch {
+                        counters.counter("duplicate_replicate_failures").add()
+                        log.warning(
+                            "a neighbour did not take a replication",
+                            metadata: [
+                                LogKey.tag: "\(tag)", LogKey.address: "\(neighbour.address)",
+                                LogKey.error: "\(error)",
+                            ]
+                        )
+                    }
+                }
             }
         }
     }

@@ -91,7 +91,10 @@ final class OriginRing: Sendable {
                 return
             }
             guard ContinuousClock.now < deadline else {
-                throw OriginError(own: own, cluster: members.isEmpty ? configuration.cluster : members)
+                throw OriginError(
+                    own: own,
+                    cluster: members.isEmpty ? configuration.cluster : members
+                )
             }
             // A name server does not tell when it has learnt a name.
             try await Task.sleep(for: .milliseconds(500))
@@ -113,7 +116,9 @@ final class OriginRing: Sendable {
 
     /// Takes over who the name servers say is in the cluster.
     private func refreshMembers() async {
-        guard HostNames.needLookUp(configuration.cluster), let found = await lookUp() else { return }
+        guard HostNames.needLookUp(configuration.cluster), let found = await lookUp() else {
+            return
+        }
         let isNews = state.withLock { state -> Bool in
             // One that answers is there, whatever a name server says.
             let members = Set(found).union([state.ownAddress])

@@ -18,8 +18,8 @@ extension AgentConfiguration {
         list.add("peer-ip", \.peerIP)
         list.add("zone", \.zone)
         list.add("data_dir", \.dataDirectory)
-        list.add("tracker.hosts.static", \.trackers)
-        list.add("build_index.hosts.static", \.buildIndexes)
+        list.addHosts("tracker.hosts", \.trackers)
+        list.addHosts("build_index.hosts", \.buildIndexes)
         list.add("peer_id_factory", \.peerIDFactory)
         list.append(SettingList<Self>.cleanup("store.cache_cleanup", cleanup))
         list.append(
@@ -49,13 +49,18 @@ extension OriginConfiguration {
         list.add("zone", \.zone)
         list.add("cluster-name", \.clusterName)
         list.add("data_dir", \.dataDirectory)
-        list.add("cluster.static", \.cluster)
+        list.addHosts("cluster", \.cluster)
         list.add("hashring.max_replica", \.replicasMax)
         list.add("hashring.refresh_interval", \.healthInterval)
+        list.add("hashring.membership_wait_timeout", \.membershipTimeout)
         list.add("healthcheck.fails", \.healthFailsMax)
         list.add("healthcheck.passes", \.healthPassesMin)
         list.add("healthcheck.timeout", \.healthTimeout)
-        list.add("healing.rate", \.healingRate)
+        list.append(
+            "healing.rate",
+            ByteCount(healingRate?.bytesPerSecond ?? 0).settingText,
+            isChanged: healingRate != usual.healingRate
+        )
         list.add("healing.interval", \.healingInterval)
         list.append(backends)
         list.append(
@@ -90,7 +95,7 @@ extension TrackerConfiguration {
     package var settings: [SettingStatus] {
         var list = SettingList(self, usual: TrackerConfiguration(origins: []))
         list.add("port", \.port)
-        list.add("origin.hosts.static", \.origins)
+        list.addHosts("origin.hosts", \.origins)
         list.add("trackerserver.announce_interval", \.announceInterval)
         list.add("trackerserver.announce_limit", \.handoutAgentsMax)
         list.add("peerhandoutpolicy.priority", \.handoutOrder)
@@ -110,8 +115,8 @@ extension BuildIndexConfiguration {
         var list = SettingList(self, usual: usual)
         list.add("port", \.port)
         list.add("data_dir", \.dataDirectory)
-        list.add("cluster.hosts.static", \.cluster)
-        list.add("origin.hosts.static", \.origins)
+        list.addHosts("cluster.hosts", \.cluster)
+        list.addHosts("origin.hosts", \.origins)
         list.append(backends)
         for (index, rule) in tagTypes.enumerated() {
             list.append(
@@ -124,6 +129,11 @@ extension BuildIndexConfiguration {
             list.append("remotes.\(remote.address)", remote.patterns.settingText, isChanged: true)
         }
         list.add("tagserver.duplicate_put_stagger", \.duplicatePutStagger)
+        list.add("tag_replication.num_incoming_workers", \.tagReplication.freshWorkers)
+        list.add("tag_replication.num_retry_workers", \.tagReplication.retryWorkers)
+        list.add("tag_replication.retry_interval", \.tagReplication.pauseMax)
+        list.add("tag_replication.retry_interval_min", \.tagReplication.pauseMin)
+        list.add("tag_replication.attempts_max", \.tagReplication.attemptsMax)
         list.add("tagserver.duplicate_replicate_stagger", \.duplicateReplicateStagger)
         list.add("tag_store.write_through", \.writesThrough)
         list.add("writeback.num_incoming_workers", \.writeBack.freshWorkers)
@@ -143,8 +153,8 @@ extension ProxyConfiguration {
         list.add("port", \.registryPort)
         list.add("server-port", \.port)
         list.add("data_dir", \.dataDirectory)
-        list.add("origin.hosts.static", \.origins)
-        list.add("build_index.hosts.static", \.buildIndexes)
+        list.addHosts("origin.hosts", \.origins)
+        list.addHosts("build_index.hosts", \.buildIndexes)
         list.add("upload_tti", \.uploadTimeToIdle)
         return list.settings
     }

@@ -34,6 +34,17 @@ struct SettingList<Configuration> {
         append(key, value.settingText, isChanged: value != usual[keyPath: path])
     }
 
+    /// Adds the hosts at `path` under `key`, as a list or as the name that stands for them.
+    mutating func addHosts(_ key: String, _ path: KeyPath<Configuration, [String]>) {
+        let hosts = configuration[keyPath: path]
+        let isChanged = hosts != usual[keyPath: path]
+        if hosts.count == 1, let name = hosts.first, name.hasPrefix("dns:") {
+            append("\(key).dns", String(name.dropFirst("dns:".count)), isChanged: isChanged)
+        } else {
+            append("\(key).static", hosts.settingText, isChanged: isChanged)
+        }
+    }
+
     /// Adds `value` under `key`.
     mutating func append(_ key: String, _ value: String, isChanged: Bool) {
         settings.append(SettingStatus(key: key, value: value, isChanged: isChanged))

@@ -37,7 +37,8 @@ extension BuildIndexConfiguration {
             try store.finish()
         }
         try table.retryRules("writeback", &writeBack)
-        try table.finish(ignoring: KrakenKeys.operations + ["localdb", "tag_replication"])
+        try table.retryRules("tag_replication", &tagReplication)
+        try table.finish(ignoring: KrakenKeys.operations + ["localdb"])
     }
 
     private static func tagTypes(

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterClients
+import ClusterConfiguration
+import Content
+
+/// Why a tag is replicated.
+enum ReplicationCause: Hashable, Sendable {
+    /// A client put it here, or asked for it.
+    case client
+    /// A neighbour was asked, and does it first.
+    case neighbour
+    /// Another cluster replicated it here; `path` are the clusters that it came through.
+    case remote(path: [String])
+}
+
+/// What a replication in the queue knows besides its tag and remote: `{"digest":…,"neighbours":true,"path":[…]}`.
+struct ReplicationPayload: Hashable, Sendable {
+    /// What the tag named when it was queued.
+    let digest: Digest
+    /// Whether a neighbour was asked.
+    let isNeighbours: Bool
+    /// The clusters that the tag came through.
+    let path: [String]
+
+    init(digest: Digest, cause: ReplicationCause) {
+        self.digest = digest
+        isNeighbours = cause == .neighbour
+        if case .remote(let path) = cause { self.path = path } else { path = [] }
+    }
+
+    /// Reads what ``text`` writes.
+    /// - Throws: `ContentError`.
+    init(parsing text: String) throws(ContentError) {
+        let document = try JSON(parsing: Array(text.utf8))
+        digest = try Digest(parsing: document["digest"]?.string ?? "")
+        isNeighbours = document["neighbours"]?.bool ?? false
+        path = (document["path"]?.array ?? []).compactMap(\.string)
+    }
+
+    /// The document.
+    var text: String {
+        var members: [JSON.Member] = [.init("digest", .string(digest.description))]
+        if isNeighbours { members.append(.init("neighbours", .bool(true))) }
+        if !path.isEmpty { members.append(.init("path", .array(path.map(JSON.string)))) }
+        return String(decoding: JSON.object(members).utf8, as: UTF8.self)
+    }
+}
+
+/// The clusters that a replicated tag came through, so that clusters which replicate to each other do not send a tag back,
+/// where it would undo a newer put.
+///
+/// A cluster is known by its origins, because that is what the next one asks it for anyway. In a header the clusters are
+/// separated by commas, a cluster's origins by bars.
+enum ReplicationPath {
+    /// The cluster of `configuration`.
+    static func identity(of configuration: BuildIndexConfiguration) -> String {
+        let names = configuration.originName.map { [$0] } ?? configuration.origins
+        return names.map(HostNames.plain).sorted().joined(separator: "|")
+    }
+
+    /// The clusters in `header`; more than a sensible number of them are cut.
+    static func parse(_ header: String) -> [String] {
+        header.split(separator: ",").prefix(clustersMax).map(String.init)
+    }
+
+    /// Clusters that a tag may come through.
+    private static let clustersMax = 32
+
+    /// The header's value.
+    static func text(_ path: [String]) -> String { path.joined(separator: ",") }
+
+    /// Whether the cluster that names `origin` as its origin is in `path`.
+    static func contains(_ origin: String, _ path: [String]) -> Bool {
+        path.contains { $0.split(separator: "|").contains { $0 == origin } }
+    }
+}

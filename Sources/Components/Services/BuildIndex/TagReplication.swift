@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Backends
+import ClusterClients
+import ClusterConfiguration
+import Content
+import HTTPKit
+import Logging
+import NIOCore
+import Primitives
+import RetryStorage
+import Telemetry
+
+/// Makes tags name in other clusters what they name here: first everything that the tag needs is there, then the tag.
+///
+/// There is one task for each tag and remote, which a put of the tag replaces: so a tag that moves ends in the other cluster
+/// at its last value, however often an attempt fails in between. What the other cluster has already costs a question each.
+/// - Source: uber/kraken build-index, lib/persistedretry/tagreplication.
+struct TagReplication: Sendable {
+    private let replicator: TagReplicator
+    /// The queue itself, for its routes.
+    let queue: RetryQueue
+
+    /// The word for this kind of work.
+    static let kind = "replication"
+
+    /// Opens the queue in `database`; what goes to remotes that are configured no more is forgotten.
+    /// - Throws: `RetryStorageError`; `BackendError` for a pattern that can't be read.
+    init(
+        store: TagStore,
+        backend: TagBackend,
+        dependencies: TagDependencies,
+        origins: OriginCluster,
+        database: RetryDatabase,
+        configuration: BuildIndexConfiguration,
+        environment: ComponentEnvironment
+    ) async throws {
+        let replicator = TagReplicator(
+            store: store,
+            backend: backend,
+            dependencies: dependencies,
+            origins: origins,
+            remotes: try ReplicationRemotes(configuration.remotes),
+            identity: ReplicationPath.identity(of: configuration),
+            environment: environment
+        )
+        self.replicator = replicator
+        queue = RetryQueue(
+            kind: Self.kind,
+            database: database,
+            rules: configuration.tagReplication,
+            destinations: configuration.remotes.map(\.address),
+            eventLoop: environment.eventLoopGroup.next(),
+            events: environment.events,
+            handlers: .init(
+                perform: { try await replicator.replicate($0) },
+                report: { replicator.report($0, $1, failureCount: $2) }
+            )
+        )
+        try await queue.open()
+        for status in await queue.status() {
+            guard let target = status.target, !replicator.remotes.addresses.contains(target) else {
+                continue
+            }
+            _ = try await queue.drop(QueueFilter(destination: target))
+            await queue.forget(target)
+        }
+    }
+
+    /// Whether any remote shall have `tag`.
+    func concerns(_ tag: QualifiedTag) -> Bool { !replicator.remotes.matching(tag).isEmpty }
+
+    /// Queues `tag`, which names `digest`, for every remote that shall have it, after `delay`; returns once that is on the disk.
+    /// - Throws: 503 and 507 as `RetryStorageError` has them.
+    func add(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        after delay: Duration = .zero,
+        cause: ReplicationCause
+    ) async throws {
+        let payload = ReplicationPayload(digest: digest, cause: cause).text
+        for remote in replicator.remotes.matching(tag) {
+            let task = NewRetryTask(
+                name: tag.description,
+                scope: remote,
+                destination: remote,
+                payload: payload,
+                isChangeable: true
+            )
+            let event = ClusterEvent(
+                .replicationQueued,
+                blob: digest,
+                detail: ["tag": "\(tag)", "to": remote]
+            )
+            do {
+                try await queue.add(task, after: delay, recording: event)
+            } catch let error as RetryStorageError { throw error.problem }
+        }
+    }
+
+    /// Works until ``stop(within:)`` or the task is cancelled.
+    func run() async { await queue.run() }
+
+    /// Lets what is due now be replicated for at most `limit`, then ends ``run()``.
+    func stop(within limit: Duration) async { await queue.stop(within: limit) }
+
+    /// The queue for `GET /status`, a row for each remote: its length is the backlog, its oldest task the lag.
+    func status() async -> [QueueStatus] { await queue.status() }
+}
+
+/// Which remotes shall have which tags.
+struct ReplicationRemotes: Sendable {
+    private let rows: [(address: String, patterns: [NamespacePattern])]
+
+    init(_ remotes: [TagRemote]) throws(BackendError) {
+        var rows: [(String, [NamespacePattern])] = []
+        for remote in remotes {
+            var patterns: [NamespacePattern] = []
+            for pattern in remote.patterns { patterns.append(try NamespacePattern(pattern)) }
+            rows.append((remote.address, patterns))
+        }
+        self.rows = rows
+    }
+
+    /// All remotes.
+    var addresses: Set<String> { Set(rows.map(\.address)) }
+
+    /// Those that shall have `tag`, each once.
+    func matching(_ tag: QualifiedTag) -> [String] {
+        let name = tag.description
+        return Set(rows.filter { $0.patterns.contains { $0.isFound(in: name) } }.map(\.address))
+            .sorted()
+    }
+}
+
+/// Does one replication.
+private struct TagReplicator: Sendable {
+    let store: TagStore
+    let backend: TagBackend
+    let dependencies: TagDependencies
+    let origins: OriginCluster
+    let remotes: ReplicationRemotes
+    let identity: String
+    let environment: ComponentEnvironment
+
+    /// Blobs sent at a time.
+    private static let blobsAtATime = 4
+
+    /// Brings the tag of `task` to its remote; answers what to tell about it.
+    func replicate(_ task: RetryTask) async throws -> ClusterEvent? {
+        let start = ContinuousClock.now
+        let tag = try QualifiedTag(parsing: task.name)
+        guard remotes.matching(tag).contains(task.destination) else {
+            return done(task, nil, start, "no rule sends it there any more")
+        }
+        let payload = try ReplicationPayload(parsing: task.payload)
+        let digest = try await wanted(tag, payload)
+        let remote = BuildIndexClient(address: task.destination, http: environment.httpClient)
+        if try await remote.digest(of: tag) == digest {
+            return done(task, digest, start, "it was there")
+        }
+        let origin = try await remote.origin()
+        if ReplicationPath.contains(origin, payload.path) {
+            return done(task, digest, start, "it came from there")
+        }
+        try await send(digest, of: tag, to: origin)
+        try await remote.put(
+            tag,
+            digest,
+            replicating: true,
+            path: ReplicationPath.text(payload.path + [identity])
+        )
+        environment.counters.counter("tags_replicated").add()
+        return done(task, digest, start, nil)
+    }
+
+    /// What the tag shall name. A neighbour's put may have been followed by one that this build-index has missed; then the
+    /// backend, which the neighbours have in common, knows better.
+    private func wanted(_ tag: QualifiedTag, _ payload: ReplicationPayload) async throws -> Digest {
+        guard payload.isNeighbours else { return payload.digest }
+        let record = await store.record(of: tag)
+        if record?.writeBack != nil { return record?.digest ?? payload.digest }
+        return try await backend.digest(of: tag) ?? record?.digest ?? payload.digest
+    }
+
+    /// Sends everything that `digest` needs to the other cluster's origins, what refers to others after these.
+    private func send(_ digest: Digest, of tag: QualifiedTag, to origin: String) async throws {
+        let namespace = try Namespace(tag.description)
+        for level in try await dependencies.levels(tag, digest) {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (index, blob) in level.enumerated() {
+                    if index >= Self.blobsAtATime { try await group.next() }
+                    group.addTask {
+                        try await origins.replicate(blob, namespace: namespace, toRemote: origin)
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    private func done(
+        _ task: RetryTask,
+        _ digest: Digest?,
+        _ start: ContinuousClock.Instant,
+        _ reason: String?
+    ) -> ClusterEvent {
+        ClusterEvent(
+            .replicationDone,
+            blob: digest,
+            tookMilliseconds: Int(start.duration(to: .now).seconds * 1000),
+            reason: reason,
+            detail: ["tag": task.name, "to": task.destination]
+        )
+    }
+
+    func report(_ task: RetryTask, _ error: any Error, failureCount: Int) {
+        environment.events.record(
+            ClusterEvent(
+                .replicationFailed,
+                reason: "\(error)",
+                detail: ["tag": task.name, "to": task.destination, "attempt": "\(failureCount)"]
+            )
+        )
+        environment.log.warning(
+            "tag not replicated",
+            metadata: [
+                LogKey.tag: "\(task.name)", LogKey.address: "\(task.destination)",
+                LogKey.error: "\(error)", LogKey.retryAttempt: "\(failureCount)",
+            ]
+        )
+    }
+}
