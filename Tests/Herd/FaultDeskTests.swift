@@ -253,11 +253,4 @@ import Testing
         #expect(name(.agent, 5, 3) == "a05" && name(.agent, 5, 101) == "a005")
         #expect(name(.origin, 1, 3) == "o1" && name(.buildIndex, 0, 1) == "b0")
     }
-
-    @Test("many stars take no more than the product of the lengths")
-    func effort() {
-        let text = [UInt8](repeating: UInt8(ascii: "a"), count: 2000)
-        let pattern = Array(String(repeating: "a*", count: 500).utf8) + [UInt8(ascii: "b")]
-        #expect(!ComponentPattern.matches(text, pattern))
-    }
 }

@@ -5,7 +5,7 @@ import Testing
 
 extension IntegrationTests {
     /// The terminal UI as people use it: a real herd that draws in a real terminal.
-    @Suite("The terminal UI")
+    @Suite("The terminal UI", .enabled(if: TmuxScreen.isAvailable, "needs tmux: make deps"))
     struct InterfaceTests {
         private let folder: TemporaryDirectory
 
@@ -91,10 +91,7 @@ extension IntegrationTests {
         }
 
         private func expectSaneTerminal(_ screen: TmuxScreen) async throws {
-            let alternate = try await screen.flag("alternate_on")
-            let cursor = try await screen.flag("cursor_flag")
-            let mouse = try await screen.flag("mouse_any_flag")
-            #expect((alternate, cursor, mouse) == ("0", "1", "0"))
+            #expect(try await screen.isGivenBack())
             let modes = try screen.modes()
             #expect(modes.before == modes.after)
         }
@@ -130,12 +127,15 @@ extension IntegrationTests {
         @Test(
             "terminals of all kinds show the same words",
             arguments: [
-                ["TERM": "linux", "LC_ALL": "C.UTF-8"], ["TERM": "vt100", "LC_ALL": "C.UTF-8"],
-                ["TERM": "xterm-256color", "LC_ALL": "C.UTF-8"],
-                ["NO_COLOR": "1", "LC_ALL": "C.UTF-8"], ["LC_ALL": "C"],
+                (["TERM": "linux", "LC_ALL": "C.UTF-8"], "•"),
+                (["TERM": "vt100", "LC_ALL": "C.UTF-8"], "●"),
+                (["TERM": "xterm-256color", "LC_ALL": "C.UTF-8"], "●"),
+                (["NO_COLOR": "1", "LC_ALL": "C.UTF-8"], "●"), (["LC_ALL": "C"], "#"),
+                (["LC_ALL": "", "LC_CTYPE": "", "LANG": ""], "●"),
+                (["LC_ALL": "xx_YY.UTF-8"], "●"),
             ]
         )
-        func terminals(_ environment: [String: String]) async throws {
+        func terminals(_ environment: [String: String], _ dot: String) async throws {
             let screen = try await TmuxScreen(
                 herd(agents: 2),
                 width: 80,
@@ -143,16 +143,40 @@ extension IntegrationTests {
                 environment: environment
             )
             let text = try await screen.wait(for: "2 idle")
-            #expect(text.contains("tracker-0"))
-            if environment["LC_ALL"] == "C" {
-                #expect(text.utf8.allSatisfy { $0 < 0x80 })
-            } else {
-                #expect(text.contains("●"))
-            }
+            #expect(text.contains("tracker-0") && text.contains("\(dot) LIVE"))
+            if environment["LC_ALL"] == "C" { #expect(text.utf8.allSatisfy { $0 < 0x80 }) }
+            // Eight colours: black would be seen by nobody.
+            let colored = try await screen.colored()
+            #expect(!colored.contains("[30m") && !colored.contains(";30m"))
             try await screen.type("q")
             try await screen.wait(for: "Stop cluster")
             try await screen.press("Enter")
             try await screen.wait(for: "ENDED 0")
+            let all = try await screen.scrollback()
+            #expect(!all.contains("$<"), "padding is no text")
+        }
+
+        @Test("truecolor is had where terminfo knows it, and said to be missing elsewhere")
+        func truecolor() async throws {
+            let screen = try await TmuxScreen(herd("--color", "truecolor", agents: 1))
+            try await screen.wait(for: "● LIVE")
+            let knows = try await Command("infocmp", ["xterm-direct"]).run().status == 0
+            if !knows { #expect(try await screen.text().contains("terminfo has no xterm-direct")) }
+            let colored = try await screen.colored()
+            #expect(colored.contains(knows ? "38;2;" : "38;5;"))
+        }
+
+        @Test("what is pasted into the command line is text, and nothing of it a key")
+        func pasting() async throws {
+            let screen = try await TmuxScreen(herd(agents: 1))
+            try await screen.wait(for: "● LIVE")
+            try await screen.paste("q:crash\n")
+            try await screen.wait(for: "what is pasted goes into")
+            try await screen.type(":")
+            try await screen.paste("pull all\nstagger 1s\n")
+            let text = try await screen.wait(for: ":pull all stagger 1s")
+            #expect(!text.contains("Keep running"))
+            try await screen.press("Escape")
         }
 
         @Test("the cluster runs on without its screen when asked to")
@@ -186,103 +210,6 @@ extension IntegrationTests {
             try await screen.wait(for: "▲ tracker-0")
             try await screen.type("q")
             try await screen.wait(for: "ENDED 0")
-        }
-
-        @Test("a terminal that nobody reads holds up neither the cluster nor its end")
-        func stalledTerminal() async throws {
-            let ready = folder.url.appending(path: "ready.json")
-            let words = herd("--ready-file", ready.path, agents: 2)
-            // Opens a terminal for the herd, and stops it, as ctrl-S would, once the herd is ready.
-            let holder = """
-                import fcntl, os, pty, select, signal, struct, sys, termios
-                signal.pthread_sigmask(signal.SIG_SETMASK, [])
-                child, terminal = pty.fork()
-                if child == 0:
-                    os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
-                    os.execv(sys.argv[2], sys.argv[2:])
-                fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
-                signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
-                while not os.path.exists(sys.argv[1]):
-                    if select.select([terminal], [], [], 0.05)[0]:
-                        os.read(terminal, 65536)
-                slave = os.open(f"/proc/{child}/fd/0", os.O_RDWR | os.O_NOCTTY)
-                termios.tcflow(slave, termios.TCOOFF)
-                _, status = os.waitpid(child, 0)
-                sys.exit(os.waitstatus_to_exitcode(status) & 255)
-                """
-            let process = try Command("python3", ["-c", holder, ready.path] + words).start(
-                output: folder.url.appending(path: "out"),
-                errors: folder.url.appending(path: "err")
-            )
-            let appeared = try await FileWatch.content(of: ready, within: .seconds(30)) {
-                !process.isRunning
-            }
-            try #require(appeared != nil)
-            // The screen stands still for seconds; the cluster answers all the same.
-            let status = try await Command(
-                HerdProcess.executable,
-                [
-                    "status", "--data-dir", folder.url.appending(path: "data").path, "--wait",
-                    "agents.ok==3", "--timeout", "3s",
-                ]
-            ).run(within: .seconds(30))
-            #expect(status.status == 1 && status.output.contains("agent-1"))
-            process.send(SIGTERM)
-            #expect(try await process.waitForExit(within: .seconds(20)) == 0)
-        }
-
-        @Test("a recorded run is watched again")
-        func replay() async throws {
-            let recording = folder.url.appending(path: "run.jsonl").path
-            let keys = folder.url.appending(path: "keys")
-            try """
-            wait 8 ok
-            type :push 8M
-            wait pushed demo/app:v1
-            keys P ↵
-            wait pulled demo/app:v1
-            advance 1s
-            expect /100%/
-            """.write(to: keys, atomically: true, encoding: .utf8)
-            let run = Command(
-                HerdProcess.executable,
-                Array(herd("--keys", keys.path, "--record-run", recording, agents: 2).dropFirst())
-            )
-            let recorded = try await run.run(within: .seconds(90))
-            #expect(recorded.status == 0, "\(recorded.errors)")
-            let watch = folder.url.appending(path: "watch")
-            try "wait REPLAY\nwait demo/app:v1\nframe seen\n".write(
-                to: watch,
-                atomically: true,
-                encoding: .utf8
-            )
-            let watched = try await Command(
-                HerdProcess.executable,
-                ["replay", recording, "--keys", watch.path, "--frames", folder.url.path]
-            ).run(within: .seconds(90))
-            #expect(watched.status == 0, "\(watched.errors)")
-            let seen = try String(
-                contentsOf: folder.url.appending(path: "seen.txt"),
-                encoding: .utf8
-            )
-            #expect(seen.contains("⟲ REPLAY"))
-        }
-
-        @Test("a script whose expectation fails says what the screen showed")
-        func failingScript() async throws {
-            let keys = folder.url.appending(path: "keys")
-            try "wait LIVE\nexpect /nothing like this/\n".write(
-                to: keys,
-                atomically: true,
-                encoding: .utf8
-            )
-            let result = try await Command(
-                HerdProcess.executable,
-                Array(herd("--keys", keys.path, agents: 1).dropFirst())
-            ).run(within: .seconds(60))
-            #expect(result.status == 1)
-            #expect(result.errors.contains("expected /nothing like this/"))
-            #expect(result.errors.contains("Overview"))
         }
     }
 }

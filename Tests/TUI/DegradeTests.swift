@@ -47,4 +47,38 @@ struct DegradeTests {
         frame.degrade(to: .block)
         #expect(frame.text == "█▀▄▌●┌")
     }
+
+    /// - Source: linux drivers/tty/vt/cp437.uni, without letters of other scripts
+    private static let consoleFont = Set(
+        ("☺☻♥♦◆♣♠•◘○◙♂♀♪♫☼¤▶►◀◄↕‼¶§▬↨↑↓→←∟↔▲▼⌂ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»"
+            + "░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αβßΓπΣσµμτΦØΘΩδð∞φøε∈∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■×")
+            .unicodeScalars
+    )
+
+    @Test("the Linux console gets nothing that its font lacks, whatever was drawn")
+    func console() {
+        for value in UInt32(0x20)...0x2BFF {
+            guard let scalar = Unicode.Scalar(value), scalar.takesOneColumn else { continue }
+            var frame = frame(String(scalar))
+            frame.degrade(to: .console)
+            let shown = frame[0, 0].scalar
+            #expect(
+                (0x20...0x7E).contains(shown.value) || Self.consoleFont.contains(shown),
+                "\(scalar) became \(shown)"
+            )
+        }
+    }
+
+    @Test("on the Linux console areas stay areas, states stay apart, and lines are thin")
+    func consoleSigns() {
+        var areas = frame("⣿⠉⣀⡇⢸█▄▌░▒▓┌─┐│")
+        areas.degrade(to: .console)
+        #expect(areas.text == "█▀▄▌▐█▄▌░▒▓┌─┐│")
+        var states = frame("●◆✕▲○·")
+        states.degrade(to: .console)
+        #expect(states.text == "•◆x▲○·")
+        var lines = frame("⡈⢁⠁⢀")
+        lines.degrade(to: .console)
+        #expect(lines.text == "/\\'.")
+    }
 }

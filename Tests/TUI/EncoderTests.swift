@@ -21,6 +21,8 @@ struct EncoderTests {
                 background: random.below(4) == 0 ? .ramp(random.below(9)) : nil
             )
         }
+        let place = Point(x: random.below(max(1, size.width)), y: random.below(max(1, size.height)))
+        frame.cursor = random.below(2) == 0 ? place : nil
         return frame
     }
 
@@ -44,6 +46,9 @@ struct EncoderTests {
                 var other = AnsiEncoder(theme: theme, depth: depth)
                 fresh.feed(other.encode(next))
                 #expect(terminal.problems.isEmpty && fresh.problems.isEmpty)
+                for shown in [terminal, fresh] {
+                    #expect(shown.cursor?.x == next.cursor?.x && shown.cursor?.y == next.cursor?.y)
+                }
                 for y in 0..<size.height {
                     let shown = String(String.UnicodeScalarView(next.row(y).map(\.scalar)))
                     #expect(terminal.text(row: y) == shown)
@@ -62,6 +67,24 @@ struct EncoderTests {
         let frame = randomFrame(Size(width: 20, height: 5), &random, like: nil)
         var encoder = AnsiEncoder(theme: .dark, depth: .truecolor)
         #expect(!encoder.encode(frame).isEmpty)
+        #expect(encoder.encode(frame).isEmpty)
+    }
+
+    @Test("another theme colours everything anew")
+    func theme() {
+        var random = Generator(seed: 5)
+        let frame = randomFrame(Size(width: 20, height: 5), &random, like: nil)
+        var encoder = AnsiEncoder(theme: .dark, depth: .truecolor)
+        _ = encoder.encode(frame)
+        encoder.change(to: .light)
+        var other = AnsiEncoder(theme: .light, depth: .truecolor)
+        var (changed, fresh) = (
+            VirtualTerminal(width: 20, height: 5), VirtualTerminal(width: 20, height: 5)
+        )
+        changed.feed(encoder.encode(frame))
+        fresh.feed(other.encode(frame))
+        #expect(changed.places == fresh.places)
+        encoder.change(to: .light)
         #expect(encoder.encode(frame).isEmpty)
     }
 

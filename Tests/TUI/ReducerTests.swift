@@ -141,6 +141,23 @@ struct ReducerTests {
         #expect(interface.view.prompt?.text.contains("\u{1B}") == false)
     }
 
+    @Test("what is pasted goes into the line that is typed, and does nothing elsewhere")
+    func pasting() {
+        var (interface, _) = interface()
+        #expect(interface.handle(.paste("q\npPx:crash\n")).isEmpty)
+        #expect(interface.view.prompt == nil && interface.view.dialog == nil)
+        #expect(interface.view.toast?.text.contains("pasted") == true)
+        _ = press(":", &interface)
+        _ = interface.handle(.paste("kill a01\n\tfor 5s\u{1B}\u{3}\n"))
+        #expect(interface.view.prompt?.text == "kill a01 for 5s")
+        #expect(interface.view.dialog == nil)
+        _ = press("esc /", &interface)
+        _ = interface.handle(.paste("kind:piece · a0"))
+        #expect(interface.view.filter == "kind:piece · a0")
+        _ = interface.handle(.paste(String(repeating: "x", count: 9999)))
+        #expect(interface.view.prompt?.text.count == 512)
+    }
+
     @Test("p pushes, P asks how to pull")
     func pushAndPull() {
         var (interface, _) = interface()

@@ -126,8 +126,8 @@ struct SwarmFuzzTests {
         let names = picture.swarm?.peers.map(\.name) ?? []
         view.peer =
             names.isEmpty || random.below(3) == 0 ? "nobody" : names[random.below(names.count)]
-        view.glyphs = GlyphSet.allCases[random.below(3)]
-        view.colors = ColorDepth.allCases[random.below(4)]
+        view.glyphs = GlyphSet.allCases[random.below(GlyphSet.allCases.count)]
+        view.colors = ColorDepth.allCases[random.below(ColorDepth.allCases.count)]
         view.swarm.mode = SwarmState.Mode.allCases[random.below(4)]
         view.swarm.edges = SwarmState.Edges.allCases[random.below(4)]
         view.pieces.ordersByRarity = random.below(2) == 0

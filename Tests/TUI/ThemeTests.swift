@@ -169,4 +169,25 @@ struct ThemeTests {
         #expect(mono.style(of: .down).mono != mono.style(of: .warning).mono)
         #expect(mono.style(of: .down).mono != mono.style(of: .complete).mono)
     }
+
+    @Test(
+        "with eight colours nothing is black, and what has no colour of its own is set off",
+        arguments: Theme.Name.allCases
+    )
+    func eightColors(_ name: Theme.Name) {
+        let theme = Theme.named(name)
+        for role in Role.allCases {
+            let look = theme.look(of: role, depth: .ansi8)
+            #expect(look.color.map { (1...7).contains($0) } ?? true, "\(role)")
+        }
+        for role in [Role.hint, .border] {
+            #expect(theme.look(of: role, depth: .ansi8).color == nil)
+            #expect(theme.look(of: role, depth: .ansi8).flags == .dim)
+        }
+        if name != .mono {
+            #expect(theme.look(of: .hint, depth: .ansi16).color == 8)
+            let down = theme.look(of: .down, depth: .ansi8)
+            #expect(down.color == 1 && down.flags.isEmpty)
+        }
+    }
 }

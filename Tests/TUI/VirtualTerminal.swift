@@ -15,6 +15,9 @@ struct VirtualTerminal {
     private(set) var problems: [String] = []
     private var (x, y) = (0, 0)
     private var look: [Int] = []
+    private var showsCursor = true
+    /// Where the cursor shows; nil while it is hidden.
+    var cursor: (x: Int, y: Int)? { showsCursor ? (x, y) : nil }
 
     init(width: Int, height: Int) {
         (self.width, self.height) = (width, height)
@@ -37,7 +40,12 @@ struct VirtualTerminal {
                 parameters.unicodeScalars.append(next)
                 scalars = scalars.dropFirst()
             }
-            obey(scalars.popFirst() ?? "?", parameters.split(separator: ";").map { Int($0) ?? 0 })
+            let command = scalars.popFirst() ?? "?"
+            if parameters == "?25", command == "h" || command == "l" {
+                showsCursor = command == "h"
+            } else {
+                obey(command, parameters.split(separator: ";").map { Int($0) ?? 0 })
+            }
         }
     }
 

@@ -20,9 +20,49 @@ struct CapabilityTests {
 
     @Test("a locale without our glyphs gets ASCII, whatever was asked for")
     func glyphs() {
-        #expect(TerminalCapabilities.glyphs(asked: nil, isUTF8: true) == .braille)
-        #expect(TerminalCapabilities.glyphs(asked: .block, isUTF8: true) == .block)
-        #expect(TerminalCapabilities.glyphs(asked: .braille, isUTF8: false) == .ascii)
+        func glyphs(_ asked: GlyphSet?, _ isUTF8: Bool, _ term: String) -> GlyphSet {
+            TerminalCapabilities.glyphs(asked: asked, isUTF8: isUTF8, term: term)
+        }
+        #expect(glyphs(nil, true, "xterm-256color") == .braille)
+        #expect(glyphs(.block, true, "xterm-256color") == .block)
+        #expect(glyphs(.braille, false, "xterm-256color") == .ascii)
+        #expect(glyphs(nil, false, "linux") == .ascii)
+    }
+
+    @Test("the Linux console gets what its font has, unless the user knows better")
+    func console() {
+        for term in ["linux", "linux-16color"] {
+            #expect(
+                TerminalCapabilities.glyphs(asked: nil, isUTF8: true, term: term) == .console
+            )
+        }
+        #expect(
+            TerminalCapabilities.glyphs(asked: .braille, isUTF8: true, term: "linux") == .braille
+        )
+    }
+
+    @Test(
+        "who names no locale, or one that is missing here, gets UTF-8; who asks for another gets that"
+    )
+    func locales() async {
+        // In a process of its own: a locale is the whole process's.
+        await #expect(processExitsWith: .success) {
+            func isUTF8(_ variables: [String: String]) -> Bool {
+                for name in ["LC_ALL", "LC_CTYPE", "LANG"] { unsetenv(name) }
+                for (name, value) in variables { setenv(name, value, 1) }
+                return TerminalCapabilities.takeLocale()
+            }
+            #expect(isUTF8([:]))
+            #expect(isUTF8(["LC_ALL": ""]))
+            #expect(isUTF8(["LANG": "C.UTF-8"]))
+            #expect(isUTF8(["LANG": "xx_YY.UTF-8"]))
+            #expect(isUTF8(["LC_ALL": "xx_YY.utf8@euro"]))
+            #expect(isUTF8(["LANG": "xx_YY"]))
+            #expect(!isUTF8(["LC_ALL": "C"]))
+            #expect(!isUTF8(["LANG": "POSIX"]))
+            #expect(!isUTF8(["LC_ALL": "C", "LANG": "C.UTF-8"]))
+            #expect(!isUTF8(["LANG": "xx_YY.ISO-8859-1"]))
+        }
     }
 
     @Test("NO_COLOR counts when it says something, and less than the command line")
@@ -79,6 +119,21 @@ struct RotatingFileTests {
         #expect(last.last == "line 49 of the log")
         #expect(last == last.suffix(last.count))
         #expect(zip(last, last.dropFirst()).allSatisfy { $0 != $1 })
+    }
+
+    @Test("a log whose folder goes loses lines until it is back, and nothing else")
+    func reopening() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let path = folder.appending(path: "herd.log").path
+        let file = RotatingFile(path, bytesMax: 100, filesMax: 2)
+        file.append(["first"])
+        try FileManager.default.removeItem(at: folder)
+        for number in 0..<50 { file.append(["line \(number) goes nowhere"]) }
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        file.append(["back again"])
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "back again\n")
     }
 
     @Test("a log is continued by the next run")

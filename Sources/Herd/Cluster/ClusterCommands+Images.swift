@@ -6,6 +6,7 @@ import HTTPKit
 import HTTPTypes
 import NIOCore
 import Primitives
+import TUI
 import Telemetry
 
 /// Pushing and pulling images, to have something to look at.
@@ -19,7 +20,9 @@ extension ClusterCommands {
         let bytes: Int
         let took: Duration
 
-        var sentence: String { "pushed \(reference), \(ByteCount(bytes)) in \(took.inWords)" }
+        var sentence: String {
+            "pushed \(reference), \(ByteCount(bytes)) in \(Units.duration(took.seconds))"
+        }
     }
 
     /// An image that agents have pulled.
@@ -32,7 +35,8 @@ extension ClusterCommands {
 
         var sentence: String {
             let who = agentCount == 1 ? "1 agent" : "\(agentCount) agents"
-            return "\(who) pulled \(reference), \(ByteCount(bytes)) each, in \(took.inWords)"
+            return
+                "\(who) pulled \(reference), \(ByteCount(bytes)) each, in \(Units.duration(took.seconds))"
         }
     }
 
@@ -220,13 +224,5 @@ extension ClusterCommands {
             )
         }
         return cluster
-    }
-}
-
-extension Duration {
-    /// The duration for people: `4.2 s`, `85 ms`.
-    var inWords: String {
-        seconds < 1
-            ? "\(Int(seconds * 1000)) ms" : "\((seconds * 10).rounded() / 10) s"
     }
 }

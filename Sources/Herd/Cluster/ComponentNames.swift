@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Primitives
 import TUI
 import Telemetry
 
@@ -20,9 +21,13 @@ extension PlannedComponent {
 /// letters and any one, and `|` between alternatives.
 struct ComponentPattern: Sendable {
     private let words: [Substring]
+    private let patterns: [WildcardPattern]
 
     /// The pattern in `text`.
-    init(_ text: String) { words = text.split { "|, ".contains($0) } }
+    init(_ text: String) {
+        words = text.split { "|, ".contains($0) }
+        patterns = words.map { WildcardPattern($0) }
+    }
 
     /// Whether `component`, one of `count` of its kind, is meant.
     func matches(_ component: PlannedComponent, among count: Int) -> Bool {
@@ -32,32 +37,8 @@ struct ComponentPattern: Sendable {
             component.shortName(among: 0).prefix(1) + "\(component.index)",
         ]
         let groups = ["all", component.kind.plural]
-        return words.contains { word in
-            groups.contains { $0 == word }
-                || names.contains { Self.matches(Array($0.utf8), Array(word.utf8)) }
-        }
-    }
-
-    /// Whether all of `text` is what `pattern` says. Goes back to the latest star only, so it takes no more than their product.
-    static func matches(_ text: [UInt8], _ pattern: [UInt8]) -> Bool {
-        var (place, position) = (0, 0)
-        var star: (place: Int, position: Int)?
-        while place < text.count {
-            if position < pattern.count, pattern[position] == UInt8(ascii: "*") {
-                star = (place, position)
-                position += 1
-            } else if position < pattern.count,
-                pattern[position] == text[place] || pattern[position] == UInt8(ascii: "?")
-            {
-                (place, position) = (place + 1, position + 1)
-            } else if let back = star {
-                star = (back.place + 1, back.position)
-                (place, position) = (back.place + 1, back.position + 1)
-            } else {
-                return false
-            }
-        }
-        return pattern[position...].allSatisfy { $0 == UInt8(ascii: "*") }
+        return words.contains { word in groups.contains { $0 == word } }
+            || patterns.contains { pattern in names.contains { pattern.matches($0) } }
     }
 }
 

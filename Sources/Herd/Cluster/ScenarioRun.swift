@@ -144,7 +144,7 @@ final class ScenarioRun {
             case .failure(is CancellationError):
                 throw Failure(
                     "\(scenario.name) hangs",
-                    why: "a step took more than \(limit.inWords)"
+                    why: "a step took more than \(Units.duration(limit.seconds))"
                 )
             case .failure(let error): throw error
             }
@@ -159,7 +159,7 @@ final class ScenarioRun {
             guard ContinuousClock.now < deadline else {
                 throw Failure(
                     "scenario \(scenario.name) did not get on",
-                    why: "after \(limit.inWords) still: \(finding.words)"
+                    why: "after \(Units.duration(limit.seconds)) still: \(finding.words)"
                 )
             }
             // What components say of themselves is asked for, it comes with no event.

@@ -2,9 +2,7 @@
 
 import ArgumentParser
 import HTTPKit
-import HTTPTypes
 import Logging
-import NIOCore
 import Primitives
 import Telemetry
 
@@ -34,8 +32,8 @@ struct StatusCommand: AsyncParsableCommand {
     var urls: [String] = []
     @OptionGroup var logging: LogOptions
 
-    /// Bytes of the largest snapshot that is read.
-    static let snapshotBytesMax = 64 << 20
+    /// How long a component may take to answer.
+    private static let answerTimeout = Duration.seconds(10)
 
     func run() async throws {
         let addresses =
@@ -115,12 +113,12 @@ struct StatusCommand: AsyncParsableCommand {
     private static func ask(_ address: String, _ client: HTTPClient) async -> Answer {
         var answer = Answer(address: address)
         do {
-            let request = ClientRequest(.get, address + "/status", timeout: .seconds(10))
-            let body = try await client.collect(request, upTo: snapshotBytesMax).body
-            answer.snapshot = try TelemetryJSON.decode(
-                ComponentSnapshot.self,
-                from: body.readableBytesView
+            answer.snapshot = try await ComponentStatus.ask(
+                address,
+                client,
+                within: answerTimeout
             )
+            if answer.snapshot == nil { answer.why = "it has no /status" }
         } catch {
             answer.why = "\(error)"
         }

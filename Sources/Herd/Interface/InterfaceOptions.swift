@@ -9,7 +9,7 @@ import Terminal
 struct InterfaceOptions: ParsableArguments {
     @Option(help: "Colours: auto, always, never or truecolor.", transform: Self.color)
     var color = ColorChoice.auto
-    @Option(help: "Glyphs: auto, braille, block or ascii.", transform: Self.glyphs)
+    @Option(help: "Glyphs: auto, braille, block, console or ascii.", transform: Self.glyphs)
     var glyphs: GlyphSet?
     @Option(help: "Theme: dark, light or mono.", transform: Self.theme)
     var theme = Theme.Name.dark
@@ -24,7 +24,7 @@ struct InterfaceOptions: ParsableArguments {
     private static func glyphs(_ text: String) throws -> GlyphSet? {
         if text == "auto" { return nil }
         guard let glyphs = GlyphSet(rawValue: text) else {
-            throw ValidationError("--glyphs is auto, braille, block or ascii")
+            throw ValidationError("--glyphs is auto, braille, block, console or ascii")
         }
         return glyphs
     }

@@ -78,19 +78,17 @@ struct RemoteSampler: PictureSource {
     }
 
     private func status(of component: RemoteComponent) async throws -> ComponentSnapshot {
-        let request = ClientRequest(
-            .get,
-            component.url + "/status",
-            timeout: Self.answerTimeout,
-            acceptedStatuses: [200, 404],
+        let url = component.url
+        let timeout = Self.answerTimeout
+        if let snapshot = try await ComponentStatus.ask(
+            url,
+            client,
+            within: timeout,
             retry: .never
-        )
-        let answer = try await client.collect(request, upTo: StatusCommand.snapshotBytesMax)
-        guard answer.response.status.code == 200 else { return try await health(of: component) }
-        return try TelemetryJSON.decode(
-            ComponentSnapshot.self,
-            from: answer.body.readableBytesView
-        )
+        ) {
+            return snapshot
+        }
+        return try await health(of: component)
     }
 
     /// Its configuration, asked for when it is new, was restarted, or was not asked for a while; nil when it does not tell.

@@ -23,9 +23,11 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -40,9 +42,36 @@ static FILE *tty_in, *tty_out;
 static int tty_fd = -1;
 /// What the terminal was last told of its cursor; -1 when that is not known.
 static int cursor_visibility = -1;
+/// Whether what is sent now lands on our full screen, rather than on the shell's.
+static atomic_bool is_on_screen;
+/// What makes the terminal say where pasted text begins and ends; NULL where it can't.
+static const char *paste_begin, *paste_end;
+enum { KEY_OF_PASTE_BEGIN = KEY_MAX + 1, KEY_OF_PASTE_END = KEY_MAX + 2 };
+
+// The value of the first variable that says how characters are written; NULL when none does.
+static const char *locale_asked(void) {
+  static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    const char *value = getenv(names[i]);
+    if (value && *value) return value;
+  }
+  return NULL;
+}
+
+// Whether a locale's name, as in "de_DE.iso88591@euro", asks for characters that are not UTF-8.
+static bool is_other_codeset(const char *name) {
+  const char *codeset = strchr(name, '.');
+  if (!codeset) return false;
+  return strncasecmp(codeset + 1, "UTF-8", 5) != 0 && strncasecmp(codeset + 1, "UTF8", 4) != 0;
+}
 
 bool herd_locale_is_utf8(void) {
-  if (!setlocale(LC_ALL, "")) return false;
+  const char *asked = locale_asked();
+  if (!asked || (!setlocale(LC_ALL, "") && !setlocale(LC_CTYPE, ""))) {
+    // Nobody has said, or what was said is not installed here: nearly every terminal takes UTF-8 today.
+    if (asked && is_other_codeset(asked)) return false;
+    if (!setlocale(LC_CTYPE, "C.UTF-8")) return false;
+  }
   const char *codeset = nl_langinfo(CODESET);
   return codeset && strcmp(codeset, "UTF-8") == 0 && wcwidth(L'\u25CF') == 1;
 }
@@ -52,6 +81,29 @@ static void close_files(void) {
   if (tty_out) fclose(tty_out);
   tty_in = tty_out = NULL;
   tty_fd = -1;
+}
+
+static const char *capability(const char *name) {
+  const char *text = tigetstr(name);
+  return text == (const char *)-1 ? NULL : text;
+}
+
+bool herd_curses_has_mouse(void) { return screen && capability("kmous"); }
+const char *herd_curses_paste_end(void) { return paste_end; }
+bool herd_curses_is_on_screen(void) { return atomic_load(&is_on_screen); }
+
+static void send_text(const char *text) {
+  if (text && write(tty_fd, text, strlen(text)) < 0) return; // it merely does not paste as text
+}
+
+// Marks around pasted text. Descriptions of terminals seldom name them; what reports a mouse knows them, or ignores them.
+static void expect_pastes(void) {
+  bool is_likely = herd_curses_has_mouse();
+  paste_begin = capability("BE") ? capability("BE") : is_likely ? "\033[?2004h" : NULL;
+  paste_end = capability("BD") ? capability("BD") : is_likely ? "\033[?2004l" : NULL;
+  if (!paste_begin || !paste_end) paste_begin = paste_end = NULL;
+  define_key("\033[200~", KEY_OF_PASTE_BEGIN);
+  define_key("\033[201~", KEY_OF_PASTE_END);
 }
 
 bool herd_curses_open(int fd, const char *term) {
@@ -85,24 +137,46 @@ bool herd_curses_open(int fd, const char *term) {
   // Clicks and the wheel; no motion. An interval of 0 makes a press a press at once.
   mouseinterval(0);
   mousemask(BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
+  expect_pastes();
+  send_text(paste_begin);
+  atomic_store(&is_on_screen, true);
   return true;
+}
+
+// Back to the shell's screen and modes.
+static void give_back(void) {
+  send_text(paste_end);
+  endwin();
 }
 
 void herd_curses_close(void) {
   if (!screen) return;
-  mousemask(0, NULL);
-  endwin();
+  // Only what is ours: the crash guard may have given it back, or the shell have it.
+  if (atomic_load(&is_on_screen) && herd_guard_begin_drawing()) {
+    mousemask(0, NULL);
+    give_back();
+    herd_guard_end_drawing();
+  }
+  atomic_store(&is_on_screen, false);
   delscreen(screen);
   screen = NULL;
   close_files();
 }
 
 void herd_curses_suspend(void) {
-  if (screen) endwin();
+  if (!screen || !atomic_load(&is_on_screen) || !herd_guard_begin_drawing()) return;
+  give_back();
+  atomic_store(&is_on_screen, false);
+  herd_guard_end_drawing();
 }
 
+void herd_curses_lose(void) { atomic_store(&is_on_screen, false); }
+
 void herd_curses_resume(void) {
-  if (!screen) return;
+  if (!screen || !herd_guard_begin_drawing()) return;
+  // When it was taken without being given back, this leaves nothing to chance.
+  if (!isendwin()) give_back();
+  atomic_store(&is_on_screen, true);
   reset_prog_mode();
   raw();
   noecho();
@@ -110,6 +184,8 @@ void herd_curses_resume(void) {
   cursor_visibility = -1;
   clearok(curscr, TRUE);
   refresh();
+  send_text(paste_begin);
+  herd_guard_end_drawing();
 }
 
 void herd_curses_measure(int *columns, int *rows) {
@@ -246,6 +322,10 @@ herd_input herd_curses_next_input(void) {
     if (kind == OK) {
       input.kind = HERD_INPUT_SCALAR;
       input.value = (int)value;
+      return input;
+    }
+    if (value == KEY_OF_PASTE_BEGIN || value == KEY_OF_PASTE_END) {
+      input.kind = value == KEY_OF_PASTE_BEGIN ? HERD_INPUT_PASTE_BEGIN : HERD_INPUT_PASTE_END;
       return input;
     }
     if (value == KEY_MOUSE) {

@@ -97,7 +97,8 @@ extension String {
 
 extension Unicode.Scalar {
     private static let firstPrintable: UInt32 = 0x20
-    fileprivate var isControl: Bool {
+    /// Whether it steers a terminal or the direction of text instead of showing.
+    var isControl: Bool {
         value < Self.firstPrintable || (0x7F...0x9F).contains(value)
             || (0x200B...0x200F).contains(value) || (0x202A...0x202E).contains(value)
             || (0x2060...0x206F).contains(value)

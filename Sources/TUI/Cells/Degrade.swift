@@ -4,16 +4,31 @@
 extension Frame {
     /// Replaces the glyphs that `set` lacks.
     package mutating func degrade(to set: GlyphSet) {
-        guard set != .braille else { return }
-        mapCells { cell in
-            var cell = cell
-            if Braille.range.contains(cell.glyph) {
-                let dots = UInt8(truncatingIfNeeded: cell.glyph)
-                cell.glyph = (set == .block ? Braille.quadrants(dots) : Braille.density(dots)).value
-            } else if set == .ascii, cell.glyph > 0x7E {
-                // Held in part: the role tells how much more finely than the glyph does.
-                cell.glyph = (Ascii.partDigit(cell) ?? Ascii.replacement(cell.scalar)).value
+        switch set {
+        case .braille: break
+        case .block:
+            mapGlyphs { cell in
+                Braille.dots(cell).map(Braille.quadrants) ?? cell.scalar
             }
+        case .console:
+            mapGlyphs { cell in
+                Braille.dots(cell).map(Console.halves) ?? Console.replacement(cell)
+            }
+        case .ascii:
+            mapGlyphs { cell in
+                if let dots = Braille.dots(cell) { return Braille.density(dots) }
+                // Held in part: the role tells how much more finely than the glyph does.
+                return Ascii.partDigit(cell) ?? Ascii.replacement(cell.scalar)
+            }
+        }
+    }
+
+    /// Replaces every glyph beyond ASCII.
+    private mutating func mapGlyphs(_ glyph: (Cell) -> Unicode.Scalar) {
+        mapCells { cell in
+            guard cell.glyph > 0x7E else { return cell }
+            var cell = cell
+            cell.glyph = glyph(cell).value
             return cell
         }
     }
@@ -22,6 +37,11 @@ extension Frame {
 /// Eight dots in a cell, two wide and four high.
 package enum Braille {
     package static let range: ClosedRange<UInt32> = 0x2800...0x28FF
+
+    /// The dots of a cell that shows some; nil for other glyphs.
+    static func dots(_ cell: Cell) -> UInt8? {
+        range.contains(cell.glyph) ? UInt8(truncatingIfNeeded: cell.glyph) : nil
+    }
 
     /// The bit of the dot at `x` (0 … 1), `y` (0 … 3).
     package static func bit(x: Int, y: Int) -> UInt8 {
@@ -36,15 +56,17 @@ package enum Braille {
     }
 
     /// The quadrant block that covers `dots` best.
-    static func quadrants(_ dots: UInt8) -> Unicode.Scalar {
+    static func quadrants(_ dots: UInt8) -> Unicode.Scalar { blocks[quarters(dots)] }
+
+    /// Which quarters of the cell have a dot. Bit 0: top left, 1: top right, 2: bottom left, 3: bottom right.
+    static func quarters(_ dots: UInt8) -> Int {
         var index = 0
         for (bit, mask) in [UInt8(0x03), 0x18, 0x44, 0xA0].enumerated() where dots & mask != 0 {
             index |= 1 << bit
         }
-        return blocks[index]
+        return index
     }
 
-    /// Bit 0: top left, 1: top right, 2: bottom left, 3: bottom right.
     private static let blocks: [Unicode.Scalar] = [
         " ", "▘", "▝", "▀", "▖", "▌", "▞", "▛", "▗", "▚", "▐", "▜", "▄", "▙", "▟", "█",
     ]
@@ -59,6 +81,36 @@ package enum Braille {
         default: "#"
         }
     }
+}
+
+/// What the font of the Linux console has, which the kernel brings along: code page 437.
+/// - Source: linux drivers/tty/vt/cp437.uni
+enum Console {
+    private static let glyphs = Set(
+        ("·─│┌┐└┘├┤┬┴┼═║░▒▓█▀▄▌▐■•○◆▲▼►◄▶◀←→↑↓↔↕½¼×°²µ±≥≤Σ"
+            + "äöüéèàâåçêëïîìÄÅÉæÆôòûùÿÖÜáíóúñÑ¿¡«»§¶").unicodeScalars
+    )
+
+    /// Half blocks for areas, and thin signs where lines pass. By ``Braille/quarters(_:)``.
+    private static let halfBlocks: [Unicode.Scalar] = [
+        " ", "'", "'", "▀", ".", "▌", "/", "█", ".", "\\", "▐", "█", "▄", "█", "█", "█",
+    ]
+
+    static func halves(_ dots: UInt8) -> Unicode.Scalar { halfBlocks[Braille.quarters(dots)] }
+
+    static func replacement(_ cell: Cell) -> Unicode.Scalar {
+        let scalar = cell.scalar
+        if glyphs.contains(scalar) { return scalar }
+        if let known = table[scalar] { return known }
+        return Ascii.partDigit(cell) ?? Ascii.replacement(scalar)
+    }
+
+    private static let table: [Unicode.Scalar: Unicode.Scalar] = [
+        "●": "•", "━": "═", "┃": "║", "┄": "·", "┊": "│", "╴": "─", "╶": "─",
+        "▁": "_", "▂": "_", "▃": "▄", "▅": "▄", "▆": "█", "▇": "█",
+        "▉": "█", "▊": "█", "▋": "▌", "▍": "▌", "▎": "│", "▏": "│",
+        "▴": "▲", "▾": "▼", "▸": "►", "▹": "►", "◂": "◄", "◇": "◆", "□": "○", "⋯": "·",
+    ]
 }
 
 /// ASCII for what screens draw.

@@ -32,6 +32,34 @@ package struct Theme: Sendable {
     /// How `role` looks.
     package func style(of role: Role) -> Style { styles[Int(role.rawValue)] }
 
+    /// A colour and attributes, for one depth of colour.
+    package struct Look: Equatable, Sendable {
+        /// 0xRRGGBB, or the number of a colour of the depth; nil is the terminal's own.
+        package var color: UInt32?
+        /// What a cell has besides.
+        package var flags: Cell.Flags
+    }
+
+    /// How `role` looks on a terminal with `depth` colours.
+    package func look(of role: Role, depth: ColorDepth) -> Look {
+        let style = style(of: role)
+        switch depth {
+        case .mono: return Look(color: nil, flags: style.mono)
+        case .ansi8:
+            // There are no bright colours: bright black would be black, and be seen by nobody.
+            let color = style.ansi.flatMap { $0 < 8 ? UInt32($0) : nil }
+            let isPlain = color == nil || name == .mono
+            return Look(color: color, flags: isPlain ? style.mono : [])
+        case .ansi16: return look(style.ansi.map(UInt32.init), style)
+        case .indexed256: return look(style.indexed.map(UInt32.init), style)
+        case .truecolor: return look(style.rgb, style)
+        }
+    }
+
+    private func look(_ color: UInt32?, _ style: Style) -> Look {
+        Look(color: color, flags: name == .mono ? style.mono : [])
+    }
+
     /// The theme called `name`.
     package static func named(_ name: Name) -> Theme {
         switch name {

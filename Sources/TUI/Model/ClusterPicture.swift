@@ -217,7 +217,7 @@ package struct Totals: Equatable, Sendable {
 }
 
 /// Something happened here that people may want to go back to.
-package struct TimeMark: Equatable, Sendable, Codable {
+package struct TimeMark: Hashable, Sendable, Codable {
     /// When it was.
     package var at: Timestamp
     /// `push`, `first seed a00`, `kill a20`.

@@ -2,13 +2,23 @@
 
 /// Turns frames into what a terminal is sent to show them, without curses: for recordings and for frames in files.
 package struct AnsiEncoder: Sendable {
-    private let theme: Theme
+    private var theme: Theme
     private let depth: ColorDepth
     private var shown: Frame?
+    /// Where the cursor shows; nil while it is hidden. Terminals begin with one that shows.
+    private var cursor: Point?
+    private var knowsCursor = false
 
     /// An encoder for a terminal with `depth` colours that shows nothing yet.
     package init(theme: Theme.Name, depth: ColorDepth) {
         (self.theme, self.depth) = (Theme.named(theme), depth)
+    }
+
+    /// Other colours from the next frame on, which is then sent whole.
+    package mutating func change(to theme: Theme.Name) {
+        guard theme != self.theme.name else { return }
+        self.theme = Theme.named(theme)
+        shown = nil
     }
 
     /// What changes the screen from the frame before into `frame`; all of it the first time and after a change of size.
@@ -21,7 +31,19 @@ package struct AnsiEncoder: Sendable {
         }
         if !text.isEmpty { text += "\u{1B}[0m" }
         shown = frame
+        encodeCursor(frame.cursor, hasMoved: !text.isEmpty, &text)
         return text
+    }
+
+    /// Shows the cursor where it belongs; `hasMoved` says that drawing has put it elsewhere.
+    private mutating func encodeCursor(_ wanted: Point?, hasMoved: Bool, _ text: inout String) {
+        defer { (cursor, knowsCursor) = (wanted, true) }
+        guard let wanted else {
+            if cursor != nil || !knowsCursor { text += "\u{1B}[?25l" }
+            return
+        }
+        if wanted != cursor || hasMoved { text += "\u{1B}[\(wanted.y + 1);\(wanted.x + 1)H" }
+        if cursor == nil || !knowsCursor { text += "\u{1B}[?25h" }
     }
 
     /// Unchanged cells between two changed ones that are cheaper to send again than to jump over.
@@ -66,33 +88,32 @@ package struct AnsiEncoder: Sendable {
 
     private func codes(_ look: Look) -> [String] {
         var codes = ["0"]
-        var flags = look.flags
-        let style = theme.style(of: look.role)
-        if depth == .mono || theme.name == .mono { flags.formUnion(style.mono) }
+        let own = theme.look(of: look.role, depth: depth)
+        let flags = look.flags.union(own.flags)
         if flags.contains(.bold) { codes.append("1") }
         if flags.contains(.dim) { codes.append("2") }
         if flags.contains(.underline) { codes.append("4") }
         if flags.contains(.reverse) { codes.append("7") }
-        codes += color(style, base: 30)
+        codes += color(own.color, base: 30)
         if let background = look.background {
-            codes += color(theme.style(of: background), base: 40)
+            codes += color(theme.look(of: background, depth: depth).color, base: 40)
         }
         return codes
     }
 
     /// The codes of a colour; `base` is 30 for the foreground and 40 for the background.
-    private func color(_ style: Theme.Style, base: Int) -> [String] {
+    private func color(_ color: UInt32?, base: Int) -> [String] {
+        guard let color else { return [] }
         switch depth {
         case .mono: return []
-        case .ansi16:
-            guard let color = style.ansi else { return [] }
+        case .ansi8, .ansi16:
             return ["\(color < 8 ? base + Int(color) : base + 60 + Int(color) - 8)"]
-        case .indexed256:
-            guard let color = style.indexed else { return [] }
-            return ["\(base + 8)", "5", "\(color)"]
+        case .indexed256: return ["\(base + 8)", "5", "\(color)"]
         case .truecolor:
-            guard let rgb = style.rgb else { return [] }
-            return ["\(base + 8)", "2", "\(rgb >> 16 & 255)", "\(rgb >> 8 & 255)", "\(rgb & 255)"]
+            return [
+                "\(base + 8)", "2", "\(color >> 16 & 255)", "\(color >> 8 & 255)",
+                "\(color & 255)",
+            ]
         }
     }
 

@@ -58,7 +58,7 @@ enum ExplainMoment {
         }
         for index in [cast.own] + (cast.other.map { [$0] } ?? []) {
             name("\(swarm.peers[index].name) has")
-            let strip = ExplainPieces(swarm, peer: index)
+            let strip = PieceStrip(swarm, peer: index)
             strip.draw(
                 into: &frame,
                 area: Rect(x: x, y: y, width: y < area.bottom ? width : 0, height: 1),
@@ -119,7 +119,7 @@ enum ExplainMoment {
         guard area.y < clip.bottom else { return }
         let most = Double(max(1, swarm.peers.count))
         for column in 0..<area.width {
-            let run = ExplainPieces.pieces(
+            let run = PieceStrip.pieces(
                 at: column,
                 width: area.width,
                 pieceCount: swarm.copies.count
@@ -140,7 +140,7 @@ enum ExplainMoment {
         _ clip: Rect
     ) {
         guard let piece = cast.piece,
-            let column = ExplainPieces.column(
+            let column = PieceStrip.column(
                 of: piece,
                 width: area.width,
                 pieceCount: swarm.pieceCount

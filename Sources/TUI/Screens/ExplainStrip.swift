@@ -103,65 +103,7 @@ enum ExplainStrip {
             let start = row.x + 1 + place * room
             let x = frame.write(peer.name, x: start, y: row.y, in: row, ExplainFacts.role(peer)) + 1
             let area = Rect(x: x, y: row.y, width: min(row.right, start + room - 1) - x, height: 1)
-            ExplainPieces(swarm, peer: index).draw(into: &frame, area: area, marked: cast.piece)
+            PieceStrip(swarm, peer: index).draw(into: &frame, area: area, marked: cast.piece)
         }
-    }
-}
-
-/// The pieces of one peer in a row, each in a cell or several in one.
-struct ExplainPieces {
-    private let peer: PeerRow
-    private let pieceCount: Int
-    /// What it waits for.
-    private let awaited: Set<Int>
-
-    /// The pieces of the peer at `index`.
-    init(_ swarm: SwarmPicture, peer index: Int) {
-        (peer, pieceCount) = (swarm.peers[index], swarm.pieceCount)
-        var awaited = Set(peer.arriving)
-        for row in swarm.connections {
-            if row.second == index { awaited.formUnion(row.askedOfFirst) }
-            if row.first == index { awaited.formUnion(row.askedOfSecond) }
-        }
-        self.awaited = awaited
-    }
-
-    /// The pieces that share the cell `column` of `width`.
-    static func pieces(at column: Int, width: Int, pieceCount: Int) -> Range<Int> {
-        guard width > 0, pieceCount > 0, column >= 0, column < width else { return 0..<0 }
-        guard pieceCount > width else {
-            return column < pieceCount ? column..<column + 1 : 0..<0
-        }
-        let first = Int(Double(column) * Double(pieceCount) / Double(width))
-        let end = Int(Double(column + 1) * Double(pieceCount) / Double(width))
-        return min(first, pieceCount - 1)..<min(pieceCount, max(first + 1, end))
-    }
-
-    /// The cell of `width` in which `piece` lies.
-    static func column(of piece: Int, width: Int, pieceCount: Int) -> Int? {
-        guard width > 0, piece >= 0, piece < pieceCount else { return nil }
-        guard pieceCount > width else { return piece }
-        let guess = Int(Double(piece) * Double(width) / Double(pieceCount))
-        return [guess, guess + 1, guess - 1].first {
-            pieces(at: $0, width: width, pieceCount: pieceCount).contains(piece)
-        }
-    }
-
-    /// Draws them into the first row of `area`, with `marked` set off.
-    func draw(into frame: inout Frame, area: Rect, marked: Int?) {
-        for column in 0..<area.width {
-            let run = Self.pieces(at: column, width: area.width, pieceCount: pieceCount)
-            guard !run.isEmpty else { return }
-            var cell = cell(run)
-            if let marked, run.contains(marked) { cell.flags.formUnion(.reverse) }
-            frame[area.x + column, area.y] = cell
-        }
-    }
-
-    private func cell(_ run: Range<Int>) -> Cell {
-        let held = run.count { peer.bits.contains(PieceIndex($0)) }
-        if held == run.count { return Cell("█", .part(peer.done)) }
-        if run.contains(where: awaited.contains) { return Cell("▒", .agentEdge) }
-        return PieceShade.cell(Double(held) / Double(run.count))
     }
 }

@@ -176,26 +176,55 @@ enum PieceShade {
 
 /// All pieces of one peer in a single row: a cell each, or shares of them where there are more than cells.
 struct PieceStrip {
-    let peer: PeerRow
-    let pieceCount: Int
+    private let peer: PeerRow
+    private let pieceCount: Int
+    /// What it waits for.
+    private let awaited: Set<Int>
 
-    func draw(into frame: inout Frame, area: Rect) {
-        let count = min(max(0, pieceCount), SwarmPicture.shownPiecesMax)
-        let width = min(area.width, count)
-        guard width > 0, area.height > 0 else { return }
+    /// The pieces of the peer at `index` of `swarm`.
+    init(_ swarm: SwarmPicture, peer index: Int) {
+        (peer, pieceCount) = (swarm.peers[index], swarm.shownPieceCount)
+        var awaited = Set(peer.arriving)
+        for row in swarm.connections {
+            if row.second == index { awaited.formUnion(row.askedOfFirst) }
+            if row.first == index { awaited.formUnion(row.askedOfSecond) }
+        }
+        self.awaited = awaited
+    }
+
+    /// The pieces that share the cell `column` of `width`.
+    static func pieces(at column: Int, width: Int, pieceCount: Int) -> Range<Int> {
+        let width = min(width, pieceCount)
+        guard width > 0, column >= 0, column < width else { return 0..<0 }
+        return column * pieceCount / width..<(column + 1) * pieceCount / width
+    }
+
+    /// The cell of `width` in which `piece` lies.
+    static func column(of piece: Int, width: Int, pieceCount: Int) -> Int? {
+        let width = min(width, pieceCount)
+        guard width > 0, piece >= 0, piece < pieceCount else { return nil }
+        return ((piece + 1) * width - 1) / pieceCount
+    }
+
+    /// Draws them into the first row of `area`, with `marked` set off.
+    func draw(into frame: inout Frame, area: Rect, marked: Int? = nil) {
+        guard area.height > 0 else { return }
         let words = peer.bits.words
-        let arriving = Set(peer.arriving)
-        for column in 0..<width {
-            let pieces = column * count / width..<(column + 1) * count / width
-            let held = PieceCounter.heldCount(words, pieces)
-            let share = Double(held) / Double(pieces.count)
-            var cell = PieceShade.cell(share)
-            if share >= 1 {
-                cell.role = .part(peer.done)
-            } else if held == 0, !arriving.isEmpty, pieces.contains(where: arriving.contains) {
-                cell = Cell("▒", .agentEdge)
-            }
+        for column in 0..<area.width {
+            let run = Self.pieces(at: column, width: area.width, pieceCount: pieceCount)
+            guard !run.isEmpty else { return }
+            var cell = cell(run, words)
+            if let marked, run.contains(marked) { cell.flags.formUnion(.reverse) }
             frame[area.x + column, area.y] = cell
         }
+    }
+
+    private func cell(_ run: Range<Int>, _ words: [UInt64]) -> Cell {
+        let held = PieceCounter.heldCount(words, run)
+        if held == run.count { return Cell("█", .part(peer.done)) }
+        if held == 0, !awaited.isEmpty, run.contains(where: awaited.contains) {
+            return Cell("▒", .agentEdge)
+        }
+        return PieceShade.cell(Double(held) / Double(run.count))
     }
 }

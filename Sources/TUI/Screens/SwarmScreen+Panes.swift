@@ -97,7 +97,7 @@ extension SwarmDrawing {
         if rows.height > 0 {
             let strip = rows.splitTop(1)
             let bar = Rect(x: strip.top.x + 1, y: strip.top.y, width: inner.width - 2, height: 1)
-            PieceStrip(peer: peer, pieceCount: swarm.pieceCount).draw(into: &frame, area: bar)
+            PieceStrip(swarm, peer: selected).draw(into: &frame, area: bar)
             rows = strip.rest
         }
         let held = "\(peer.bits.heldCount)/\(peer.bits.pieceCount)"

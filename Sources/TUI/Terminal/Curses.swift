@@ -18,28 +18,34 @@ package struct TerminalError: Error, Equatable, CustomStringConvertible, Sendabl
 
 /// The terminal in full screen: draws frames, reads keys. Belongs to one thread.
 final class CursesScreen {
+    private let descriptor: CInt
+    /// The kind of terminal that was opened; nil for that of the environment.
+    let term: String?
     private var shown: Frame?
     private var theme = Theme.Name.dark
     private var depth = ColorDepth.mono
     private var pairs: [PairKey: UInt16] = [:]
+    private var decoder = InputDecoder()
 
     private struct PairKey: Hashable {
         var role: Role
         var background: Role?
     }
 
-    /// Opens the terminal behind `descriptor`; `term` names its kind, nil takes it from the environment.
-    init(descriptor: CInt, term: String?) throws {
+    /// Opens the terminal behind `descriptor`; `terms` name its kind, the best first, and nil takes it from the environment.
+    init(descriptor: CInt, terms: [String?]) throws {
+        self.descriptor = descriptor
         herd_guard_remember_modes(descriptor)
-        guard herd_curses_open(descriptor, term) else {
-            let name = term ?? Environment["TERM"] ?? ""
+        guard let known = terms.first(where: { herd_curses_open(descriptor, $0) }) else {
+            let name = terms.last.flatMap { $0 } ?? Environment["TERM"] ?? ""
             throw TerminalError(
                 "the terminal “\(name)” is not known to ncurses; use --headless, or set TERM"
             )
         }
+        term = known
     }
 
-    /// Gives the terminal back.
+    /// Gives the terminal back, unless another job has it.
     func close() { herd_curses_close() }
 
     /// How many colours the terminal has.
@@ -47,7 +53,8 @@ final class CursesScreen {
         if herd_curses_is_direct_color() { return .truecolor }
         switch herd_curses_colors() {
         case 256...: return .indexed256
-        case 8...: return .ansi16
+        case 16...: return .ansi16
+        case 8...: return .ansi8
         default: return .mono
         }
     }
@@ -66,8 +73,18 @@ final class CursesScreen {
         herd_curses_repaint()
     }
 
+    // MARK: - Sharing the terminal with other jobs
+
+    /// Whether the terminal is taken: what is drawn lands on our full screen.
+    var isOnScreen: Bool { herd_curses_is_on_screen() }
+    /// Whether our job is the one in the foreground, which may use the terminal.
+    var isInForeground: Bool { herd_terminal_is_ours(descriptor) }
+
     /// Leaves full screen until ``resume()``.
     func suspend() { herd_curses_suspend() }
+    /// Takes note that another job has the terminal, without touching it.
+    func lose() { herd_curses_lose() }
+    /// Takes the terminal again.
     func resume() {
         herd_curses_resume()
         repaint()
@@ -99,13 +116,11 @@ final class CursesScreen {
     }
 
     private func encoded(_ cell: Cell) -> herd_cell {
-        let style = Theme.named(theme).style(of: cell.role)
-        var flags = cell.flags
-        if depth == .mono || theme == .mono { flags.formUnion(style.mono) }
+        let look = Theme.named(theme).look(of: cell.role, depth: depth)
         return herd_cell(
             scalar: cell.glyph,
             pair: pair(PairKey(role: cell.role, background: cell.background)),
-            attributes: UInt16(flags.rawValue)
+            attributes: UInt16(cell.flags.union(look.flags).rawValue)
         )
     }
 
@@ -115,9 +130,8 @@ final class CursesScreen {
         var pair: UInt16 = 0
         // Asking a terminal without colours for a pair crashes.
         if depth > .mono, herd_curses_colors() > 0 {
-            let named = Theme.named(theme)
-            let foreground = color(named.style(of: key.role))
-            let background = key.background.map { color(named.style(of: $0)) } ?? -1
+            let foreground = color(key.role)
+            let background = key.background.map(color) ?? -1
             if foreground != -1 || background != -1 {
                 pair = UInt16(clamping: herd_curses_pair(foreground, background))
             }
@@ -126,67 +140,27 @@ final class CursesScreen {
         return pair
     }
 
-    private func color(_ style: Theme.Style) -> CInt {
-        switch depth {
-        case .mono: return -1
-        case .ansi16:
-            guard let color = style.ansi else { return -1 }
-            // Terminals with eight colours make the bright ones by other means.
-            return CInt(color) < herd_curses_colors() ? CInt(color) : CInt(color) - 8
-        case .indexed256: return style.indexed.map { CInt($0) } ?? -1
-        case .truecolor: return style.rgb.map { CInt($0) } ?? -1
-        }
+    /// The colour of a role, -1 for the terminal's own.
+    private func color(_ role: Role) -> CInt {
+        Theme.named(theme).look(of: role, depth: depth).color.map { CInt($0) } ?? -1
     }
 
     // MARK: - Input
 
-    /// What was typed and clicked since the last time.
+    /// What was typed, clicked and pasted since the last time.
     func input() -> [InputEvent] {
+        let now = MonotonicTime.milliseconds
         var events: [InputEvent] = []
-        while events.count < Self.eventsMax {
+        for _ in 0..<Self.inputsMax where events.count < Self.eventsMax {
             let next = herd_curses_next_input()
             guard next.kind != CInt(HERD_INPUT_NONE) else { break }
-            if let event = Self.event(next) { events.append(event) }
+            if let event = decoder.take(RawInput(next), at: now) { events.append(event) }
         }
+        if let event = decoder.giveUp(at: now) { events.append(event) }
         return events
     }
 
-    /// Events taken at a time, so that a flood of input can't keep the screen from being drawn.
+    /// What is taken at a time, so that a flood of input can't keep the screen from being drawn.
     private static let eventsMax = 256
-
-    private static func event(_ input: herd_input) -> InputEvent? {
-        let place = Point(x: Int(input.x), y: Int(input.y))
-        switch Int(input.kind) {
-        case HERD_INPUT_CLICK: return .click(place)
-        case HERD_INPUT_WHEEL: return .wheel(place, Int(input.value))
-        case HERD_INPUT_KEY: return key(input.value).map { .key($0) }
-        default: return Unicode.Scalar(UInt32(input.value)).flatMap(key).map { .key($0) }
-        }
-    }
-
-    private static func key(_ scalar: Unicode.Scalar) -> Key? {
-        switch scalar.value {
-        case 9: .tab
-        case 10, 13: .enter
-        case 27: .escape
-        case 8, 127: .backspace
-        case 1...26: .control(Unicode.Scalar(UInt8(scalar.value) + UInt8(ascii: "a") - 1))
-        case 0..<32: nil
-        default: .character(scalar)
-        }
-    }
-
-    private static let keys: [Int: Key] = [
-        HERD_KEY_UP: .up, HERD_KEY_DOWN: .down,
-        HERD_KEY_LEFT: .left, HERD_KEY_RIGHT: .right,
-        HERD_KEY_PAGE_UP: .pageUp, HERD_KEY_PAGE_DOWN: .pageDown,
-        HERD_KEY_HOME: .home, HERD_KEY_END: .end,
-        HERD_KEY_ENTER: .enter, HERD_KEY_BACK_TAB: .backTab,
-        HERD_KEY_BACKSPACE: .backspace, HERD_KEY_DELETE: .delete,
-    ]
-
-    private static func key(_ code: CInt) -> Key? {
-        let function = Int(code) - HERD_KEY_F0
-        return (1...12).contains(function) ? .function(function) : keys[Int(code)]
-    }
+    private static let inputsMax = 8192
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CNcurses
 import Glibc
 package import TUI
 
@@ -29,9 +30,15 @@ package enum TerminalCapabilities {
         return term == "dumb" ? "TERM is dumb" : nil
     }
 
-    /// The glyphs to use: those asked for, as far as the locale has them.
-    package static func glyphs(asked: GlyphSet?, isUTF8: Bool) -> GlyphSet {
-        isUTF8 ? asked ?? .braille : .ascii
+    /// Whether the locale has our glyphs; takes the one of the environment.
+    static func takeLocale() -> Bool { herd_locale_is_utf8() }
+
+    /// The glyphs to use: those asked for, as far as the locale has them; otherwise the best that terminals called `term`
+    /// have. The Linux console shows what it lacks as squares.
+    package static func glyphs(asked: GlyphSet?, isUTF8: Bool, term: String?) -> GlyphSet {
+        guard isUTF8 else { return .ascii }
+        let isConsole = term == "linux" || term?.hasPrefix("linux-") == true
+        return asked ?? (isConsole ? .console : .braille)
     }
 
     /// The depth of colour to use.

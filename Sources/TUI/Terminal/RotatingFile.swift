@@ -23,6 +23,7 @@ final class RotatingFile {
     deinit { if let file { fclose(file) } }
 
     private func open() {
+        bytes = 0
         file = fopen(path, "ae")
         guard let file else { return }
         fseek(file, 0, SEEK_END)
@@ -32,11 +33,13 @@ final class RotatingFile {
     /// Appends lines, which end up on disk at once.
     func append(_ lines: [String]) {
         guard !lines.isEmpty else { return }
+        // The next lines may have more luck: the folder is back, or the disk has room again.
+        if file == nil { open() }
         for line in lines {
-            guard let file else { return }
             if bytes + line.utf8.count >= bytesMax, bytes > 0 { rotate() }
-            fputs(line, self.file ?? file)
-            fputs("\n", self.file ?? file)
+            guard let file else { return }
+            fputs(line, file)
+            fputs("\n", file)
             bytes += line.utf8.count + 1
         }
         if let file { fflush(file) }

@@ -69,9 +69,13 @@ final class CastRecorder {
     private var encoder: AnsiEncoder
     private var size: Size
     private let begin = MonotonicTime.milliseconds
+    private var marks: Set<TimeMark>
 
-    init(_ path: String, size: Size, theme: Theme.Name) throws {
-        (self.path, self.size) = (path, size)
+    /// A recording into the file `path`.
+    ///
+    /// - Parameter known: marks that are no part of it: what was marked before.
+    init(_ path: String, size: Size, theme: Theme.Name, known: [TimeMark]) throws {
+        (self.path, self.size, marks) = (path, size, Set(known))
         encoder = AnsiEncoder(theme: theme, depth: .indexed256)
         file = fopen(path, "we")
         guard let file else {
@@ -81,16 +85,28 @@ final class CastRecorder {
         fputs(Asciicast.header(size: size, unixSeconds: seconds, term: "xterm-256color"), file)
     }
 
+    private var seconds: Double { Double(MonotonicTime.milliseconds - begin) / 1000 }
+
     /// Appends what changed.
-    func record(_ frame: Frame) {
+    func record(_ frame: Frame, theme: Theme.Name) {
         guard let file else { return }
-        let seconds = Double(MonotonicTime.milliseconds - begin) / 1000
+        encoder.change(to: theme)
         if frame.size != size {
             size = frame.size
             fputs(Asciicast.resize(size, at: seconds), file)
         }
         let text = encoder.encode(frame)
         if !text.isEmpty { fputs(Asciicast.output(text, at: seconds), file) }
+    }
+
+    /// Appends those of `all` marks that are new.
+    func mark(_ all: [TimeMark]) {
+        guard let file else { return }
+        for mark in all where marks.insert(mark).inserted {
+            fputs(Asciicast.marker(mark.label, at: seconds), file)
+        }
+        // Those that are forgotten do not come again.
+        if marks.count > all.count { marks.formIntersection(all) }
     }
 
     /// Ends the file; further frames are not recorded.

@@ -40,11 +40,12 @@ final class StdioCapture {
     /// The whole lines that have come.
     func lines() -> [String] {
         var lines: [String] = []
-        var buffer = [UInt8](repeating: 0, count: 16384)
+        var buffer = [CChar](repeating: 0, count: 16384)
         while lines.count < Self.lineMax {
-            let count = read(reading, &buffer, buffer.count)
+            let count = herd_guard_read_captured(reading, &buffer, buffer.count)
             guard count > 0 else { break }
-            for byte in buffer[..<count] {
+            for character in buffer[..<count] {
+                let byte = UInt8(bitPattern: character)
                 if byte == UInt8(ascii: "\n") || rest.count >= Self.lineMax {
                     lines.append(String(decoding: rest, as: UTF8.self))
                     rest.removeAll(keepingCapacity: true)

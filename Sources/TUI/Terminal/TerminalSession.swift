@@ -27,11 +27,13 @@ final class TerminalSession {
     private var recorder: CastRecorder?
     private var drawing = DrawingClock()
     private var lastFrame: Frame?
+    /// Something to say once there is a picture, whose time tells how long a message stays.
+    private var note: String?
 
     init(_ options: UserInterfaceOptions, wake: WakePipe) throws {
         (self.options, self.wake) = (options, wake)
         // Curses shows nothing but blanks for glyphs that the locale lacks.
-        let isUTF8 = herd_locale_is_utf8()
+        let isUTF8 = TerminalCapabilities.takeLocale()
         tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)
         guard tty >= 0 else {
             throw TerminalError("no terminal: /dev/tty: \(String(cString: strerror(errno)))")
@@ -39,19 +41,25 @@ final class TerminalSession {
         log = options.logFile.map { RotatingFile($0) }
         capture = try StdioCapture()
         do {
-            herd_watch_window_changes(wake.writing)
+            CrashGuard.watch(with: wake)
             screen = try CursesScreen(
                 descriptor: tty,
-                term: options.colors == .truecolor ? "xterm-direct" : nil
+                terms: options.colors == .truecolor ? [Self.directColorTerm, nil] : [nil]
             )
         } catch {
+            CrashGuard.disarm()
             _ = capture.end()
             Glibc.close(tty)
             throw error
         }
+        CrashGuard.arm(for: capture, tty: tty)
         var view = options.view
         view.size = screen.size
-        view.glyphs = TerminalCapabilities.glyphs(asked: options.glyphs, isUTF8: isUTF8)
+        view.glyphs = TerminalCapabilities.glyphs(
+            asked: options.glyphs,
+            isUTF8: isUTF8,
+            term: Environment["TERM"]
+        )
         view.colors = TerminalCapabilities.depth(
             offered: screen.depthOffered,
             choice: options.colors,
@@ -59,10 +67,13 @@ final class TerminalSession {
         )
         view.zoneOffsetSeconds = Self.zoneOffset
         interface = Interface(view: view, historySeconds: options.historySeconds)
-        herd_guard_arm(tty, capture.savedOutput, capture.savedError, capture.reading)
-        herd_guard_install_handlers()
-        herd_guard_use_alternate_stack()
+        if options.colors == .truecolor, screen.term == nil, screen.depthOffered < .truecolor {
+            note = "no truecolor: terminfo has no \(Self.directColorTerm) here"
+        }
     }
+
+    /// The description of terminals whose colours are 0xRRGGBB.
+    private static let directColorTerm = "xterm-direct"
 
     /// Seconds east of UTC of the local time now.
     private static var zoneOffset: Int {
@@ -73,8 +84,8 @@ final class TerminalSession {
 
     /// Gives the terminal back; what was printed meanwhile goes to the log.
     func close() {
-        herd_guard_disarm()
         screen.close()
+        CrashGuard.disarm()
         // Also without a log: this puts standard output and error back.
         let rest = capture.end()
         log?.append(rest)
@@ -92,21 +103,25 @@ final class TerminalSession {
         herd_guard_use_alternate_stack()
         while !isStopping() {
             wait()
-            let signals = wake.drain()
-            if signals.isContinued { screen.resume() }
-            if signals.isResized || signals.isContinued { resize(take) }
+            attend(to: wake.drain(), take)
             let mail = mail()
             keepLogs(mail.keepLogs)
             if let picture = mail.picture {
                 perform(interface.receive(picture), take)
+                if let note { _ = interface.finish(note, isError: true) }
+                note = nil
                 drawing.wantsPicture()
             }
             for result in mail.results {
                 perform(interface.finish(result.text, isError: result.isError), take)
                 drawing.wantsInput()
             }
-            readInput(take)
-            if drawing.isDue { draw() }
+            if holdTerminal(take) { readInput(take) }
+            if drawing.isDue {
+                // What was read may have been ^Z, and the shell have the terminal now.
+                if screen.isOnScreen { draw() }
+                drawing.drew()
+            }
         }
         recorder?.finish()
         close()
@@ -115,7 +130,8 @@ final class TerminalSession {
     /// Sleeps until something comes or a drawing is due.
     private func wait() {
         var descriptors = [
-            pollfd(fd: tty, events: Int16(POLLIN), revents: 0),
+            // What is typed while another job has the terminal is meant for that one.
+            pollfd(fd: screen.isOnScreen ? tty : -1, events: Int16(POLLIN), revents: 0),
             pollfd(fd: wake.reading, events: Int16(POLLIN), revents: 0),
             pollfd(fd: capture.reading, events: Int16(POLLIN), revents: 0),
         ]
@@ -141,19 +157,46 @@ final class TerminalSession {
         for event in screen.input() {
             drawing.wantsInput()
             if event == .key(.control("z")) {
-                suspend()
+                stop(wholeJob: true, take)
             } else {
                 perform(interface.handle(event), take)
             }
         }
     }
 
-    /// ^Z: the shell gets its terminal back until it continues us.
-    private func suspend() {
-        screen.suspend()
-        raise(SIGSTOP)
-        screen.resume()
-        drawing.wantsInput()
+    // MARK: - Jobs
+
+    /// Does what signals have asked for.
+    private func attend(to signals: WakePipe.Signals, _ take: (Effect) -> Void) {
+        if signals.contains(.stop) { stop(wholeJob: false, take) }
+        // Continued after a stop that can't be handled: who knows what the terminal is like.
+        if signals.contains(.continued), screen.isOnScreen { screen.lose() }
+        if signals.contains(.resized), screen.isOnScreen { resize(take) }
+    }
+
+    /// Gives the terminal back, then stops until somebody continues us, as a shell's `fg` does.
+    ///
+    /// - Parameter wholeJob: whether every process of the job stops, as with ^Z: whoever started us may wait for us.
+    private func stop(wholeJob: Bool, _ take: (Effect) -> Void) {
+        if screen.isInForeground { screen.suspend() } else { screen.lose() }
+        herd_stop_job(wholeJob)
+        // What was said of it meanwhile is known.
+        _ = wake.drain()
+        _ = holdTerminal(take)
+    }
+
+    /// Whether the terminal is ours to draw on and to read from, which it is again when the shell has put us into the
+    /// foreground. Shells do not tell a job that ran in the background of that, so it is looked up.
+    private func holdTerminal(_ take: (Effect) -> Void) -> Bool {
+        guard screen.isInForeground else {
+            screen.lose()
+            return false
+        }
+        if !screen.isOnScreen {
+            screen.resume()
+            resize(take)
+        }
+        return screen.isOnScreen
     }
 
     private func resize(_ take: (Effect) -> Void) {
@@ -164,9 +207,9 @@ final class TerminalSession {
     private func draw() {
         let frame = interface.draw()
         screen.draw(frame, theme: interface.view.theme, depth: interface.view.colors)
-        recorder?.record(frame)
+        recorder?.record(frame, theme: interface.view.theme)
+        recorder?.mark(interface.history.latest.marks + interface.view.marks)
         lastFrame = frame
-        drawing.drew()
     }
 
     // MARK: - Effects
@@ -214,7 +257,8 @@ final class TerminalSession {
             recorder = try CastRecorder(
                 path,
                 size: interface.view.size,
-                theme: interface.view.theme
+                theme: interface.view.theme,
+                known: interface.history.latest.marks + interface.view.marks
             )
             return "recording to \(path); ^r ends it"
         }

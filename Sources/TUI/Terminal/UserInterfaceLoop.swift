@@ -82,6 +82,8 @@ package final class UserInterfaceLoop: Sendable {
             session.close()
             throw TerminalError("no thread for the terminal: \(String(cString: strerror(failure)))")
         }
+        // So that one finds in a process list what drawing costs.
+        herd_name_thread(handle, Self.threadName)
         thread.withLock { $0 = handle }
     }
 
@@ -118,6 +120,7 @@ package final class UserInterfaceLoop: Sendable {
         if !herd_join_thread(handle, Self.joinMilliseconds) { CrashGuard.restoreTerminal() }
     }
 
+    private static let threadName = "herd-screen"
     /// How long the end of the thread is waited for.
     private static let joinMilliseconds: CInt = 2000
 
@@ -169,15 +172,29 @@ final class WakePipe: Sendable {
         _ = write(writing, &byte, 1)
     }
 
-    /// Empties the pipe; answers whether the terminal's size may have changed and whether the process was continued.
-    func drain() -> (isResized: Bool, isContinued: Bool) {
+    /// What signals had to say.
+    struct Signals: OptionSet {
+        let rawValue: Int
+        /// The terminal's size may have changed.
+        static let resized = Signals(rawValue: 1)
+        /// The process was stopped, and is continued.
+        static let continued = Signals(rawValue: 2)
+        /// The process is asked to stop for a while.
+        static let stop = Signals(rawValue: 4)
+
+        fileprivate static let byByte: [UInt8: Signals] = [
+            UInt8(ascii: "w"): .resized, UInt8(ascii: "c"): .continued, UInt8(ascii: "t"): .stop,
+        ]
+    }
+
+    /// Empties the pipe; answers what signals have put into it.
+    func drain() -> Signals {
         var buffer = [UInt8](repeating: 0, count: 256)
-        var result = (isResized: false, isContinued: false)
+        var signals: Signals = []
         while true {
             let count = read(reading, &buffer, buffer.count)
-            guard count > 0 else { return result }
-            if buffer[..<count].contains(UInt8(ascii: "w")) { result.isResized = true }
-            if buffer[..<count].contains(UInt8(ascii: "c")) { result.isContinued = true }
+            guard count > 0 else { return signals }
+            for byte in buffer[..<count] { signals.formUnion(Signals.byByte[byte] ?? []) }
         }
     }
 }

@@ -77,14 +77,30 @@ package struct History: Sendable {
 
     /// What the cluster looked like at `time`: the last picture kept by then, and what happened since.
     package func picture(at time: Timestamp) -> ClusterPicture {
-        guard time < latest.takenAt, let first = keys.first else { return latest }
+        var moment = ShownMoment()
+        return moment.picture(of: self, at: time)
+    }
+
+    /// The moment that is shown when `time` is asked for, and the kept picture that it follows from; nil when that is now.
+    func origin(of time: Timestamp) -> (time: Timestamp, key: ClusterPicture)? {
+        guard time < latest.takenAt, let first = keys.first else { return nil }
         let time = max(time, first.takenAt)
-        let key = keys.last { $0.takenAt <= time } ?? first
+        return (time, keys.last { $0.takenAt <= time } ?? first)
+    }
+
+    /// `key` brought forward to `time` by the events between.
+    func folded(_ key: ClusterPicture, to time: Timestamp) -> ClusterPicture {
         var fold = Fold(key)
         for event in events(after: key.takenAt, through: time) { fold.apply(event) }
-        var picture = fold.finished(at: time)
+        return fold.finished(at: time)
+    }
+
+    /// `folded` with what is known now of the time around it.
+    func framed(_ folded: ClusterPicture) -> ClusterPicture {
+        var picture = folded
+        let time = folded.takenAt
         picture.events = latest.events.ending(before: latest.events.firstIndex(after: time))
-        picture.events.rates = key.events.rates
+        picture.events.rates = folded.events.rates
         picture.logs = latest.logs.ending(at: time)
         picture.marks = latest.marks
         picture.timeline = latest.timeline

@@ -46,30 +46,14 @@ enum Arguments {
         return count.bytes
     }
 
-    /// Components by name, short name or a pattern with `*`: their identifiers.
+    /// Components by name, short name or a pattern with `*` and `?`: their identifiers.
     static func targets(_ text: String, _ scene: Scene) throws(CommandError) -> [String] {
+        let patterns = text.split(separator: ",").map { WildcardPattern($0) }
         let found = scene.picture.components.filter { row in
-            text.split(separator: ",").contains { pattern in
-                matches(String(pattern), row.id) || matches(String(pattern), row.shortName)
-            }
+            patterns.contains { $0.matches(row.id) || $0.matches(row.shortName) }
         }
         guard !found.isEmpty else { throw CommandError("no component \(text)") }
         return found.map(\.id)
-    }
-
-    /// Whether `name` is `pattern`, in which `*` stands for anything.
-    static func matches(_ pattern: String, _ name: String) -> Bool {
-        let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
-        guard parts.count > 1 else { return pattern == name }
-        guard let first = parts.first, let last = parts.last, name.hasPrefix(first) else {
-            return false
-        }
-        var rest = name.dropFirst(first.count)
-        for part in parts.dropFirst().dropLast() where !part.isEmpty {
-            guard let range = rest.firstRange(of: part) else { return false }
-            rest = rest[range.upperBound...]
-        }
-        return rest.hasSuffix(last)
     }
 
     /// `TARGET [for 30s]`.

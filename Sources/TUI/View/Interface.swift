@@ -9,6 +9,7 @@ package struct Interface: Sendable {
     /// The last minute.
     package private(set) var history: History
     private var shown = ClusterPicture()
+    private var moment = ShownMoment()
     private var frame = Frame(size: Size(width: 0, height: 0))
 
     /// An interface that begins with `view`.
@@ -18,6 +19,9 @@ package struct Interface: Sendable {
         self.view = view
         history = History(spanSeconds: historySeconds)
     }
+
+    /// How often the past was folded from events, to show it.
+    package var foldCount: Int { moment.foldCount }
 
     /// Takes the newest picture of the cluster.
     package mutating func receive(_ picture: ClusterPicture) -> [Effect] {
@@ -43,8 +47,8 @@ package struct Interface: Sendable {
     }
 
     private mutating func apply(_ action: Action) -> [Effect] {
-        let effects = reduce(&view, action, history)
-        shown = view.time.at.map { history.picture(at: $0) } ?? history.latest
+        let effects = reduce(&view, action, history, &moment)
+        shown = moment.picture(of: history, at: view.time.at)
         settle(&view, shown)
         return effects
     }

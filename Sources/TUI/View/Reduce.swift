@@ -14,12 +14,19 @@ package enum Action: Hashable, Sendable {
 
 /// Changes `view` by `action`; the only code that does.
 ///
+/// - Parameter moment: what is shown of `history`, kept from one action to the next.
 /// - Returns: what the surroundings have to do.
-package func reduce(_ view: inout ViewState, _ action: Action, _ history: History) -> [Effect] {
+package func reduce(
+    _ view: inout ViewState,
+    _ action: Action,
+    _ history: History,
+    _ moment: inout ShownMoment
+) -> [Effect] {
     let before = view.interest
-    var reducer = Reducer(view: view, history: history)
+    var reducer = Reducer(view: view, history: history, moment: moment)
     reducer.take(action)
     view = reducer.view
+    moment = reducer.moment
     let after = view.interest
     return reducer.effects + (after == before ? [] : [.interest(after)])
 }
@@ -36,11 +43,23 @@ struct Reducer {
     var view: ViewState
     let history: History
     var effects: [Effect] = []
+    private let shown: Shown
 
-    init(view: ViewState, history: History) { (self.view, self.history) = (view, history) }
+    /// The moment that is shown, for code that only looks.
+    private final class Shown {
+        var moment: ShownMoment
+        init(_ moment: ShownMoment) { self.moment = moment }
+    }
 
+    init(view: ViewState, history: History, moment: ShownMoment) {
+        (self.view, self.history) = (view, history)
+        shown = Shown(moment)
+    }
+
+    /// What is shown of the history, folded once.
+    var moment: ShownMoment { shown.moment }
     /// What is on the screen.
-    var picture: ClusterPicture { view.time.at.map { history.picture(at: $0) } ?? history.latest }
+    var picture: ClusterPicture { shown.moment.picture(of: history, at: view.time.at) }
     var scene: Scene { Scene(picture, view) }
     /// The cluster's own time.
     var now: Timestamp { history.latest.takenAt }
@@ -65,8 +84,7 @@ struct Reducer {
         case .click: break  // The frame knows what lies there: ``Interface`` looks it up.
         case .wheel(_, let notches):
             turnWheel(min(max(-20, notches), 20))
-        case .paste(let text):
-            if view.prompt != nil { insert(text) }
+        case .paste(let text): paste(text)
         case .key(let key): take(key)
         }
     }
@@ -78,6 +96,12 @@ struct Reducer {
         for _ in 0..<abs(notches) * Self.wheelRows {
             if view.dialog == nil { move(movement) } else { moveInDialog(movement) }
         }
+    }
+
+    /// Pasted text is never taken for keys: it could do anything.
+    private mutating func paste(_ text: String) {
+        guard view.prompt == nil else { return insert(text) }
+        show("what is pasted goes into a command (:) or a filter (/)")
     }
 
     private mutating func take(_ key: Key) {

@@ -58,12 +58,15 @@ extension Reducer {
         keep(prompt)
     }
 
-    /// Puts text at the cursor; a line's end in it is left out.
+    /// Puts text at the cursor, as much of it as the line has room for; the ends of lines in it become spaces, other controls
+    /// are left out.
     mutating func insert(_ text: String) {
         guard var prompt = view.prompt else { return }
-        let clean = text.oneColumnPerScalar.replacing("·", with: "")
-        guard prompt.count + clean.unicodeScalars.count <= Self.lengthMax else { return }
-        prompt.insert(clean)
+        let lines = text.split(whereSeparator: { $0.isNewline || $0 == "\t" })
+        let plain = lines.joined(separator: " ").unicodeScalars.filter { !$0.isControl }
+        let line = String(String.UnicodeScalarView(plain)).oneColumnPerScalar
+        let room = max(0, Self.lengthMax - prompt.count)
+        prompt.insert(String(String.UnicodeScalarView(line.unicodeScalars.prefix(room))))
         prompt.completions = []
         keep(prompt)
     }
