@@ -104,7 +104,7 @@ extension IntegrationTests {
             let screen = try await TmuxScreen(herd(agents: 2))
             try await screen.wait(for: "● LIVE")
             kill(try await screen.herdPID(), signal)
-            try await screen.wait(for: "ENDED \(status)")
+            try await screen.wait(for: "ENDED \(status)", within: TmuxScreen.crashDeadline)
             try await expectSaneTerminal(screen)
             let text = try await screen.scrollback()
             if signal == SIGSEGV || signal == SIGABRT { #expect(text.contains("Program crashed")) }
@@ -113,7 +113,10 @@ extension IntegrationTests {
         @Test("a crash inside leaves a sane terminal on every screen")
         func crashes() async throws {
             for key in ["1", "2", "3", "4", "5", "6", "7"] {
-                let screen = try await TmuxScreen(herd("--fresh", agents: 1))
+                let screen = try await TmuxScreen(
+                    herd("--fresh", agents: 1),
+                    environment: ["LC_ALL": "C.UTF-8"].merging(TmuxScreen.briefReport) { $1 }
+                )
                 try await screen.wait(for: "● LIVE")
                 try await screen.type(key)
                 try await screen.wait(for: "[\(key) ")

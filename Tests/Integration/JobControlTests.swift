@@ -12,16 +12,17 @@ extension IntegrationTests {
         init() throws { folder = try TemporaryDirectory() }
 
         /// A herd that a script starts, as `make run` does, typed into an interactive shell.
-        private func screen(
-            environment: [String: String] = ["LC_ALL": "C.UTF-8"]
-        ) async throws
-            -> TmuxScreen
-        {
+        private func screen(term: String = "xterm-256color") async throws -> TmuxScreen {
+            let environment = ["TERM": term, "LC_ALL": "C.UTF-8"]
             let words = [
                 HerdProcess.executable, "up", "--agents", "1", "--ephemeral-ports", "--data-dir",
                 folder.url.appending(path: "data").path,
             ]
-            let screen = try await TmuxScreen(words, environment: environment, isTyped: true)
+            let screen = try await TmuxScreen(
+                words,
+                environment: environment.merging(TmuxScreen.briefReport) { $1 },
+                isTyped: true
+            )
             try await screen.wait(for: "● LIVE")
             return screen
         }
@@ -128,7 +129,7 @@ extension IntegrationTests {
             arguments: ["xterm-256color", "vt100"]
         )
         func together(_ term: String) async throws {
-            let screen = try await screen(environment: ["TERM": term, "LC_ALL": "C.UTF-8"])
+            let screen = try await screen(term: term)
             let pid = try await screen.herdPID()
             let all = """
                 import ctypes, os, sys

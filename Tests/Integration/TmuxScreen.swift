@@ -18,6 +18,12 @@ final class TmuxScreen: Sendable {
 
     /// How long a screen may take to show what is waited for.
     static let deadline = Duration.seconds(60)
+    /// The same when that comes after the report of a crash: finding names for its addresses takes half a minute of CPU.
+    static let crashDeadline = Duration.seconds(240)
+    /// Leaves those names out.
+    static let briefReport = [
+        "SWIFT_BACKTRACE": "enable=yes,interactive=no,color=no,symbolicate=off"
+    ]
 
     /// The server's socket, which lies where nobody else has one.
     private var socket: String { folder.url.appending(path: "tmux").path }
