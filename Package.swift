@@ -251,7 +251,8 @@ let edgeTargets: [Target] = [
     tests(
         "RetryStorage",
         [
-            "RetryStorage", "RetryCore", "Files", "HTTPKit", "Telemetry", "Primitives", httpTypes,
+            "RetryStorage", "RetryCore", "Files", "HTTPKit", "Telemetry", "Primitives", grdb,
+            httpTypes,
             nioCore, nioPosix,
         ]
     ),

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Files
+import GRDB
 import HTTPKit
 import HTTPTypes
 import NIOPosix
 import Primitives
 import RetryCore
-import RetryStorage
 import Synchronization
 import Telemetry
 import TestSupport
 import Testing
+
+@testable import RetryStorage
 
 /// What queues did, and how often each piece of work is to fail.
 final class WorkLedger: Sendable {
@@ -358,6 +360,67 @@ struct RetryOperationTests {
                 await ledger.wait(for: 1)
                 #expect(await test.queue.status().first?.circuit == .closed)
             }
+        }
+    }
+
+    @Test("a clock that was ahead when work was added does not put it off")
+    func clockAhead() async throws {
+        try await withTemporaryFolder { folder in
+            let before = try await QueueUnderTest(folder, WorkLedger())
+            try await before.add("a")
+            try await before.add("b", after: .milliseconds(50))
+            await before.database.close()
+            let file = try DatabaseQueue(path: "\(folder)/queue.sqlite")
+            let years = Duration.hours(24 * 365 * 10).nanoseconds
+            try await file.write { database in
+                try database.execute(
+                    sql: """
+                        UPDATE task SET created_at_ns = created_at_ns + ?, due_at_ns = due_at_ns + ?
+                        """,
+                    arguments: [years, years]
+                )
+            }
+            try file.close()
+            let ledger = WorkLedger()
+            let after = try await QueueUnderTest(folder, ledger)
+            try await after.run { await ledger.wait(for: 2) }
+            #expect(ledger.runs == ["a", "b"])
+        }
+    }
+
+    @Test("what is added is synced, and a reader of the file does not get in the way")
+    func durability() async throws {
+        try await withTemporaryFolder { folder in
+            let test = try await QueueUnderTest(folder, WorkLedger())
+            let level = try await test.database.write("look") { database in
+                try Int.fetchOne(database, sql: "PRAGMA synchronous")
+            }
+            #expect(level == 2, "FULL")
+            let file = try DatabaseQueue(path: "\(folder)/queue.sqlite")
+            try await test.add("a", after: .hours(1))
+            let count = try await file.read { database in
+                try Int.fetchOne(database, sql: "SELECT sum(count) FROM tally")
+            }
+            #expect(count == 1, "another connection sees it at once")
+            try file.close()
+            await test.database.close()
+        }
+    }
+
+    @Test("a file of a later version is left alone")
+    func laterVersion() async throws {
+        try await withTemporaryFolder { folder in
+            let test = try await QueueUnderTest(folder, WorkLedger())
+            await test.database.close()
+            let file = try DatabaseQueue(path: "\(folder)/queue.sqlite")
+            try await file.write { database in
+                try database.execute(sql: "INSERT INTO grdb_migrations VALUES ('99')")
+            }
+            try file.close()
+            let error = await #expect(throws: RetryStorageError.self) {
+                _ = try await QueueUnderTest(folder, WorkLedger())
+            }
+            #expect(error?.why.contains("later version") == true)
         }
     }
 

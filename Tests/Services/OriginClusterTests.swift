@@ -142,6 +142,54 @@ extension ServicesTests {
             }
         }
 
+        @Test("no request fails while an origin dies")
+        func servesThroughLoss() async throws {
+            var ports: [Int] = []
+            for _ in 0..<3 { ports.append(try ReservedPort.make()) }
+            let cluster = ports.map { "127.0.0.1:\($0)" }
+            let origins = OriginCluster(
+                hosts: HostList(cluster),
+                http: TrackerWorld.http,
+                log: TrackerWorld.log
+            )
+            let namespace = try Namespace(OriginUnderTest.namespace)
+            try await withTemporaryFolder { root in
+                let blobs = (0..<30).map { OriginBlob.random(30_000, seed: UInt64($0)) }
+                let configure = { (configuration: inout OriginConfiguration) in
+                    configuration.cluster = cluster
+                    configuration.drainTimeout = .milliseconds(50)
+                }
+                func upload(_ blobs: ArraySlice<OriginBlob>) async throws {
+                    for blob in blobs {
+                        try await origins.upload(
+                            blob.digest,
+                            namespace: namespace,
+                            from: .bytes(ByteBuffer(bytes: blob.bytes))
+                        )
+                    }
+                }
+                try await Self.origins(Array(ports.dropLast()), root, configure) { _ in
+                    try await Self.origins([ports[2]], root, configure) { _ in
+                        try await upload(blobs.prefix(10))
+                    }
+                    // Nobody has noticed yet that the third one is gone.
+                    try await upload(blobs.dropFirst(10))
+                    for blob in blobs {
+                        let size = try await origins.stat(blob.digest, namespace: namespace)
+                        #expect(size?.bytes == blob.bytes.count)
+                        let body = try await origins.download(blob.digest, namespace: namespace)
+                        let bytes = try await body.collect(upTo: 1 << 20)
+                        #expect(Array(bytes.readableBytesView) == blob.bytes)
+                        let metaInfo = try await origins.metaInfo(
+                            of: blob.digest,
+                            namespace: namespace
+                        )
+                        #expect(metaInfo.digest == blob.digest)
+                    }
+                }
+            }
+        }
+
         @Test(
             "an origin that joins gets the blobs that are its now, and what they owe is written back"
         )
