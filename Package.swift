@@ -179,7 +179,8 @@ let edgeTargets: [Target] = [
     edge(
         "ClusterClients",
         [
-            "Primitives", "Content", "Files", "Placement", "Telemetry", "HTTPKit", httpTypes,
+            "Primitives", "Content", "ClusterConfiguration", "Files", "Placement", "Telemetry",
+            "HTTPKit", httpTypes,
             nioCore, logging,
         ]
     ),

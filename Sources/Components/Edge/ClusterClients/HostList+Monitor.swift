@@ -24,12 +24,9 @@ package struct ProbePolicy: Hashable, Sendable {
 
 extension HostList {
     /// Probes every host's `/health` now and then, until the task is cancelled: one that is down is left out before anybody
-    /// has to wait for it. Nobody is left out when that would leave out all.
-    package func monitor(
-        _ policy: ProbePolicy = ProbePolicy(),
-        http: HTTPClient,
-        log: Logger
-    ) async {
+    /// has to wait for it. Nobody is left out when that would leave out all. Without a `policy` nobody is probed.
+    package func monitor(_ policy: ProbePolicy?, http: HTTPClient, log: Logger) async {
+        guard let policy else { return }
         beginMonitoring(policy)
         while !Task.isCancelled {
             // Probes are made at a rate; a host does not tell when it goes.

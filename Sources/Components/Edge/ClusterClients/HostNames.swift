@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import ClusterConfiguration
 package import Files
 import Glibc
 import NIOCore
@@ -99,16 +100,38 @@ package enum HostNames {
 
 extension HostList {
     /// The list of `entries`, looked up on `pool` as ``HostNames`` says: at the first use, and again when what is known is
-    /// older than the policy's time to live.
+    /// older than `checks` say.
     package convenience init(
         _ entries: [String],
         pool: BlockingPool,
-        policy: HostListPolicy = HostListPolicy()
+        checks: HostChecks? = nil
     ) {
+        let policy = HostListPolicy(checks ?? HostChecks())
         guard HostNames.needLookUp(entries) else {
             self.init(entries, policy: policy)
             return
         }
         self.init([], policy: policy) { try await HostNames.lookUp(entries, pool: pool) }
+    }
+}
+
+extension HostListPolicy {
+    fileprivate init(_ checks: HostChecks) {
+        self.init(
+            failuresMax: checks.failsMax,
+            failureWindow: checks.failTimeout,
+            timeToLive: checks.timeToLive
+        )
+    }
+}
+
+extension ProbePolicy {
+    /// How `checks` want hosts to be probed; nil when they are not to be.
+    package init?(_ checks: HostChecks?) {
+        let checks = checks ?? HostChecks()
+        guard checks.isProbed else { return nil }
+        self.init()
+        (interval, timeout) = (checks.probeInterval, checks.probeTimeout)
+        (failsMax, passesMin) = (checks.probeFailsMax, checks.probePassesMin)
     }
 }

@@ -24,6 +24,8 @@ package struct AgentConfiguration: Hashable, Sendable {
     package var dataDirectory: String
     /// The trackers, `host:port`.
     package var trackers: [String]
+    /// How the hosts of a section are looked up and watched; the defaults where it is absent.
+    package var hostChecks: [String: HostChecks] = [:]
     /// The build-indexes, `host:port`.
     package var buildIndexes: [String]
     /// Where clients should push instead, `host:port`; nil when not known.

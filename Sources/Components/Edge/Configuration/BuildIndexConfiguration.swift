@@ -19,6 +19,8 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
     package var cluster: [String]
     /// The origins of this cluster, `host:port`.
     package var origins: [String]
+    /// How the hosts of a section are looked up and watched; the defaults where it is absent.
+    package var hostChecks: [String: HostChecks] = [:]
     /// What `GET /origin` answers; nil: one of `origins`, at random.
     package var originName: String?
     /// Where tags are stored for good; rows are tried in order.

@@ -15,6 +15,8 @@ package struct ProxyConfiguration: Hashable, Sendable {
     package var dataDirectory: String
     /// The origins, `host:port`; any of them knows who owns a blob.
     package var origins: [String]
+    /// How the hosts of a section are looked up and watched; the defaults where it is absent.
+    package var hostChecks: [String: HostChecks] = [:]
     /// The build-indexes, `host:port`.
     package var buildIndexes: [String]
     /// How long an upload may lie still before its bytes are removed. Kraken: 6 h; a client that has not come back

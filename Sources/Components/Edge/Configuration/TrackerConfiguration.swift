@@ -11,6 +11,8 @@ package struct TrackerConfiguration: Hashable, Sendable {
     package var port: Int
     /// The origins, `host:port`; any of them knows who owns a blob.
     package var origins: [String]
+    /// How the hosts of a section are looked up and watched; the defaults where it is absent.
+    package var hostChecks: [String: HostChecks] = [:]
     /// How long peers are told to wait between announces.
     package var announceInterval: Duration
     /// The most agents in one handout; the blob's origins come on top.

@@ -27,7 +27,11 @@ package struct AgentComponent: Service {
         let store = makeStore()
         try await store.open()
         let trackers = TrackerRing(
-            hosts: HostList(configuration.trackers, pool: environment.pool),
+            hosts: HostList(
+                configuration.trackers,
+                pool: environment.pool,
+                checks: configuration.hostChecks["tracker"]
+            ),
             http: environment.httpClient,
             log: environment.log
         )

@@ -19,7 +19,11 @@ struct AgentServers: Sendable {
     /// The listeners, which report their addresses when all are bound.
     func make() -> [HTTPServer] {
         let buildIndexes = BuildIndexCluster(
-            hosts: HostList(configuration.buildIndexes, pool: environment.pool),
+            hosts: HostList(
+                configuration.buildIndexes,
+                pool: environment.pool,
+                checks: configuration.hostChecks["build_index"]
+            ),
             http: environment.httpClient,
             log: environment.log
         )

@@ -37,11 +37,19 @@ package struct BuildIndexComponent: Service {
             limits: limits
         )
         let origins = OriginCluster(
-            hosts: HostList(configuration.origins, pool: environment.pool),
+            hosts: HostList(
+                configuration.origins,
+                pool: environment.pool,
+                checks: configuration.hostChecks["origin"]
+            ),
             http: environment.httpClient,
             log: environment.log
         )
-        async let _ = origins.hosts.monitor(http: environment.httpClient, log: environment.log)
+        async let _ = origins.hosts.monitor(
+            ProbePolicy(configuration.hostChecks["origin"]),
+            http: environment.httpClient,
+            log: environment.log
+        )
         let store = TagStore(
             root: configuration.dataDirectory,
             pool: environment.pool,
@@ -114,7 +122,11 @@ package struct BuildIndexComponent: Service {
             writeBack: writeBack,
             replication: replication
         )
-        let cluster = HostList(configuration.cluster, pool: environment.pool)
+        let cluster = HostList(
+            configuration.cluster,
+            pool: environment.pool,
+            checks: configuration.hostChecks["cluster"]
+        )
         let isNamed = HostNames.needLookUp(configuration.cluster)
         let tags = TagService(
             store: store,

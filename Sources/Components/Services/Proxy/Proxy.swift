@@ -28,17 +28,33 @@ package struct ProxyComponent: Service {
     /// Serves until it is told to stop; running requests get `drainTimeout` to finish.
     package func run() async throws {
         let origins = OriginCluster(
-            hosts: HostList(configuration.origins, pool: environment.pool),
+            hosts: HostList(
+                configuration.origins,
+                pool: environment.pool,
+                checks: configuration.hostChecks["origin"]
+            ),
             http: environment.httpClient,
             log: environment.log
         )
         let buildIndexes = BuildIndexCluster(
-            hosts: HostList(configuration.buildIndexes, pool: environment.pool),
+            hosts: HostList(
+                configuration.buildIndexes,
+                pool: environment.pool,
+                checks: configuration.hostChecks["build_index"]
+            ),
             http: environment.httpClient,
             log: environment.log
         )
-        async let _ = origins.hosts.monitor(http: environment.httpClient, log: environment.log)
-        async let _ = buildIndexes.hosts.monitor(http: environment.httpClient, log: environment.log)
+        async let _ = origins.hosts.monitor(
+            ProbePolicy(configuration.hostChecks["origin"]),
+            http: environment.httpClient,
+            log: environment.log
+        )
+        async let _ = buildIndexes.hosts.monitor(
+            ProbePolicy(configuration.hostChecks["build_index"]),
+            http: environment.httpClient,
+            log: environment.log
+        )
         let counters = ProxyCounters(environment.counters)
         let store = makeStore()
         try await store.open()

@@ -22,11 +22,19 @@ package struct TrackerComponent: Service {
     /// Serves until it is told to stop; running requests get `drainTimeout` to finish.
     package func run() async throws {
         let cluster = OriginCluster(
-            hosts: HostList(configuration.origins, pool: environment.pool),
+            hosts: HostList(
+                configuration.origins,
+                pool: environment.pool,
+                checks: configuration.hostChecks["origin"]
+            ),
             http: environment.httpClient,
             log: environment.log
         )
-        async let _ = cluster.hosts.monitor(http: environment.httpClient, log: environment.log)
+        async let _ = cluster.hosts.monitor(
+            ProbePolicy(configuration.hostChecks["origin"]),
+            http: environment.httpClient,
+            log: environment.log
+        )
         let announces = AnnounceDesk(
             origins: OriginDirectory(
                 cluster: cluster,

@@ -6,15 +6,13 @@ extension AgentConfiguration {
     /// - Throws: ``ConfigurationError``.
     package init(yaml: ConfigurationNode) throws(ConfigurationError) {
         var table = try yaml.table()
-        var trackers: [String]?
-        if var tracker = try table.table("tracker") {
-            trackers = try tracker.hosts("hosts")
-            try tracker.finish(ignoring: ["healthcheck", "hashring"])
-        }
+        var checks: [String: HostChecks] = [:]
+        let trackers = try table.upstream("tracker", &checks, ignoring: ["hashring"])
         guard let trackers, !trackers.isEmpty else {
             throw yaml.defect("no trackers", remedy: "list them under tracker.hosts.static")
         }
-        guard let buildIndexes = try table.upstream("build_index"), !buildIndexes.isEmpty else {
+        guard let buildIndexes = try table.upstream("build_index", &checks), !buildIndexes.isEmpty
+        else {
             throw yaml.defect(
                 "no build-indexes",
                 remedy: "list them under build_index.hosts.static"
@@ -29,6 +27,7 @@ extension AgentConfiguration {
         }
         guard let root else { throw yaml.defect("no directory", remedy: "set data_dir") }
         self.init(dataDirectory: root, trackers: trackers, buildIndexes: buildIndexes)
+        hostChecks = checks
         self.cleanup = cleanup
         peerIDFactory = try table.take("peer_id_factory")?.choice() ?? peerIDFactory
         (egress, ingress) = try table.scheduler("scheduler", &swarm)

@@ -6,7 +6,8 @@ extension BuildIndexConfiguration {
     /// - Throws: ``ConfigurationError``.
     package init(yaml: ConfigurationNode) throws(ConfigurationError) {
         var table = try yaml.table()
-        guard let origins = try table.upstream("origin"), !origins.isEmpty else {
+        var checks: [String: HostChecks] = [:]
+        guard let origins = try table.upstream("origin", &checks), !origins.isEmpty else {
             throw yaml.defect("no origins", remedy: "list them under origin.hosts.static")
         }
         guard let backends = try table.backends("backends"), !backends.isEmpty else {
@@ -19,7 +20,8 @@ extension BuildIndexConfiguration {
         }
         guard let root else { throw yaml.defect("no directory", remedy: "set data_dir") }
         self.init(dataDirectory: root, origins: origins, backends: backends)
-        cluster = try table.upstream("cluster") ?? cluster
+        cluster = try table.upstream("cluster", &checks) ?? cluster
+        hostChecks = checks
         if let rows = try table.take("tag_types")?.list() { tagTypes = try Self.tagTypes(rows) }
         if let remotes = table.take("remotes") { self.remotes = try Self.remotes(remotes) }
         if var server = try table.table("tagserver") {

@@ -6,10 +6,12 @@ extension ProxyConfiguration {
     /// - Throws: ``ConfigurationError``.
     package init(yaml: ConfigurationNode) throws(ConfigurationError) {
         var table = try yaml.table()
-        guard let origins = try table.upstream("origin"), !origins.isEmpty else {
+        var checks: [String: HostChecks] = [:]
+        guard let origins = try table.upstream("origin", &checks), !origins.isEmpty else {
             throw yaml.defect("no origins", remedy: "list them under origin.hosts.static")
         }
-        guard let buildIndexes = try table.upstream("build_index"), !buildIndexes.isEmpty else {
+        guard let buildIndexes = try table.upstream("build_index", &checks), !buildIndexes.isEmpty
+        else {
             throw yaml.defect(
                 "no build-indexes",
                 remedy: "list them under build_index.hosts.static"
@@ -24,6 +26,7 @@ extension ProxyConfiguration {
         }
         guard let root else { throw yaml.defect("no directory", remedy: "set data_dir") }
         self.init(dataDirectory: root, origins: origins, buildIndexes: buildIndexes)
+        hostChecks = checks
         if var server = try table.table("server") {
             if let listener = try server.listener("listener") {
                 (host, port) = (listener.host, listener.port)

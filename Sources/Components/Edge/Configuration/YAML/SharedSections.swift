@@ -2,22 +2,63 @@
 
 /// Sections that several components' configurations have in common.
 extension ConfigurationTable {
-    /// The members under `key`, where Kraken writes `key: {hosts: {static: […]}, healthcheck: …}`.
+    /// The members under `key`, where Kraken writes `key: {hosts: {static: […]}, healthcheck: …}`; how they are watched goes
+    /// into `checks`, under the same key.
     /// - Source: uber/kraken lib/upstream and lib/hostlist.
-    mutating func upstream(_ key: String) throws(ConfigurationError) -> [String]? {
+    mutating func upstream(
+        _ key: String,
+        _ checks: inout [String: HostChecks],
+        ignoring ignored: [String] = []
+    ) throws(ConfigurationError) -> [String]? {
         guard var section = try table(key) else { return nil }
-        let hosts = try section.hosts("hosts")
-        try section.finish(ignoring: ["healthcheck"])
+        var own = HostChecks()
+        let hosts = try section.hosts("hosts", &own)
+        try section.healthCheck(&own)
+        try section.finish(ignoring: ignored)
+        if own != HostChecks() { checks[key] = own }
         return hosts
+    }
+
+    /// Reads `healthcheck`, in which Kraken has `filter` and `monitor` where it probes, `fails` and `fail_timeout` where it only
+    /// counts requests without an answer.
+    private mutating func healthCheck(
+        _ checks: inout HostChecks
+    ) throws(ConfigurationError) {
+        guard var health = try table("healthcheck") else { return }
+        checks.isProbed = try health.flag("disabled").map { !$0 } ?? checks.isProbed
+        checks.failsMax = try health.integer("fails", in: 1...1000) ?? checks.failsMax
+        checks.failTimeout = try health.duration("fail_timeout") ?? checks.failTimeout
+        if var filter = try health.table("filter") {
+            checks.probeFailsMax =
+                try filter.integer("fails", in: 1...1000) ?? checks.probeFailsMax
+            checks.probePassesMin =
+                try filter.integer("passes", in: 1...1000) ?? checks.probePassesMin
+            checks.probeTimeout = try filter.duration("timeout") ?? checks.probeTimeout
+            try filter.finish()
+        }
+        if var monitor = try health.table("monitor") {
+            checks.probeInterval = try monitor.duration("interval") ?? checks.probeInterval
+            try monitor.finish()
+        }
+        try health.finish()
     }
 
     /// The members under `key`, where Kraken writes `key: {static: […]}` or `key: {dns: name:port}`; a name to be looked up
     /// is written `dns:name:port`.
     mutating func hosts(_ key: String) throws(ConfigurationError) -> [String]? {
+        var checks = HostChecks()
+        return try hosts(key, &checks)
+    }
+
+    private mutating func hosts(
+        _ key: String,
+        _ checks: inout HostChecks
+    ) throws(ConfigurationError) -> [String]? {
         guard var section = try table(key) else { return nil }
+        checks.timeToLive = try section.duration("ttl") ?? checks.timeToLive
         let fixed = try section.take("static")?.addresses()
         let named = section.take("dns")
-        try section.finish(ignoring: ["ttl"])
+        try section.finish()
         switch (fixed, named) {
         case (let fixed?, nil): return fixed
         case (nil, let name?):

@@ -8,10 +8,12 @@ extension TrackerConfiguration {
     /// - Throws: ``ConfigurationError``.
     package init(yaml: ConfigurationNode) throws(ConfigurationError) {
         var table = try yaml.table()
-        guard let origins = try table.upstream("origin"), !origins.isEmpty else {
+        var checks: [String: HostChecks] = [:]
+        guard let origins = try table.upstream("origin", &checks), !origins.isEmpty else {
             throw yaml.defect("no origins", remedy: "list them under origin.hosts.static")
         }
         self.init(origins: origins)
+        hostChecks = checks
         if var server = try table.table("trackerserver") {
             announceInterval = try server.duration("announce_interval") ?? announceInterval
             handoutAgentsMax =
