@@ -279,6 +279,18 @@ import Testing
         #expect([other, third].contains(asked))
     }
 
+    @Test("endgame asks an origin also while somebody is being dialled; the timer does not spin")
+    func endgameWhileDialling() throws {
+        var host = try LoneScheduler(pieces: 2)
+        host.open()
+        let agent = try host.connect(to: 1)
+        #expect(host.log.requests(to: agent).count == 2)
+        let origin = try host.connect(to: 2, isOrigin: true)
+        host.wait(LoneScheduler.policy.endgameDelay - .milliseconds(5))
+        #expect(host.introduce([3]).dials.count == 1)
+        #expect(!host.wait(.milliseconds(10)).requests(to: origin).isEmpty)
+    }
+
     @Test("endgame leaves a piece alone that is arriving")
     func endgameArriving() throws {
         // A second payload could only be thrown away.

@@ -66,7 +66,7 @@ extension Swarm {
         {
             // Whom we dial may hold the pieces, or fetch them, too: that is known in a moment.
             guard !isDiallingAgents || dialPatienceEnd(context.policy) <= context.now else {
-                return nil
+                return endgamePick(for: slot, context)
             }
             if requests.originCount < budget,
                 let pick = picker.originPick(from: bits, originTerms(context))
