@@ -264,7 +264,11 @@ import Testing
     func neverReading() async throws {
         try await Fixture.with { fixture in
             let blob = randomBytes(64 * Self.pieceBytes, seed: 47)
-            let (origin, metaInfo) = try await fixture.origin(blob, pieceBytes: Self.pieceBytes)
+            var limits = Limits()
+            // It would be closed for idle talk otherwise.
+            limits.idleMessagesMax = .max / 2
+            let origin = try await fixture.node(.origin, limits: limits)
+            let metaInfo = try await fixture.give(blob, pieceBytes: Self.pieceBytes, to: origin)
             var generator = Generator(seed: 48)
             let hello = handshake(metaInfo, &generator)
             try await blocking {

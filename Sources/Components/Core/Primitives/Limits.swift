@@ -19,10 +19,19 @@ package struct Limits: Sendable, Hashable {
     package var piecesPerBlobMax = 245_760
     /// Bytes of one protobuf message; the sender of a longer one is disconnected (Kraken's limit).
     package var frameBytesMax = 32 << 10
-    /// Connections that have not finished their handshake; further ones are closed at once.
+    /// Messages that change nothing (announces of what is known, cancels, requests for what is not here) which one peer may
+    /// send on one connection, besides four for each piece of the blob; one that sends more is disconnected.
+    package var idleMessagesMax = 4096
+    /// Connections that have not finished their handshake; the oldest of the address with the most makes room.
     package var handshakesPendingMax = 256
     /// Connections on one peer port over all swarms; further ones are closed at once.
     package var peerConnectionsMax = 4096
+    /// Connections on one peer port from one address, which many hosts may share; further ones are closed at once.
+    package var connectionsPerAddressMax = 2048
+    /// Addresses remembered because of what their peers did; the one that is let in again first makes room.
+    package var addressesMax = 4096
+    /// Handshakes for blobs that are not here whose host has still to be told; further ones it does not hear of.
+    package var missingBlobsMax = 256
     /// Swarms in memory on one host; the longest idle seeding one is dropped, else the newcomer is refused.
     package var swarmsMax = 4096
     /// Peers remembered as banned by one swarm; the ban that ends first makes room.
@@ -112,6 +121,11 @@ package struct Limits: Sendable, Hashable {
         )
         try require(requestsFromPeerMax, atLeast: requestsPerOriginMax, "requestsFromPeerMax")
         try require(peerConnectionsMax, atLeast: connectionsPerSwarmMax, "peerConnectionsMax")
+        try require(
+            peerConnectionsMax,
+            atLeast: connectionsPerAddressMax,
+            "peerConnectionsMax against connectionsPerAddressMax"
+        )
         try require(handoutPeersMax, atLeast: connectionsPerSwarmMax, "handoutPeersMax")
         try require(jsonBodyBytesMax, atLeast: 4096, "jsonBodyBytesMax")
         return self

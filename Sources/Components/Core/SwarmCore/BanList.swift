@@ -17,6 +17,8 @@ struct BanList: Sendable {
         var shutOutUntil = Instant.origin
         /// Failures in a row; a delivered piece forgets them.
         var strikes = 0
+        /// Refusals and closings in a row; a delivered piece forgets them.
+        var refusals = 0
         /// Wrong pieces, never forgotten while the swarm lives.
         var offences = 0
 
@@ -96,13 +98,21 @@ struct BanList: Sendable {
         set(peer, entry)
     }
 
+    /// `peer` has refused us, or left; answers how often in a row.
+    mutating func refused(by peer: PeerID) -> Int {
+        var entry = entries[peer] ?? Entry()
+        entry.refusals += 1
+        set(peer, entry)
+        return entry.refusals
+    }
+
     /// `peer` did its work: its failures are forgotten, but no wrong piece.
     mutating func forgive(_ peer: PeerID) {
         guard let index = entries.index(forKey: peer) else { return }
         if entries.values[index].offences == 0 {
             entries.remove(at: index)
         } else {
-            entries.values[index].strikes = 0
+            (entries.values[index].strikes, entries.values[index].refusals) = (0, 0)
         }
     }
 

@@ -12,6 +12,9 @@ package struct ConnectionID: Hashable, Comparable, Sendable, CustomStringConvert
     /// The connection numbered `value`.
     package init(_ value: UInt64) { self.value = value }
 
+    /// Whether the other end opened it.
+    package var isIncoming: Bool { value.isMultiple(of: 2) }
+
     package static func < (left: ConnectionID, right: ConnectionID) -> Bool {
         left.value < right.value
     }

@@ -19,11 +19,12 @@ extension Swarm {
         guard !bans.isShutOut(peerID, at: context.now) else {
             return refuse(connection, peerID, .banned, &context)
         }
+        guard !isOrigin(peerID) else { return refuse(connection, peerID, .impostor, &context) }
         guard let bits = parse(handshake.bitfieldBytes) else {
             return refuse(connection, peerID, .malformedBitfield, &context)
         }
         guard settleDuplicate(of: connection, from: peerID, &context) else { return }
-        guard connectionCount < context.policy.connectionsMax || makeSlot(&context) else {
+        guard connectionCount < slotsForGuests(context.policy) || makeSlot(&context) else {
             return refuse(connection, peerID, .noSlot, &context)
         }
         if let mutualMax = context.policy.mutualConnectionsMax {
@@ -43,6 +44,14 @@ extension Swarm {
             at: context.now
         )
         add(peer, &context)
+    }
+
+    /// Whether a tracker said that `peer` is an origin. Origins never dial, so whoever connects by that name lies, and shall not
+    /// take the slot in which the origin would be dialled.
+    private func isOrigin(_ peer: PeerID) -> Bool {
+        candidates.contains { $0.isOrigin && $0.peerID == peer }
+            || dials.values.contains { $0.isOrigin && $0.peerID == peer }
+            || peers.values.contains { $0.isOrigin && $0.peerID == peer }
     }
 
     /// Two connections to one peer: keeps one, the same one on both sides; answers whether the new one may go on.

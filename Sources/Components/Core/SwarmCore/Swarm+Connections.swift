@@ -45,9 +45,9 @@ extension Swarm {
         var wanted = dialsWanted(context.policy)
         for candidate in candidates {
             guard wanted > 0 else { return }
-            guard !bans.isBanned(candidate.peerID, at: context.now), !knows(candidate.peerID) else {
-                continue
-            }
+            guard !bans.isBanned(candidate.peerID, at: context.now), !knows(candidate.peerID),
+                candidate.isOrigin || !isWary
+            else { continue }
             let connection = context.makeConnection()
             if !candidate.isOrigin, !isDiallingAgents { agentsDialledAt = context.now }
             dials[connection] = candidate
@@ -62,6 +62,7 @@ extension Swarm {
     ///
     /// A small blob is here before a tenth connection has shaken hands. Peers that are late or have failed do not count.
     private func dialsWanted(_ policy: SwarmPolicy) -> Int {
+        guard !isBarren else { return policy.connectionsMax - connectionCount }
         let free = policy.connectionsSought - connectionCount
         let enough = Self.peersPerMissingPiece * held.missingCount
         guard enough < policy.connectionsSought else { return free }
@@ -144,7 +145,12 @@ extension Swarm {
         _ reason: BanReason,
         _ context: inout SwarmContext
     ) {
-        let base = context.policy.refusalRetry
+        let policy = context.policy
+        let surplus = bans.refused(by: peer) - policy.refusalsFree
+        let base = policy.refusalRetry.doubled(
+            surplus,
+            atMost: max(policy.refusalRetry, policy.banDuration)
+        )
         let wait = base + .nanoseconds(base.nanoseconds / 1000 * Int64(generator.below(1000)))
         bans.postpone(peer, reason, until: context.now.advanced(by: wait))
     }
@@ -217,7 +223,7 @@ extension Swarm {
     ///
     /// Hosts that begin together otherwise fill each other's slots before any of them has a piece, and wait.
     mutating func makeUseOfAnnounce(_ context: inout SwarmContext) -> Bool {
-        guard peers.count >= context.policy.connectionsSought else { return true }
+        guard !isBarren, peers.count >= context.policy.connectionsSought else { return true }
         guard isStarved else { return false }
         let useless = peers.values.filter {
             !$0.isBusy && picker.availability.offered(by: $0.bits) == 0
@@ -260,6 +266,18 @@ extension Swarm {
         if dials[connection] != nil { return dialFailed(connection, .unreachable, &context) }
         guard let peer = remove(connection, reason: reason, &context) else { return }
         if phase == .leeching { postpone(peer.peerID, .lost, &context) }
+        makeUpForLoss(&context)
+    }
+
+    /// The driver closed a connection, and the peer is to blame.
+    mutating func misbehaved(
+        _ connection: ConnectionID,
+        reason: String,
+        _ context: inout SwarmContext
+    ) {
+        if dials[connection] != nil { return dialFailed(connection, .misbehaved, &context) }
+        guard let peer = remove(connection, reason: reason, &context) else { return }
+        if peer.isOutgoing { strike(peer.peerID, .misbehaved, &context) }
         makeUpForLoss(&context)
     }
 

@@ -197,6 +197,9 @@ extension Swarm {
         nextSecondChance = min(nextSecondChance ?? .distantFuture, again)
         let peerID = peers.values[slot].peerID
         context.emit(.note(.requestFailed(infoHash, peerID, piece)))
+        if peers.values[slot].failures >= context.policy.failuresBanMax {
+            drop(connection, .brokenPromises, &context)
+        }
         makeUpForLoss(&context)
     }
 

@@ -17,6 +17,10 @@ extension Swarm {
             context.emit(.close(connection, .protocolViolation("no handshake")))
             return dialFailed(connection, .misbehaved, &context)
         }
+        guard isWelcome(message, from: slot, context) else {
+            drop(connection, .flooding, &context)
+            return makeUpForLoss(&context)
+        }
         switch message {
         case .bitfield, .unknown: break  // Kraken logs and ignores both
         case .pieceRequest(let span): serve(span, to: slot, &context)
@@ -28,6 +32,40 @@ extension Swarm {
         case .complete: completed(slot, &context)
         }
         if peers.index(forKey: connection) == nil { makeUpForLoss(&context) }
+    }
+
+    // MARK: - Idle talk
+
+    /// Counts `message` if it changes nothing; answers whether the peer may go on. Talk costs the speaker next to nothing, and
+    /// us a little: no honest peer says much that we know already.
+    private mutating func isWelcome(
+        _ message: PeerMessage,
+        from slot: Int,
+        _ context: SwarmContext
+    ) -> Bool {
+        guard isIdle(message, from: slot) else { return true }
+        peers.values[slot].idleMessages += 1
+        return peers.values[slot].idleMessages
+            <= context.limits.idleMessagesMax + Self.idleMessagesPerPiece * layout.pieceCount
+    }
+
+    /// An announce of what it got from us, a request that it took back, and a rest.
+    private static let idleMessagesPerPiece = 4
+
+    private func isIdle(_ message: PeerMessage, from slot: Int) -> Bool {
+        switch message {
+        case .piecePayload: return false
+        case .announcePiece(let index):
+            let piece = PieceIndex(Int(index))
+            return !layout.contains(piece) || peers.values[slot].bits.contains(piece)
+        case .pieceRequest(let span):
+            guard let piece = span.wholePiece(in: layout) else { return true }
+            return !held.contains(piece) || peers.values[slot].sending.contains(piece)
+        case .error(let index, _, _):
+            return !peers.values[slot].asked.contains(PieceIndex(Int(index)))
+        case .complete: return phase != .seeding && peers.values[slot].bits.isComplete
+        case .bitfield, .unknown, .cancelPiece: return true
+        }
     }
 
     // MARK: - Receiving

@@ -54,6 +54,7 @@ extension Swarm {
     /// The piece to ask the peer at `slot` for; nil when its slots are taken, or it has nothing to ask for.
     private mutating func choose(for slot: Int, _ context: SwarmContext) -> PiecePicker.Pick? {
         guard peers.values[slot].hasFreeSlot(context.policy, among: peers.count) else { return nil }
+        guard peers.values[slot].isOrigin || !isWary else { return nil }
         let bits = peers.values[slot].bits
         if !peers.values[slot].isOrigin, fullSince(context.policy, at: context.now) != nil {
             return endgamePick(for: slot, context)

@@ -32,6 +32,7 @@ extension Swarm {
 
     private func leechingDeadline(_ policy: SwarmPolicy, at now: Instant) -> Instant {
         var next = lastWrite.advanced(by: policy.leecherIdleMax)
+        next.bring(forward: nextRescue)
         next.bring(forward: requests.nextExpiry)
         next.bring(forward: nextStall)
         next.bring(forward: nextEndgame(policy))
@@ -39,7 +40,8 @@ extension Swarm {
         next.bring(forward: nextRoom(policy, at: now))
         next.bring(forward: nextSecondChance)
         next.bring(forward: diskPause)
-        if connectionCount < policy.connectionsSought, !candidates.isEmpty {
+        let sought = isBarren ? policy.connectionsMax : policy.connectionsSought
+        if connectionCount < sought, !candidates.isEmpty {
             next.bring(forward: bans.nextEnd(after: now))
         }
         return next
@@ -63,6 +65,7 @@ extension Swarm {
         switch phase {
         case .leeching:
             if lastWrite.advanced(by: policy.leecherIdleMax) <= now { return .leecherTimedOut }
+            if nextRescue <= now { rescue(&context) }
             // The disk may be ready again, an old request give rise to a second one in endgame, a ban be over.
             makeUpForLoss(&context)
         case .seeding:

@@ -43,6 +43,10 @@ package struct Swarm: Sendable {
     /// The last instant at which a piece was read, here or by a peer.
     var lastRead: Instant
     var nextReap: Instant
+    /// When no piece will have come for so long that slots are taken from those who never gave one.
+    var nextRescue: Instant
+    /// Whether no piece has come for that long.
+    var isBarren = false
     /// The last instant at which an agent gave us a piece, or came to have one to give.
     var agentsGaveAt: Instant
     /// When the first of the agents was dialled that are not connected yet.
@@ -95,6 +99,7 @@ package struct Swarm: Sendable {
         (agentsGaveAt, originsGaveAt, readerSince) = (context.now, context.now, context.now)
         agentsDialledAt = context.now
         nextReap = context.now.advanced(by: policy.reapInterval)
+        nextRescue = context.now.advanced(by: policy.barrenPatience)
     }
 
     var infoHash: InfoHash { metaInfo.infoHash }
@@ -139,6 +144,7 @@ package struct Swarm: Sendable {
         endReceiving(piece, connection)
         guard phase == .leeching, held.insert(piece) else { return }
         lastWrite = context.now
+        (nextRescue, isBarren) = (context.now.advanced(by: context.policy.barrenPatience), false)
         announcing.fed(policy: context.policy)
         picker.unwant(piece)
         let isDiskBack = diskFaults > 0

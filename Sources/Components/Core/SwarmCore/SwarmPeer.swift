@@ -37,6 +37,8 @@ struct SwarmPeer: Sendable {
     var answeredAt: Instant
     /// Whether its last request timed out; it is then asked for one piece at a time.
     var isSlow = false
+    /// Messages from it that changed nothing.
+    var idleMessages = 0
     /// Pieces that it answered by errors, until they are asked for again.
     var failed: [PieceIndex] = []
     /// Such errors in a row.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-import Primitives
+package import Primitives
 
 /// The rules of a swarm that an operator may set; the defaults are Kraken's unless a comment says otherwise.
 /// - Source: uber/kraken lib/torrent/scheduler/config.go, dispatch/config.go, connstate/config.go.
@@ -109,6 +109,17 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var failureRetry = Duration.seconds(1)
     /// Errors in a row after which a peer is asked for nothing until then.
     package var failuresMax = 3
+    /// Errors in a row without a piece in between after which a peer is closed, and not dialled for a while. Kraken: never.
+    package var failuresBanMax = 6
+    /// Refusals and closings in a row without a piece in between after which a peer is tried again twice as late each time,
+    /// up to ``banDuration``. Kraken: no growth.
+    package var refusalsFree = 16
+    /// How long a leecher waits for a piece before it takes slots from peers that never gave it one, to dial others. Kraken: no.
+    package var barrenPatience = Duration.seconds(15)
+    /// The least a payload under way advances, over ``paceWindow``; a peer that sends or takes less is closed. Kraken: none.
+    package var paceMin = ByteRate(bytesPerSecond: 16 << 10)
+    /// Over which time the pace of a payload is measured.
+    package var paceWindow = Duration.seconds(5)
     /// How long nothing is fetched, or committed, after the disk refused it; doubles each time.
     package var diskRetry = Duration.seconds(1)
     /// The longest of these pauses.

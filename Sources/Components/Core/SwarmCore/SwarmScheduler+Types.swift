@@ -60,13 +60,28 @@ package enum CloseReason: Hashable, Sendable {
     case noSlot, duplicate, ownPeerID, banned, unknownSwarm, wrongInfoHash, wrongPeerID,
         malformedBitfield
     case protocolViolation(String), tooManyRequests, badPiece, unanswered, idle, aged, bothComplete
+    /// It said again and again that it has pieces, and never had one.
+    case brokenPromises
+    /// It said too much that changes nothing.
+    case flooding
+    /// It uses the id of an origin, and origins never dial.
+    case impostor
     case simultaneousOpen, swarmForgotten, stopping, tooManyNeighboursInCommon, useless
 
     /// Whether the peer earned a ban.
     package var isFault: Bool {
         switch self {
         case .wrongInfoHash, .wrongPeerID, .malformedBitfield, .protocolViolation, .tooManyRequests,
-            .badPiece, .unanswered:
+            .badPiece, .unanswered, .brokenPromises, .flooding, .impostor:
+            true
+        default: false
+        }
+    }
+
+    /// Whether no honest peer would have brought it about, however slow, broken or out of date.
+    package var isMalice: Bool {
+        switch self {
+        case .protocolViolation, .tooManyRequests, .badPiece, .brokenPromises, .flooding, .impostor:
             true
         default: false
         }
@@ -119,7 +134,7 @@ package enum WithdrawReason: Hashable, Sendable {
 package enum BanReason: Hashable, Sendable {
     /// It was dialled and did not answer.
     case unreachable
-    /// It was dialled and answered wrongly, or too late.
+    /// It was dialled and answered wrongly, or too late; or what it sent later was no message, or hardly advanced.
     case misbehaved
     /// A connection to it was closed for this.
     case closed(CloseReason)
@@ -229,6 +244,8 @@ extension SwarmScheduler {
         case sendFailed(ConnectionID, PieceIndex)
         /// A connection is gone, whoever closed it.
         case closed(ConnectionID, reason: String)
+        /// The driver closed a connection because of what came over it, or because nothing did: the peer is to blame.
+        case misbehaved(ConnectionID, reason: String)
         /// `nextDeadline` has come.
         case timePassed
         /// This host's link carries no more than that now; nil: as much as ever. Peers get the time to answer that it takes.

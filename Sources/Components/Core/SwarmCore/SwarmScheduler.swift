@@ -98,6 +98,9 @@ package struct SwarmScheduler: Sendable {
         case .closed(let connection, let reason):
             lookUps[connection] = nil
             with(connection, &context) { $0.closed(connection, reason: reason, &$1) }
+        case .misbehaved(let connection, let reason):
+            lookUps[connection] = nil
+            with(connection, &context) { $0.misbehaved(connection, reason: reason, &$1) }
         case .timePassed: passTime(&context)
         case .paced(let rate): setPace(rate, &context)
         case .stopping:

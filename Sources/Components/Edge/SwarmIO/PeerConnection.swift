@@ -25,6 +25,8 @@ final class PeerConnection {
     let channel: any Channel
     /// The other end, for people to look at.
     let address: String?
+    /// Where it came from; nil: we dialled, or it has no IP address.
+    let origin: Doorkeeper.Address?
     /// The peer and swarm that the handshake named; nil before it.
     var peer: (peerID: PeerID, infoHash: InfoHash)?
     var phase: Phase
@@ -58,14 +60,23 @@ final class PeerConnection {
     /// Their bytes.
     var sliceBytesUnderWay = 0
 
+    // Pace.
+
+    /// Payloads that have begun to arrive, and slices that the kernel has taken: tells one from the next.
+    var payloadSerial = 0
+    /// What was under way when the pace was last looked at.
+    var paceMark: PaceMark?
+
     init(
         id: ConnectionID,
         channel: any Channel,
         address: String?,
         phase: Phase,
+        origin: Doorkeeper.Address?,
         frameBytesMax: Int
     ) {
         (self.id, self.channel, self.address, self.phase) = (id, channel, address, phase)
+        self.origin = origin
         decoder = FrameDecoder(frameBytesMax: frameBytesMax)
     }
 }

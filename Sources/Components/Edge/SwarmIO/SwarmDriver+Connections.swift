@@ -16,15 +16,19 @@ extension SwarmDriver {
     /// A peer has connected.
     /// - Throws: when there is no room for it, which closes the channel.
     func welcome(_ channel: any Channel) throws {
-        let limits = configuration.limits
-        guard !isStopping, connections.count < limits.peerConnectionsMax,
-            strangerCount < limits.handshakesPendingMax, !OpenFiles.isCrowded(by: channel)
+        guard !isStopping, connections.count < configuration.limits.peerConnectionsMax,
+            !OpenFiles.isCrowded(by: channel)
         else { throw PeerProtocolError("too many connections") }
         let id = ConnectionID(nextIncoming)
         nextIncoming += 2
         try prepare(channel, id)
-        strangerCount += 1
-        add(channel, id, phase: .awaitingHandshake)
+        let origin = channel.remoteAddress.flatMap(Doorkeeper.Address.init)
+        switch door.knock(id, from: origin, at: Self.now) {
+        case .enter: break
+        case .enterInPlaceOf(let oldest): cut(oldest)
+        case .refuse: throw PeerProtocolError("not now")
+        }
+        add(channel, id, phase: .awaitingHandshake, origin: origin)
         turn {}
     }
 
@@ -35,7 +39,9 @@ extension SwarmDriver {
         guard !isStopping, count < configuration.limits.peerConnectionsMax else {
             return deliver(.dialFailed(id, .refused))
         }
-        guard !isCutOff(peer) else { return deliver(.dialFailed(id, .unreachable)) }
+        guard !isCutOff(peer), UInt16(exactly: peer.port) != nil else {
+            return deliver(.dialFailed(id, .unreachable))
+        }
         dials[id] = handshake
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(.nanoseconds(configuration.policy.handshakeTimeout.nanoseconds))
@@ -117,14 +123,21 @@ extension SwarmDriver {
     /// Bytes of one read without a limit.
     private static let readBytes = 1 << 20
 
-    private func add(_ channel: any Channel, _ id: ConnectionID, phase: PeerConnection.Phase) {
+    private func add(
+        _ channel: any Channel,
+        _ id: ConnectionID,
+        phase: PeerConnection.Phase,
+        origin: Doorkeeper.Address? = nil
+    ) {
         connections[id] = PeerConnection(
             id: id,
             channel: channel,
             address: channel.remoteAddress.map(Self.describe),
             phase: phase,
+            origin: origin,
             frameBytesMax: configuration.limits.frameBytesMax
         )
+        guard phase == .awaitingAnswer else { return }
         let deadline = Self.now.advanced(by: configuration.policy.handshakeTimeout)
         handshakes.append((deadline, id))
     }
@@ -142,14 +155,14 @@ extension SwarmDriver {
 
     /// Closes the connections that have not shaken hands in time.
     func expireHandshakes(_ now: Instant) {
+        for stranger in door.overdue(at: now) { cut(stranger) }
         while let first = handshakes.first, first.at <= now {
             handshakes.removeFirst()
             switch connections[first.connection]?.phase {
-            case .awaitingHandshake: closeConnection(first.connection)
             case .awaitingAnswer:
                 closeConnection(first.connection)
                 deliver(.dialFailed(first.connection, .misbehaved))
-            case .deciding, .active, nil: break
+            case .awaitingHandshake, .deciding, .active, nil: break
             }
         }
     }
@@ -178,17 +191,53 @@ extension SwarmDriver {
         switch connection.phase {
         case .awaitingHandshake: break
         case .awaitingAnswer: deliver(.dialFailed(id, isFault ? .misbehaved : .refused))
-        case .deciding, .active: deliver(.closed(id, reason: reason))
+        case .deciding, .active:
+            deliver(isFault ? .misbehaved(id, reason: reason) : .closed(id, reason: reason))
         }
+    }
+
+    /// The address that `id` came from, if it did, pays for what its peer did.
+    func blame(_ id: ConnectionID) {
+        guard let connection = connections[id], let origin = connection.origin else { return }
+        let pause = door.misdeed(from: origin, at: Self.now)
+        guard pause > .zero else { return }
+        log.info(
+            "peers of one address misbehave, letting nobody in from there for a while",
+            metadata: [
+                LogKey.address: "\(connection.address ?? "")",
+                LogKey.duration: "\(pause.seconds)",
+            ]
+        )
     }
 
     private func forget(_ id: ConnectionID) -> PeerConnection? {
         guard let connection = connections.removeValue(forKey: id) else { return nil }
-        if connection.phase == .awaitingHandshake { strangerCount -= 1 }
+        if id.isIncoming { door.left(id, from: connection.origin) }
         egress.cancel(id)
         ingress.cancel(id)
         forgetCheck(of: connection)
         if connection.arrival != nil { connection.arrival = nil }
         return connection
+    }
+}
+
+extension Doorkeeper.Address {
+    /// Where the other end of a connection is; nil when it has no IP address.
+    init?(_ address: SocketAddress) {
+        guard address.protocol != .unix else { return nil }
+        let isIPv6 = address.protocol == .inet6
+        // The address follows family and port, in IPv6 the flow, too.
+        let words = address.withSockAddr { pointer, _ in
+            let bytes = UnsafeRawPointer(pointer)
+            return (
+                bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self),
+                isIPv6 ? bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self) : 0
+            )
+        }
+        if isIPv6 {
+            self.init(ipv6Network: UInt64(bigEndian: words.1))
+        } else {
+            self.init(ipv4: UInt32(bigEndian: words.0))
+        }
     }
 }

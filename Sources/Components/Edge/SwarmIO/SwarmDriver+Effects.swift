@@ -19,7 +19,9 @@ extension SwarmDriver {
         case .cancelSend(let id, let piece): cancelSend(id, piece)
         case .receivePayload(let id, let hash, let piece): receivePayload(id, hash, piece)
         case .discardPayload(let id, let piece, let bytes): discardPayload(id, piece, bytes: bytes)
-        case .close(let id, _): closeConnection(id)
+        case .close(let id, let reason):
+            if reason.isMalice { blame(id) }
+            closeConnection(id)
         case .commit(let hash): commit(hash)
         case .pieceAvailable(let hash, let piece): swarms[hash]?.gain(piece)
         case .forgotten(let hash, let reason): endSwarm(hash, reason)

@@ -94,6 +94,7 @@ extension SwarmDriver {
             deliver(.stopping)
             dials.removeAll()
             handshakes.removeAll()
+            paceCheck = nil
             for connection in connections.keys { closeConnection(connection) }
         }
         for task in tasks.values { task.cancel() }

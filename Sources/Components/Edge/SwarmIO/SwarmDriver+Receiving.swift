@@ -17,6 +17,7 @@ extension SwarmDriver {
             do {
                 try buffer.withUnsafeReadableBytes { try take($0, of: buffer, from: connection) }
             } catch {
+                blame(id)
                 connectionEnded(id, reason: "\(error)", isFault: true)
             }
         }
@@ -52,7 +53,7 @@ extension SwarmDriver {
         switch (connection.phase, message) {
         case (.awaitingHandshake, .bitfield(let handshake)):
             connection.phase = .deciding
-            strangerCount -= 1
+            door.introduced(id)
             connection.peer = (handshake.peerID, handshake.infoHash)
             guard !faults.refuses(handshake.peerID) else { return refuse(id, handshake) }
             deliver(.handshakeReceived(id, handshake))
@@ -101,6 +102,8 @@ extension SwarmDriver {
 
     private func expect(_ arrival: PieceArrival, from connection: PeerConnection) {
         connection.arrival = arrival
+        connection.payloadSerial += 1
+        watchPace()
         connection.decoder.expectPayload(arrival.remainingBytes)
     }
 
@@ -121,7 +124,10 @@ extension SwarmDriver {
         } catch {
             (fault, failure) = (.disk, error)
         }
-        guard let fault else { return deliver(.pieceStored(infoHash, piece, id)) }
+        guard let fault else {
+            if !door.isCalm { door.goodDeed(from: connection.origin) }
+            return deliver(.pieceStored(infoHash, piece, id))
+        }
         if let failure {
             log.error(
                 "could not write a piece",

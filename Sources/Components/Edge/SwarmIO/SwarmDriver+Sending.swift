@@ -69,7 +69,7 @@ extension SwarmDriver {
         return true
     }
 
-    private func bufferedBytes(_ connection: PeerConnection) -> Int {
+    func bufferedBytes(_ connection: PeerConnection) -> Int {
         do {
             return try connection.channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0
         } catch {
@@ -158,6 +158,7 @@ extension SwarmDriver {
         )
         connection.slicesUnderWay += 1
         connection.sliceBytesUnderWay += count
+        watchPace()
         if isLast { connection.sends.removeFirst() } else { connection.sends[0] = send }
         egress.spend(count, at: Self.now)
         if isLast { _ = writeOutbox(connection) }
@@ -192,6 +193,8 @@ extension SwarmDriver {
         turn {
             connection.slicesUnderWay -= 1
             connection.sliceBytesUnderWay -= sliceBytes
+            connection.payloadSerial += 1
+            if isLast, !door.isCalm { door.goodDeed(from: connection.origin) }
             queueForEgress(connection)
             if isLast { deliver(.pieceSent(id, send.piece, bytes: send.range.count)) }
         }

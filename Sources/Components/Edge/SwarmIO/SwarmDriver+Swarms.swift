@@ -91,8 +91,12 @@ extension SwarmDriver {
             }
             guard finding != .opened else { return }
             driver.deliver(.swarmUnavailable(id))
-            guard finding == .missing else { return }
+            guard finding == .missing,
+                driver.missingBlobCount < driver.configuration.limits.missingBlobsMax
+            else { return }
+            driver.missingBlobCount += 1
             await driver.host.blobMissing(handshake.digest, namespace: handshake.namespace)
+            driver.missingBlobCount -= 1
         }
     }
 

@@ -47,10 +47,14 @@ package actor SwarmDriver {
     var dirty: [ConnectionID] = []
     /// Outgoing connections that are not open yet.
     var dials: [ConnectionID: PeerHandshake] = [:]
-    /// Connections that have to shake hands in time. All have the same time, so the first is the first due.
+    /// Outgoing connections that have to shake hands in time. All have the same time, so the first is the first due.
     var handshakes: Deque<(at: Instant, connection: ConnectionID)> = []
-    /// Incoming connections that have not said who they are.
-    var strangerCount = 0
+    /// Lets incoming connections in, or not.
+    var door: Doorkeeper
+    /// When the pace of payloads under way is looked at next; nil while none is.
+    var paceCheck: Instant?
+    /// Handshakes for blobs that are not here whose host has still to be told.
+    var missingBlobCount = 0
     /// The number of the next incoming connection; even.
     var nextIncoming: UInt64 = 2
     var egress: BandwidthGate
@@ -95,6 +99,7 @@ package actor SwarmDriver {
             limits: configuration.limits,
             seed: configuration.seed
         )
+        door = Doorkeeper(policy: configuration.policy, limits: configuration.limits)
         let now = Self.now
         egress = BandwidthGate(rate: configuration.egress, at: now)
         ingress = BandwidthGate(rate: configuration.ingress, at: now)
@@ -155,7 +160,7 @@ package actor SwarmDriver {
     private func setTimer() {
         let deadlines = [
             scheduler.nextDeadline, handshakes.first?.at, egress.nextDeadline,
-            ingress.nextDeadline,
+            ingress.nextDeadline, door.nextDeadline, paceCheck,
         ]
         guard let next = deadlines.compactMap(\.self).min() else {
             timer?.task.cancel()
@@ -177,6 +182,7 @@ package actor SwarmDriver {
         let now = Self.now
         turn {
             expireHandshakes(now)
+            checkPace(now)
             if let deadline = scheduler.nextDeadline, deadline <= now { deliver(.timePassed) }
         }
     }
