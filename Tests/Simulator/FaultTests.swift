@@ -25,6 +25,8 @@ import Testing
             Case("crash:25%@50ms..200ms,restart:1s/wiped"),
             Case("vanish:25%@150ms,restart:100ms/wiped"),
             Case("slow:25%x10"), Case("loss:5%"), Case("disk:5%"), Case("corrupt:10%"),
+            Case("silent:40%"), Case("liar:40%"), Case("trickle:40%"),
+            Case("silent:10%,liar:10%,trickle:10%,corrupt:10%"),
             Case("partition:40%@100ms..3s"), Case("tracker-down:0@0s..2s"),
             Case("origin-down:0@100ms..1s"), Case("origin-down:1@100ms"), Case("backend:2s"),
         ]
@@ -50,6 +52,7 @@ import Testing
             return Dictionary(uniqueKeysWithValues: result.counters)
         }
         #expect(try counters("corrupt:10%")["pieces_bad"] ?? 0 > 0)
+        #expect(try counters("silent:30%")["requests_expired"] ?? 0 > 0)
         #expect(try counters("crash:50%@100ms,restart:1s")["crashes"] == 6)
         #expect(try counters("tracker-down:0@0s..2s")["announces_failed"] ?? 0 > 0)
         #expect(try counters("none")["announces_failed"] == 0)
@@ -79,7 +82,7 @@ import Testing
     func text() throws {
         let text =
             "crash:20%@5s..8s,vanish:0.5%@3s,restart:10s/wiped,slow:1%x10,partition:30%@5s..10s,"
-            + "corrupt:1%,loss:2.25%,disk:1%,tracker-down:0@3s..8s,origin-down:1@1500ms,backend:2s"
+            + "corrupt:1%,silent:5%,liar:4%,trickle:3%,loss:2.25%,disk:1%,tracker-down:0@3s..8s,origin-down:1@1500ms,backend:2s"
         let plan = try FaultPlan(parsing: text)
         #expect(plan.text == text)
         #expect(plan.crashes.count == 2)
@@ -92,6 +95,7 @@ import Testing
         "what is no fault is refused",
         arguments: [
             "crash", "crash:20%", "crash:x@5s", "crash:200%@1s", "slow:1%", "loss:90%", "burn:1%",
+            "silent:60%", "liar:x", "trickle",
             "partition:10%@2s", "tracker-down:9@1s", "origin-down:x@1s", "restart:soon",
             "crash:1%@5s..2s",
         ]

@@ -12,6 +12,8 @@ struct Event: Sendable {
         case queuedHead
         /// A payload is whole at its receiver: the argument is a transfer.
         case arrived
+        /// The pace of a payload that hardly advances is looked at: the argument is a transfer.
+        case trickled
         /// A payload has left its sender: the argument is a transfer.
         case sent
         /// The host's scheduler wanted to be woken.

@@ -39,6 +39,9 @@ extension FaultPlan {
             let (what, span) = try Self.timed(terms, word)
             partitions.append(Partition(share: try Self.share(what, word), span: span))
         case "corrupt": corrupt = try Self.share(terms, word)
+        case "silent", "liar", "trickle":
+            guard let kind = Malice(rawValue: String(parts[0])) else { throw Self.confusion(word) }
+            malice[kind] = try Self.share(terms, word)
         case "loss": loss = try Self.share(terms, word)
         case "disk": disk = try Self.share(terms, word)
         case "tracker-down": trackerOutages.append(try Self.outage(terms, word))
@@ -52,7 +55,8 @@ extension FaultPlan {
         PlanError(
             what: "fault \(word)",
             why: "expected one of crash:20%@5s..8s, vanish:5%@3s, restart:10s, restart:10s/wiped, "
-                + "slow:1%x10, loss:1%, disk:1%, corrupt:1%, partition:30%@5s..10s, "
+                + "slow:1%x10, loss:1%, disk:1%, corrupt:1%, silent:5%, liar:5%, trickle:5%, "
+                + "partition:30%@5s..10s, "
                 + "tracker-down:0@3s..8s, origin-down:1@4s, backend:2s"
         )
     }
@@ -104,7 +108,8 @@ extension FaultPlan {
         }
         words += slowness.map { "slow:\($0.share.percent)x\($0.factor)" }
         words += partitions.map { "partition:\($0.share.percent)@\($0.span.text)" }
-        let shares = [("corrupt", corrupt), ("loss", loss), ("disk", disk)]
+        let kinds = Malice.allCases.map { ($0.rawValue, malice[$0] ?? Ratio(0, in: 1)) }
+        let shares = [("corrupt", corrupt)] + kinds + [("loss", loss), ("disk", disk)]
         words += shares.filter { $0.1.numerator > 0 }.map { "\($0.0):\($0.1.percent)" }
         words += trackerOutages.map { "tracker-down:\($0.index)@\($0.span.text)" }
         words += originOutages.map { "origin-down:\($0.index)@\($0.span.text)" }

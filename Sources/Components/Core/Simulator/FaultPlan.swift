@@ -65,6 +65,16 @@ package struct FaultPlan: Sendable, Hashable {
         package init(index: Int, span: Span) { (self.index, self.span) = (index, span) }
     }
 
+    /// What agents do that follow the protocol and harm the rest. They fetch like everybody.
+    package enum Malice: String, Sendable, Hashable, CaseIterable {
+        /// They have what they say, and never answer a request.
+        case silent
+        /// They say that they have all but one piece, and answer every request by an error.
+        case liar
+        /// They answer, one byte a second.
+        case trickle
+    }
+
     /// How crashed agents come back.
     package struct Restart: Sendable, Hashable {
         /// How long after the crash.
@@ -88,6 +98,8 @@ package struct FaultPlan: Sendable, Hashable {
     package var partitions: [Partition] = []
     /// Agents whose pieces are wrong.
     package var corrupt = Ratio(0, in: 1)
+    /// Agents that harm the rest, by how they do.
+    package var malice: [Malice: Ratio] = [:]
     /// Messages and pieces that arrive only after they were sent again.
     package var loss = Ratio(0, in: 1)
     /// Received pieces that the disk refuses.
@@ -123,12 +135,16 @@ package struct FaultPlan: Sendable, Hashable {
         let shares =
             crashes.map(\.share) + slowness.map(\.share) + partitions.map(\.share) + [
                 corrupt, loss, disk,
-            ]
+            ] + malice.values
         for share in shares where share.numerator < 0 || share.numerator > share.denominator {
             throw PlanError(what: "a share", why: "it is between 0% and 100%")
         }
-        for share in [corrupt, loss, disk] where share.numerator * 2 > share.denominator {
-            throw PlanError(what: "corrupt, loss or disk", why: "at most 50% can be survived")
+        for share in [corrupt, loss, disk] + malice.values
+        where share.numerator * 2 > share.denominator {
+            throw PlanError(
+                what: "corrupt, silent, liar, trickle, loss or disk",
+                why: "at most 50% can be survived"
+            )
         }
         let spans =
             crashes.map(\.span) + partitions.map(\.span) + trackerOutages.map(\.span)
@@ -187,6 +203,9 @@ extension FaultPlan {
         }
         if generator.chance(Ratio(1, in: 4)) {
             faults.backendTime = .milliseconds(generator.below(3000))
+        }
+        for malice in Malice.allCases where generator.chance(Ratio(1, in: 5)) {
+            faults.malice[malice] = percent(10, &generator)
         }
         return faults
     }

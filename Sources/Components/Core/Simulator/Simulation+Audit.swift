@@ -142,7 +142,7 @@ extension Simulation {
     /// Whether the live, honest hosts together have the whole blob.
     private func isWithinReach(_ blob: Int) -> Bool {
         var missing = Bitfield.full(pieceCount: blobs[blob].pieceCount).words
-        for host in hosts.indices where hosts[host].isAlive && !hosts[host].isCorrupt {
+        for host in hosts.indices where hosts[host].isAlive && hosts[host].isHonest {
             for (index, position) in words(host, blob).enumerated() {
                 missing[index] &= ~bits[position]
             }

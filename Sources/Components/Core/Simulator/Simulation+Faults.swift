@@ -35,6 +35,10 @@ extension Simulation {
             }
         }
         for host in draw(faults.corrupt, &generator) { hosts[host].isCorrupt = true }
+        for malice in FaultPlan.Malice.allCases {
+            guard let share = faults.malice[malice] else { continue }
+            for host in draw(share, &generator) { hosts[host].malice = malice }
+        }
         for partition in faults.partitions {
             let members = draw(partition.share, &generator)
             let start = partition.span.start.nanoseconds

@@ -44,7 +44,7 @@ extension Simulation {
             connection: connection,
             phase: .dialling
         )
-        end.handshake = handshakes.insert(handshake)
+        end.handshake = handshakes.insert(claim(handshake, of: host))
         ends.append(end)
         ends.append(
             End(
@@ -110,7 +110,19 @@ extension Simulation {
         let sizes = blobs[Int(ends[Int(end)].blob)].sizes
         let bytes = sizes.handshake(neighbours: handshake.neighbours.count)
         guard ends[Int(end ^ 1)].phase == .dialling else { return countControl(bytes) }
-        post(.answer, from: end, handshakes.insert(handshake), bytes: bytes)
+        post(.answer, from: end, handshakes.insert(claim(handshake, of: host)), bytes: bytes)
+    }
+
+    /// What `host` says of itself: a liar has all but one piece. With all of them those who are done would have no use for it.
+    private func claim(_ handshake: PeerHandshake, of host: Int) -> PeerHandshake {
+        guard hosts[host].malice == .liar, let blob = blob(of: handshake.infoHash) else {
+            return handshake
+        }
+        var claimed = Bitfield.full(pieceCount: blobs[blob].pieceCount)
+        claimed.remove(PieceIndex(blobs[blob].pieceCount - 1))
+        var handshake = handshake
+        handshake.bitfieldBytes = claimed.wireBytes
+        return handshake
     }
 
     private mutating func answered(_ opener: Int32, _ position: Int32) {
@@ -316,6 +328,11 @@ extension Simulation {
         let piece = message.argument
         let content: PeerMessage
         switch message.kind {
+        case .request where hosts[Int(ends[end].host)].malice == .silent: return
+        case .request where hosts[Int(ends[end].host)].malice == .liar:
+            let size = blobs[Int(ends[end].blob)].sizes.error
+            post(.error, from: message.end, piece, bytes: size)
+            return flush(Int(ends[end].host))
         case .request:
             let layout = blobs[Int(ends[end].blob)].layout
             content = .pieceRequest(PieceSpan(PieceIndex(Int(piece)), in: layout))

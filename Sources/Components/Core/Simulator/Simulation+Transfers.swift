@@ -66,7 +66,8 @@ extension Simulation {
         if !hasBit(host, Int(ends[Int(end)].blob), Int(piece)) {
             auditor.report(.verifiedPiecesOnly, "host \(host) sends piece \(piece), which it lacks")
         }
-        let sentAt = now + Self.duration(bytes, hosts[host].rate)
+        let isTrickle = hosts[host].malice == .trickle
+        let sentAt = now + Self.duration(bytes, isTrickle ? 1 : hosts[host].rate)
         let latency = latency(host, other)
         // A nanosecond late, so that a head always comes after the last byte of the piece before it.
         var headAt = now + latency + 1
@@ -136,6 +137,11 @@ extension Simulation {
             queue.push(.queuedHead, at: readAt, host: host, argument: transfer)
         }
         queue.push(.arrived, at: wholeAt, host: host, argument: transfer)
+        if hosts[Int(ends[Int(end ^ 1)].host)].malice == .trickle {
+            let at = now + 2 * plan.policy.paceWindow.nanoseconds
+            transfers[transfer].references += 1
+            queue.push(.trickled, at: at, host: host, argument: transfer)
+        }
         if readAt <= now { readHead(transfer) }
     }
 
@@ -153,6 +159,18 @@ extension Simulation {
         (ends[end].arrival, ends[end].isKept) = (transfer, false)
         let message = PeerMessage.piecePayload(PieceSpan(piece, in: layout))
         deliver(.received(ends[end].connection, message), to: Int(ends[end].host))
+    }
+
+    /// A driver ends a connection whose payload hardly advances from one look to the next.
+    mutating func trickled(_ transfer: Int32) {
+        let end = transfers[transfer].end ^ 1
+        let isUnderWay = ends[Int(end)].phase == .active && ends[Int(end)].arrival == transfer
+        release(transfer)
+        guard isUnderWay else { return }
+        let (host, connection) = (Int(ends[Int(end)].host), ends[Int(end)].connection)
+        close(end)
+        flush(host)
+        deliver(.misbehaved(connection, reason: "its payload hardly advances"), to: host)
     }
 
     mutating func payloadArrived(_ transfer: Int32) {

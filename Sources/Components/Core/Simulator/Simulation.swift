@@ -166,6 +166,7 @@ package struct Simulation: Sendable {
         case .head: headArrived(event.argument)
         case .queuedHead: headRead(event.argument)
         case .arrived: payloadArrived(event.argument)
+        case .trickled: trickled(event.argument)
         case .sent: payloadSent(event.argument, by: host)
         case .timer: timerFired(host, event.at)
         case .dialled: dialArrived(event.argument)

@@ -86,6 +86,10 @@ struct SimulatedHost: Sendable {
     /// Whether it wants, or has, its blobs: agents begin at different times.
     var hasJoined = false
     var isCorrupt = false
+    /// How it harms the rest; nil: it does not.
+    var malice: FaultPlan.Malice?
+    /// Whether others get right pieces from it.
+    var isHonest: Bool { !isCorrupt && malice == nil }
     /// Cut off from all that are not.
     var isCutOff = false
     /// Whether it comes back after a crash.
