@@ -127,4 +127,43 @@ import Testing
             _ = try? decode([bytes[...]])
         }
     }
+
+    @Test(
+        "mutated streams, cut anywhere, give messages or an error, and never a payload too long",
+        arguments: Seeds.fresh(20)
+    )
+    func mutated(_ seed: UInt64) {
+        var first = Generator(seed: seed)
+        var generator = Generator(seed: first.next())
+        for _ in 0..<100 {
+            var bytes = Self.stream
+            for _ in 0...generator.below(3) {
+                bytes[generator.below(bytes.count)] = UInt8(generator.below(256))
+            }
+            var decoder = FrameDecoder(frameBytesMax: 32 << 10)
+            var rest = bytes[...]
+            var payloadBytes = 0
+            reading: while !rest.isEmpty {
+                let read = rest.prefix(1 + generator.below(200))
+                rest = rest.dropFirst(read.count)
+                let isOver = read.withUnsafeBytes { whole in
+                    var input = whole
+                    do {
+                        while let item = try decoder.next(&input) {
+                            switch item {
+                            case .message(.piecePayload): decoder.expectPayload(9)
+                            case .message: break
+                            case .payload(let part): payloadBytes += part.count
+                            }
+                        }
+                        return false
+                    } catch {
+                        return true
+                    }
+                }
+                if isOver { break reading }
+            }
+            #expect(payloadBytes <= bytes.count)
+        }
+    }
 }
