@@ -5,11 +5,11 @@ package import Primitives
 /// How a queue of work that must be done tries again.
 package struct RetryRules: Hashable, Sendable {
     /// Pieces of new work done at a time.
-    package var freshWorkers = 4
+    package var freshWorkers: Int
     /// Pieces of work that failed before, done at a time beside them, so that neither holds up the other.
-    package var retryWorkers = 2
+    package var retryWorkers: Int
     /// Pieces of work done at a time for one destination.
-    package var perDestinationMax = Int.max
+    package var perDestinationMax: Int
     /// The pause after the first failure; doubles with each further one.
     package var pauseMin = Duration.seconds(1)
     /// The longest pause.
@@ -20,8 +20,15 @@ package struct RetryRules: Hashable, Sendable {
     /// Failures in a row after which a destination is left alone for a while.
     package var failuresToOpen = 5
 
-    /// The defaults.
-    package init() {}
+    /// The defaults, but for what is given.
+    package init(
+        freshWorkers: Int = 4,
+        retryWorkers: Int = 2,
+        perDestinationMax: Int = .max
+    ) {
+        (self.freshWorkers, self.retryWorkers) = (freshWorkers, retryWorkers)
+        self.perDestinationMax = perDestinationMax
+    }
 
     /// The pause after `failureCount` failures in a row: it doubles up to ``pauseMax``, less up to a half by chance, so
     /// that what failed together does not come back together.

@@ -30,8 +30,12 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
     package var tagTypes: [TagTypeRule]
     /// Other clusters' build-indexes and the tags they shall have.
     package var remotes: [TagRemote]
-    /// How tags are replicated, and tried again (`tag_replication`).
-    package var tagReplication = RetryRules()
+    /// How tags are replicated, and tried again (`tag_replication`). A remote that is slow has some of the workers, not all.
+    package var tagReplication = RetryRules(
+        freshWorkers: 8,
+        retryWorkers: 4,
+        perDestinationMax: 4
+    )
     /// Whether a tag is written to the backend before it is acknowledged. Default off: queued, on
     /// disk.
     package var writesThrough: Bool
