@@ -11,7 +11,7 @@ SEEDS ?= 1..2000
 DEPENDENCIES := libncurses-dev libsqlite3-dev \
 	curl git make nginx-light podman python3 skopeo tmux
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent
-BENCHMARKS := fanout swarms capped first-byte small idle
+BENCHMARKS := fanout swarms capped first-byte small idle interface
 
 .PHONY: help
 help: ## List the targets.
@@ -68,6 +68,11 @@ bench: build bench-deps ## Measure on real sockets, beside nginx, aria2 and libt
 	  python3 Tests/Benchmarks/bench.py $$each --json .build/bench/$$each.json; \
 	done
 	python3 Tests/Benchmarks/bench.py goals $(BENCHMARKS:%=.build/bench/%.json)
+	# Frames against the clock, which says something in a release build only.
+	HERD_TESTS=TUITests swift build -c release -Xswiftc -enable-testing --scratch-path .build-bench \
+	  --product herdPackageTests
+	HERD_TESTS=TUITests swift test -c release -Xswiftc -enable-testing --scratch-path .build-bench --skip-build \
+	  --no-parallel --filter '^TUITests\.(Swarm|Event|Explain)CostTests'
 
 .PHONY: lint
 lint: ## Check the format, the layers and the documents; fast.
@@ -83,4 +88,4 @@ format: ## Format all Swift files.
 
 .PHONY: clean
 clean: ## Remove everything that was built; data stays.
-	rm -rf .build .build-core
+	rm -rf .build .build-core .build-bench

@@ -9,6 +9,7 @@
   bench.py first-byte  time to the first byte of a blob that other agents have, and the same after it was deleted
   bench.py small       many blobs of 1 MiB, one after the other at each of N agents at once: time from GET to last byte
   bench.py idle        cold start, resident memory and CPU of an idle herd
+  bench.py interface   CPU and bytes of the terminal UI, idle and busy, and a blob to N agents with and without it
   bench.py goals FILE… the goals in the JSON of earlier runs, in one table
 
 Prints tables and writes JSON. Needs curl; nginx for fanout; aria2 and python3-libtorrent for swarms (make bench-deps).
@@ -22,12 +23,14 @@ from capped import capped
 from fanout import fanout
 from first_byte import first_byte
 from idle import idle
+from interface import interface
 from report import print_goals, size
 from small import small
 from swarms import swarms
 
 BENCHMARKS = {
-    "fanout": fanout, "swarms": swarms, "capped": capped, "first-byte": first_byte, "small": small, "idle": idle}
+    "fanout": fanout, "swarms": swarms, "capped": capped, "first-byte": first_byte, "small": small, "idle": idle,
+    "interface": interface}
 
 
 def list_of(kind):

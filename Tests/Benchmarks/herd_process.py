@@ -44,10 +44,9 @@ class Herd:
             os.remove(ready)
         begin = time.monotonic()
         self.log = open(os.path.join(folder, "herd.log"), "ab")
-        self.process = subprocess.Popen(
-            [executable, "up", "--agents", str(agents), "--headless", "--ephemeral-ports", "--data-dir",
-             os.path.join(folder, "data"), "--ready-file", ready, *extra],
-            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        self.process = self.launch(
+            [executable, "up", "--agents", str(agents), "--ephemeral-ports", "--data-dir",
+             os.path.join(folder, "data"), "--ready-file", ready, *extra])
         while not os.path.exists(ready):
             if self.process.poll() is not None or time.monotonic() - begin > 60:
                 self.stop()
@@ -56,6 +55,9 @@ class Herd:
         self.start_seconds = time.monotonic() - begin
         self.components = json.load(open(ready))["components"]
         self.agents = self.addresses("agent", "http")
+
+    def launch(self, command):
+        return subprocess.Popen([*command, "--headless"], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
 
     def addresses(self, kind, name):
         return [c["addresses"][name] for c in self.components if c["kind"] == kind]

@@ -169,6 +169,29 @@ extension IntegrationTests {
             #expect(colored.contains(knows ? "38;2;" : "38;5;"))
         }
 
+        @Test("an idle cluster sends little: the clock, and what has changed")
+        func idleBytes() async throws {
+            let screen = try await TmuxScreen(herd(agents: 12))
+            try await screen.wait(for: "12 idle")
+            func clock(_ text: String) -> Substring? {
+                text.firstMatch(of: /LIVE (\d\d:\d\d:\d\d)/)?.output.1
+            }
+            // The clock is the event: it changes once a second, which is all that an idle screen has to say.
+            var seen = Set<Substring>()
+            var bytes: [Int] = []
+            while seen.count < 6 {
+                let text = try await screen.wait(for: "the next second") { text in
+                    clock(text).map { !seen.contains($0) } ?? false
+                }
+                if let second = clock(text) { seen.insert(second) }
+                bytes.append(try screen.sentBytes())
+            }
+            let sent = (bytes.last ?? 0) - (bytes.first ?? 0)
+            #expect(sent > 0 && sent < Self.idleBytesMax, "\(sent) bytes in about 5 s: \(bytes)")
+        }
+
+        private static let idleBytesMax = 8000
+
         @Test("what is pasted into the command line is text, and nothing of it a key")
         func pasting() async throws {
             let screen = try await TmuxScreen(herd(agents: 1))

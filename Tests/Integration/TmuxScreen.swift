@@ -211,6 +211,12 @@ final class TmuxScreen: Sendable {
         try await tmux("paste-buffer", "-p", "-t", session)
     }
 
+    /// Bytes that the program has sent to the terminal so far.
+    func sentBytes() throws -> Int {
+        let attributes = try FileManager.default.attributesOfItem(atPath: output.path)
+        return (attributes[.size] as? Int) ?? 0
+    }
+
     /// What the screen shows, with escape sequences for colours.
     func colored() async throws -> String {
         try await tmux("capture-pane", "-p", "-e", "-t", session)

@@ -65,8 +65,30 @@ extension IntegrationTests {
                 ]
             ).run(within: .seconds(30))
             #expect(status.status == 1 && status.output.contains("agent-1"))
+            try await pushAndPull()
             process.send(SIGTERM)
             #expect(try await process.waitForExit(within: .seconds(20)) == 0)
+        }
+
+        /// Moves an image through the herd: through its proxy and out of each agent.
+        private func pushAndPull() async throws {
+            let ready = try JSONDecoder().decode(
+                HerdProcess.ReadyFile.self,
+                from: try Data(contentsOf: folder.url.appending(path: "ready.json"))
+            )
+            let source = folder.url.appending(path: "image")
+            _ = try OCIImage.make(in: source, layerBytes: [8 << 20], seed: 5)
+            let proxy = try #require(ready.addresses("proxy", "registry").first)
+            let push = Command(HerdProcess.executable, ["push", source.path, "\(proxy)/demo/x:v1"])
+            #expect(try await push.run(within: .seconds(60)).status == 0)
+            for agent in ready.addresses("agent", "registry") {
+                let target = folder.url.appending(path: "copy-\(agent)").path
+                let words = ["pull", "\(agent)/demo/x:v1", target]
+                let pull = try await Command(HerdProcess.executable, words).run(
+                    within: .seconds(60)
+                )
+                #expect(pull.status == 0, "\(pull.errors)")
+            }
         }
 
         @Test("a crash ends also where the terminal takes nothing any more")
