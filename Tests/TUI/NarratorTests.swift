@@ -144,6 +144,8 @@ struct NarratorTests {
         #expect(rules.announceSeconds == policy.announceInterval / .seconds(1))
         #expect(rules.seederIdleSeconds == policy.seederIdleMax / .seconds(1))
         #expect(rules.leecherIdleSeconds == policy.leecherIdleMax / .seconds(1))
+        #expect(rules.slowPieceSeconds == policy.slowPieceTime.map { $0 / .seconds(1) })
+        #expect(rules.slowLinkFactor == SwarmPolicy.slowLinkFactor)
         #expect(policy.leavesSlots && rules.connectionsDialled == policy.connectionsMax * 3 / 5)
         for bytes in [1, 1 << 20, 4 << 20, 32 << 20] {
             let layout = try #require(PieceLayout(blobBytes: bytes * 3, pieceBytes: bytes))

@@ -20,7 +20,10 @@ extension SwarmRules {
         expiriesMax = policy.expiriesMax
         endgamePieces = policy.isEndgameDisabled ? 0 : policy.endgamePieces
         endgameSeconds = policy.endgameDelay.seconds
-        (connectionsMax, connectionsDialled) = (policy.connectionsMax, policy.connectionsSought)
+        connectionsMax = policy.connectionsMax
+        connectionsDialled = policy.connectionsSought(of: policy.connectionsMax)
+        slowLinkFactor = SwarmPolicy.slowLinkFactor
+        slowPieceSeconds = policy.slowPieceTime?.seconds
         idleSeconds = policy.connectionIdleMax.seconds
         crowdedIdleSeconds = policy.crowdedIdleMax.seconds
         (banSeconds, banSecondsMax) = (policy.banDuration.seconds, policy.banDurationMax.seconds)

@@ -175,13 +175,20 @@ extension Narrator {
                 + "them new to \(own.name)."
         }
         reasons.append(
-            "A swarm has at most \(rules.connectionsMax) connections. Agents dial for "
+            "A swarm has at most \(rules.connectionsMax) connections\(slowSlots). Agents dial for "
                 + (rules.connectionsDialled < rules.connectionsMax
                     ? "\(rules.connectionsDialled) and leave the rest to those who dial them; "
                     : "all of them; ")
                 + "origins dial nobody."
         )
         return reasons
+    }
+
+    /// More of them where links are slow.
+    private var slowSlots: String {
+        guard let seconds = rules.slowPieceSeconds else { return "" }
+        return ", \(rules.connectionsMax * rules.slowLinkFactor) where a piece takes longer than "
+            + Words.seconds(seconds)
     }
 
     private func dropReasons(_ event: ClusterEvent) -> [String] {

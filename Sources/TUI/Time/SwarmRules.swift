@@ -9,7 +9,7 @@ package struct SwarmRules: Hashable, Codable, Sendable {
     /// The most requests under way at an origin.
     package var requestsPerOrigin = 5
     /// Pieces asked of all agents together at a time; nil without a bound.
-    package var requestsOfAgents: Int? = 5
+    package var requestsOfAgents: Int? = 6
     /// Whether fewer requests wait at an agent the more peers there are.
     package var spreadsRequests = true
     /// Whether a waiting request moves to another holder.
@@ -28,6 +28,10 @@ package struct SwarmRules: Hashable, Codable, Sendable {
     package var endgameSeconds: Double = 1
     /// Connections of one swarm, and how many of them a peer fills by dialling.
     package var connectionsMax = 10
+    /// How many times as many there are on slow links.
+    package var slowLinkFactor = 2
+    /// Seconds from the request to the last byte of a piece from which on links count as slow; nil: never.
+    package var slowPieceSeconds: Double? = 0.25
     /// Connections that a swarm dials by itself.
     package var connectionsDialled = 6
     /// When a connection is closed on which nothing moves; in a full swarm that is complete, when another needs its slot.

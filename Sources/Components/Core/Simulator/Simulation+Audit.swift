@@ -76,7 +76,7 @@ extension Simulation {
         for rule in scheduler.checkInvariants(isThorough: auditor.isThorough) {
             auditor.report(.schedulerBooks, "host \(host) at \(now) ns: \(rule)")
         }
-        if scheduler.connectionCount > plan.policy.connectionsMax * blobs.count {
+        if scheduler.connectionCount > plan.policy.slowConnectionsMax * blobs.count {
             auditor.report(.withinLimits, "host \(host) has too many connections")
         }
         for blob in blobs.indices {

@@ -62,15 +62,25 @@ extension Swarm {
     ///
     /// A small blob is here before a tenth connection has shaken hands. Peers that are late or have failed do not count.
     private func dialsWanted(_ policy: SwarmPolicy) -> Int {
-        guard !isBarren else { return policy.connectionsMax - connectionCount }
-        let free = policy.connectionsSought - connectionCount
+        guard !isBarren else { return connectionsMax(policy) - connectionCount }
+        let free = connectionsSought(policy) - connectionCount
         let enough = Self.peersPerMissingPiece * held.missingCount
-        guard enough < policy.connectionsSought else { return free }
+        guard enough < connectionsSought(policy) else { return free }
         let useful = peers.values.count { peer in
             !peer.isSlow && peer.failed.isEmpty
                 && zip(peer.bits.words, held.words).contains { $0 & ~$1 != 0 }
         }
         return min(free, enough - useful - dials.count)
+    }
+
+    /// Slots there are now: more where links turn out to be slow.
+    func connectionsMax(_ policy: SwarmPolicy) -> Int {
+        policy.connectionsMax(pieceTime: agentsTake)
+    }
+
+    /// Slots taken below which more peers are dialled.
+    func connectionsSought(_ policy: SwarmPolicy) -> Int {
+        policy.connectionsSought(of: connectionsMax(policy))
     }
 
     /// One that sends the piece, and one to ask when it does not.
@@ -223,7 +233,7 @@ extension Swarm {
     ///
     /// Hosts that begin together otherwise fill each other's slots before any of them has a piece, and wait.
     mutating func makeUseOfAnnounce(_ context: inout SwarmContext) -> Bool {
-        guard !isBarren, peers.count >= context.policy.connectionsSought else { return true }
+        guard !isBarren, peers.count >= connectionsSought(context.policy) else { return true }
         guard isStarved else { return false }
         let useless = peers.values.filter {
             !$0.isBusy && picker.availability.offered(by: $0.bits) == 0

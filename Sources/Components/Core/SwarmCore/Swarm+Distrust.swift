@@ -28,7 +28,7 @@ extension Swarm {
             // Somebody else may be known by now.
             return announcing.demand(at: context.now)
         }
-        let free = max(0, context.policy.connectionsMax - connectionCount)
+        let free = max(0, connectionsMax(context.policy) - connectionCount)
         let useless = peers.values.filter { peer in
             peer.bytesReceived == 0 && peer.receiving == nil && !peer.isOrigin
         }
@@ -48,7 +48,7 @@ extension Swarm {
 
     /// Connections up to which others are let in.
     func slotsForGuests(_ policy: SwarmPolicy) -> Int {
-        guard isBarren, phase == .leeching else { return policy.connectionsMax }
-        return max(1, policy.connectionsMax - Self.rescueSlots)
+        guard isBarren, phase == .leeching else { return connectionsMax(policy) }
+        return max(1, connectionsMax(policy) - Self.rescueSlots)
     }
 }

@@ -44,9 +44,13 @@ extension Swarm {
         except connection: ConnectionID,
         _ context: inout SwarmContext
     ) {
+        guard overdue.remove(piece) != nil else { return }
         for slot in 0..<peers.count where peers.values[slot].late[piece]?.isCancelled == false {
             let late = peers.values[slot].connection
-            guard late != connection else { continue }
+            guard late != connection else {
+                overdue.insert(piece)
+                continue
+            }
             peers.values[slot].late[piece]?.isCancelled = true
             emitCancel(piece, to: slot, .late, &context)
         }
@@ -65,18 +69,32 @@ extension Swarm {
     /// The agent at `slot` came to hold `piece`: if it is waited for at another agent, perhaps this one is asked instead.
     ///
     /// Who gets a piece first would otherwise have to send it to everybody, one after the other, while those who have it from
-    /// there have nothing to do. Each of k holders is to have the same share of those who wait, so the k-th takes over one
-    /// in k of them.
+    /// there have nothing to do. It is, if it delivers no later of late than who was asked; if it does, each of k holders is to
+    /// have the same share of those who wait, so the k-th takes over one in k of them.
     mutating func reroute(_ piece: PieceIndex, to slot: Int, _ context: inout SwarmContext) {
         guard context.policy.reroutes, receivers[piece] == nil,
             peers.values[slot].hasFreeSlot(context.policy, among: peers.count),
             let request = requests.request(for: piece, except: peers.values[slot].connection),
-            !request.isOfOrigin, generator.below(max(1, picker.agentCount(of: piece))) == 0
+            !request.isOfOrigin,
+            isPrompter(slot, than: request, context.policy)
+                || generator.below(max(1, picker.agentCount(of: piece))) == 0
         else { return }
         withdraw(request, .moved, &context)
         let pick = PiecePicker.Pick(piece: piece, reason: picker.reason(for: piece))
         ask(pick, of: slot, &context)
         requestMore(from: request.connection, &context)
+    }
+
+    /// Whether the peer at `slot` delivers no later than the one that `request` waits at.
+    private func isPrompter(
+        _ slot: Int,
+        than request: PieceRequests.Request,
+        _ policy: SwarmPolicy
+    ) -> Bool {
+        guard policy.asksPromptFirst, let other = peers.index(forKey: request.connection) else {
+            return false
+        }
+        return peers.values[slot].takes <= peers.values[other].takes
     }
 
     private func isNeedless(_ request: PieceRequests.Request, _ context: SwarmContext) -> Bool {
@@ -131,6 +149,7 @@ extension Swarm {
             peers.values[slot].isSlow = true
             if !isArriving {
                 peers.values[slot].addLate(request.piece, isCancelled: false)
+                overdue.insert(request.piece)
                 peers.values[slot].countSilence(of: request, at: context.now)
             }
             let peerID = peers.values[slot].peerID

@@ -48,7 +48,38 @@ extension Swarm {
     /// Fills the free request slots of every peer.
     mutating func requestFromAll(_ context: inout SwarmContext) {
         guard phase == .leeching else { return }
-        for connection in peers.keys { requestMore(from: connection, &context) }
+        guard context.policy.asksPromptFirst else {
+            for connection in peers.keys { requestMore(from: connection, &context) }
+            return
+        }
+        for turn in promptFirst() { requestMore(from: turn.connection, &context) }
+    }
+
+    /// A peer among those that are to be asked.
+    private struct Turn: Comparable {
+        let owed: Int
+        let takes: Duration
+        let connection: ConnectionID
+
+        static func < (left: Self, right: Self) -> Bool {
+            (left.owed, left.takes, left.connection) < (right.owed, right.takes, right.connection)
+        }
+    }
+
+    /// All peers: who owes us least first, of these who delivered soonest of late.
+    ///
+    /// The rarest pieces are with few, and these have a queue; whoever just delivered is often one of them. The others have
+    /// commoner pieces and nothing to do.
+    private func promptFirst() -> [Turn] {
+        var turns: [Turn] = []
+        turns.reserveCapacity(peers.count)
+        // By position: a closure would copy each peer.
+        for slot in 0..<peers.count {
+            let (owed, takes) = (peers.values[slot].asked.count, peers.values[slot].takes)
+            turns.append(Turn(owed: owed, takes: takes, connection: peers.keys[slot]))
+        }
+        turns.sort()
+        return turns
     }
 
     /// The piece to ask the peer at `slot` for; nil when its slots are taken, or it has nothing to ask for.

@@ -40,7 +40,7 @@ extension Swarm {
         next.bring(forward: nextRoom(policy, at: now))
         next.bring(forward: nextSecondChance)
         next.bring(forward: diskPause)
-        let sought = isBarren ? policy.connectionsMax : policy.connectionsSought
+        let sought = isBarren ? connectionsMax(policy) : connectionsSought(policy)
         if connectionCount < sought, !candidates.isEmpty {
             next.bring(forward: bans.nextEnd(after: now))
         }

@@ -29,6 +29,8 @@ package struct Swarm: Sendable {
     /// Who is writing a piece into the file; at most one each.
     var receivers: [PieceIndex: ConnectionID] = [:]
     var peers: OrderedDictionary<ConnectionID, SwarmPeer> = [:]
+    /// Pieces that somebody may be late with who was not told that they are no longer wanted.
+    var overdue: Set<PieceIndex> = []
     /// Of an origin: the order in which it serves.
     var firstCopies: FirstCopies
     /// Outgoing connections that are not open yet.
@@ -158,7 +160,8 @@ package struct Swarm: Sendable {
             context.emit(.send(other, .announcePiece(Int32(clamping: piece.value))))
         }
         if held.isComplete { return beginCommit(&context) }
-        requestMore(from: connection, &context)
+        // Who delivered has others to serve, too: it is asked first only where nobody is preferred.
+        if !context.policy.asksPromptFirst { requestMore(from: connection, &context) }
         // Others may have what the sender has not; origins are asked for more when little is under way; and everybody is when
         // one piece at a time was the rule.
         if isDiskBack || requests.count < context.policy.requestsOfAgentsMax ?? Self.idleRequests {
@@ -184,6 +187,7 @@ package struct Swarm: Sendable {
         } else {
             agentsGaveAt = context.now
             agentsTake.smooth(took)
+            peers.values[slot].takes.smooth(took)
         }
         // Whoever connects may use any id: only one that was dialled has earned it.
         if peer.isOutgoing { bans.forgive(peer.peerID) }

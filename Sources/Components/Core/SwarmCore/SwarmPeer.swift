@@ -53,6 +53,9 @@ struct SwarmPeer: Sendable {
     /// When the head of that piece came.
     var receivingSince = Instant.origin
 
+    /// How long its pieces take of late, from the request to the last byte; nothing until it has delivered one.
+    var takes = Duration.zero
+
     // Sending to it.
 
     /// Pieces it asked for that are not yet sent.
@@ -140,8 +143,9 @@ struct SwarmContext {
     var nextConnection: UInt64
     var effects: [SwarmScheduler.Effect]
 
-    var policy: SwarmPolicy { rules.policy }
-    var limits: Limits { rules.limits }
+    // Lent, not copied: they are some hundred bytes each.
+    var policy: SwarmPolicy { _read { yield rules.policy } }
+    var limits: Limits { _read { yield rules.limits } }
 
     /// Appends `effect`.
     mutating func emit(_ effect: SwarmScheduler.Effect) { effects.append(effect) }

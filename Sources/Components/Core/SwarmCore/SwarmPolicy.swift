@@ -47,9 +47,11 @@ package struct SwarmPolicy: Sendable, Hashable {
     ///
     /// What is asked for early waits in the queue of a peer that has it, while others come to have it that have nothing to do.
     /// Enough to keep a link busy while some of it waits.
-    package var requestsOfAgentsMax: Int? = 5
+    package var requestsOfAgentsMax: Int? = 6
     /// Whether requests that wait at a peer move to others as these come to hold the piece. Kraken: no.
     package var reroutes = true
+    /// Whether those peers are asked first that owe least and deliver soonest, not the one that just delivered. Kraken: no.
+    package var asksPromptFirst = true
     /// Pieces asked of one origin at a time.
     package var requestsPerOrigin = 5
     /// Whether agents ask origins only for what no agent holds, and for few pieces at a time. Kraken: no.
@@ -72,6 +74,12 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var requestTimeoutPerMebibyte = Duration.seconds(4)
     /// Open and pending connections of one swarm.
     package var connectionsMax = 10
+    /// How long a piece takes from the request to its last byte where links are slow; a swarm there has twice
+    /// ``connectionsMax`` slots. nil: never. Not Kraken's.
+    ///
+    /// Where uplinks are the bound, the more neighbours choose from whom to fetch, the fewer uplinks idle. On fast links more
+    /// neighbours are more messages and no gain.
+    package var slowPieceTime: Duration? = .milliseconds(250)
     /// Whether two fifths of these are left for those who dial us, late joiners among them. Kraken: no.
     package var leavesSlots = true
     /// Neighbours in common from which on an incoming connection is refused; nil means never.
@@ -137,15 +145,30 @@ package struct SwarmPolicy: Sendable, Hashable {
         var policy = SwarmPolicy()
         (policy.sparesOrigins, policy.leavesSlots, policy.requestsSpread) = (false, false, nil)
         (policy.reroutes, policy.requestsOfAgentsMax) = (false, nil)
+        (policy.asksPromptFirst, policy.slowPieceTime) = (false, nil)
         policy.endgameDelay = .zero
         policy.refusalRetry = .seconds(30)
         policy.starvedAnnounceDelay = policy.announceInterval
         return policy
     }()
 
-    /// Open and pending connections below which more peers are dialled.
-    package var connectionsSought: Int {
-        leavesSlots ? max(1, (3 * connectionsMax + 4) / 5) : connectionsMax
+    /// Open and pending connections of one swarm whose pieces take `pieceTime` of late.
+    func connectionsMax(pieceTime: Duration) -> Int {
+        guard let slowPieceTime, pieceTime >= slowPieceTime else { return connectionsMax }
+        return slowConnectionsMax
+    }
+
+    /// Open and pending connections of any swarm at most.
+    package var slowConnectionsMax: Int {
+        slowPieceTime == nil ? connectionsMax : Self.slowLinkFactor * connectionsMax
+    }
+
+    /// How many times as many slots a swarm has on slow links.
+    package static let slowLinkFactor = 2
+
+    /// Of `slots` connections, open and pending, those below which more peers are dialled.
+    package func connectionsSought(of slots: Int) -> Int {
+        leavesSlots ? max(1, (3 * slots + 4) / 5) : slots
     }
 
     /// Pieces asked of one agent at a time while there are `peerCount` peers.

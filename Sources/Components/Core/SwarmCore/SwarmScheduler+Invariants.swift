@@ -80,7 +80,7 @@ extension Swarm {
     /// Connections and bans.
     private func slotRules(_ policy: SwarmPolicy, _ limits: Limits) -> [String] {
         var broken: [String] = []
-        if connectionCount > policy.connectionsMax {
+        if connectionCount > policy.slowConnectionsMax {
             broken.append("\(peers.count) connections and \(dials.count) dials")
         }
         let ids = peers.values.map(\.peerID) + dials.values.map(\.peerID)
