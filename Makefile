@@ -11,7 +11,7 @@ SEEDS ?= 1..2000
 DEPENDENCIES := libncurses-dev libsqlite3-dev \
 	curl git make nginx-light podman python3 skopeo tmux
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent
-BENCHMARKS := fanout swarms capped first-byte small idle interface
+BENCHMARKS := fanout floor swarms capped first-byte small idle interface
 
 .PHONY: help
 help: ## List the targets.

@@ -5,6 +5,7 @@
   bench.py fanout      one blob to N agents at once, disk to disk on loopback, against N curls from one nginx; and
                        the same with a client at each agent that reads the blob while it arrives
   bench.py swarms      one blob to N agents at once, disk to disk, against swarms of aria2 and of libtorrent
+  bench.py floor       what moving the same bytes costs at least: sendfile, recv, pwrite, with and without SHA-256
   bench.py capped      one blob to N agents at once, each of them and the origin capped to a rate, beside the bound
   bench.py first-byte  time to the first byte of a blob that other agents have, and the same after it was deleted
   bench.py small       many blobs of 1 MiB, one after the other at each of N agents at once: time from GET to last byte
@@ -22,6 +23,7 @@ import machine
 from capped import capped
 from fanout import fanout
 from first_byte import first_byte
+from floor import floor
 from idle import idle
 from interface import interface
 from report import print_goals, size
@@ -29,8 +31,8 @@ from small import small
 from swarms import swarms
 
 BENCHMARKS = {
-    "fanout": fanout, "swarms": swarms, "capped": capped, "first-byte": first_byte, "small": small, "idle": idle,
-    "interface": interface}
+    "fanout": fanout, "floor": floor, "swarms": swarms, "capped": capped, "first-byte": first_byte, "small": small,
+    "idle": idle, "interface": interface}
 
 
 def list_of(kind):
