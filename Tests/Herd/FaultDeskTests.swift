@@ -135,17 +135,42 @@ import Testing
         }
     }
 
+    @Test("a throttle sets the links of the real component: each way, up, down and how late")
+    func throttle() async throws {
+        try await FaultHerd.with { herd in
+            let agent = try herd.component("a02")
+            var throttle = request(.throttle, "a02", rate: 5 << 20)
+            throttle.upBytesPerSecond = 1 << 20
+            throttle.latencySeconds = 0.05
+            let sentence = try await herd.desk.start(throttle)
+            #expect(sentence == "fault 1: agent-2 limited to up 1 MiB/s, down 5 MiB/s, 50 ms late")
+            let links = LinkLimits(
+                up: ByteRate(bytesPerSecond: 1 << 20),
+                down: ByteRate(bytesPerSecond: 5 << 20),
+                delay: .milliseconds(50)
+            )
+            #expect(agent.faults.links == links)
+            _ = try herd.desk.undo(1)
+            #expect(agent.faults.links == nil)
+            throttle.latencySeconds = 3
+            await #expect(throws: Failure.self) { try await herd.desk.start(throttle) }
+            await #expect(throws: Failure.self) {
+                try await herd.desk.start(request(.throttle, "a02"))
+            }
+        }
+    }
+
     @Test("slow links are one limit at a time")
     func slowLinks() async throws {
         try await FaultHerd.with { herd in
             let agent = try herd.component("a02")
             _ = try await herd.desk.slowLinks(1 << 20)
             _ = try await herd.desk.slowLinks(2 << 20)
-            #expect(agent.faults.rate == ByteRate(bytesPerSecond: 2 << 20))
-            #expect(try herd.component("o0").faults.rate == nil)
+            #expect(agent.faults.links?.rate == ByteRate(bytesPerSecond: 2 << 20))
+            #expect(try herd.component("o0").faults.links?.rate == nil)
             #expect(herd.desk.rows.count == 1)
             _ = try await herd.desk.slowLinks(nil)
-            #expect(agent.faults.rate == nil && herd.desk.rows.isEmpty)
+            #expect(agent.faults.links?.rate == nil && herd.desk.rows.isEmpty)
         }
     }
 

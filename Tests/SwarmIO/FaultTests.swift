@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
+import NIOCore
+import NIOEmbedded
 import Primitives
 import SwarmCore
 import Telemetry
@@ -54,7 +56,7 @@ import Testing
             let (origin, metaInfo) = try await fixture.origin(bytes, pieceBytes: Self.pieceBytes)
             let agent = try await fixture.node(.agent)
             // At this rate the blob takes three quarters of an hour.
-            origin.faults.set(.throttle(ByteRate(bytesPerSecond: 1000)), as: 1)
+            origin.faults.set(.throttle(LinkLimits(ByteRate(bytesPerSecond: 1000))), as: 1)
             let download = try await agent.driver.download(metaInfo, namespace: testNamespace)
             try await event(.requestPiece, of: agent)
             #expect(await origin.driver.egress.rate == ByteRate(bytesPerSecond: 1000))
@@ -78,7 +80,7 @@ import Testing
                 .agent,
                 ingress: ByteRate(bytesPerSecond: 1 << 30)
             )
-            agent.faults.set(.throttle(rate), as: 1)
+            agent.faults.set(.throttle(LinkLimits(rate)), as: 1)
             let begin = ContinuousClock.now
             let download = try await agent.driver.download(metaInfo, namespace: testNamespace)
             try await download.waitUntilComplete()
@@ -91,6 +93,71 @@ import Testing
         }
     }
 
+    // MARK: - Latency
+
+    @Test("what a late link carries comes later by as much, whole and in order, and at its rate")
+    func latency() async throws {
+        try await Fixture.with { fixture in
+            let bytes = randomBytes(32 * Self.pieceBytes, seed: 9)
+            let (origin, metaInfo) = try await fixture.origin(bytes, pieceBytes: Self.pieceBytes)
+            let agent = try await fixture.node(.agent)
+            let delay = Duration.milliseconds(100)
+            let rate = ByteRate(bytesPerSecond: 4 << 20)
+            origin.faults.set(.throttle(LinkLimits(up: rate, delay: delay)), as: 1)
+            let begin = ContinuousClock.now
+            let download = try await agent.driver.download(metaInfo, namespace: testNamespace)
+            try await event(.addActiveConnection, of: agent)
+            // The answer to the handshake was late.
+            #expect(ContinuousClock.now - begin >= delay)
+            try await event(.receivePiece, of: agent)
+            #expect(ContinuousClock.now - begin >= delay * 2)
+            try await download.waitUntilComplete()
+            // Half a second at its rate, and not for each slice the time that it is under way: that would be three.
+            #expect(ContinuousClock.now - begin < .seconds(2))
+            #expect(try await agent.cachedBytes(metaInfo.digest) == bytes)
+            origin.faults.clear(1)
+            await origin.driver.probe()
+            #expect(await origin.driver.linkDelay == nil)
+        }
+    }
+
+    @Test("a line that is cut while it holds something tells who waits for it, and holds no more")
+    func cutLine() throws {
+        let channel = EmbeddedChannel()
+        let line = DelayLine(.seconds(1))
+        try channel.pipeline.syncOperations.addHandler(line)
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        channel.writeAndFlush(IOData.byteBuffer(ByteBuffer(string: "late")), promise: promise)
+        #expect(try channel.readOutbound(as: IOData.self) == nil && line.heldBytes == 4)
+        channel.pipeline.fireChannelInactive()
+        #expect(throws: ChannelError.self) { try promise.futureResult.wait() }
+        #expect(line.heldBytes == 0)
+    }
+
+    @Test("nothing overtakes what is held, also when the line has become short")
+    func order() throws {
+        let channel = EmbeddedChannel()
+        let line = DelayLine(.milliseconds(100))
+        try channel.pipeline.syncOperations.addHandler(line)
+        func send(_ text: String) {
+            channel.writeAndFlush(IOData.byteBuffer(ByteBuffer(string: text)), promise: nil)
+        }
+        send("first")
+        line.change(to: .zero)
+        send("second")
+        channel.embeddedEventLoop.advanceTime(by: .milliseconds(99))
+        #expect(try channel.readOutbound(as: IOData.self) == nil)
+        channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+        var texts: [String] = []
+        while let data = try channel.readOutbound(as: IOData.self) {
+            if case .byteBuffer(let buffer) = data { texts.append(String(buffer: buffer)) }
+        }
+        #expect(texts == ["first", "second"] && line.heldBytes == 0)
+        send("third")
+        #expect(try channel.readOutbound(as: IOData.self) != nil)
+        _ = try channel.finish()
+    }
+
     // MARK: - Partition
 
     @Test("a partition cuts open connections, refuses new ones, and heals")
@@ -99,7 +166,7 @@ import Testing
             let bytes = randomBytes(40 * Self.pieceBytes, seed: 3)
             let (origin, metaInfo) = try await fixture.origin(bytes, pieceBytes: Self.pieceBytes)
             let agent = try await fixture.node(.agent, policy: Self.policy)
-            origin.faults.set(.throttle(ByteRate(bytesPerSecond: 1000)), as: 1)
+            origin.faults.set(.throttle(LinkLimits(ByteRate(bytesPerSecond: 1000))), as: 1)
             let download = try await agent.driver.download(metaInfo, namespace: testNamespace)
             try await event(.addActiveConnection, of: agent)
             agent.faults.set(unreachable(origin), as: 2)

@@ -199,7 +199,8 @@ struct ReducerTests {
     @Test(
         "arguments mean what they say, or tell what would be right",
         arguments: [
-            "kill nobody", "throttle a01", "throttle a01 fast", "speed 0", "speed nan", "seek now",
+            "kill nobody", "throttle a01", "throttle a01 fast",
+            "throttle a01 up", "throttle a01 for 3s", "speed 0", "speed nan", "seek now",
             "partition a01", "theme pink", "push -1", "push lots", "swarm zzzz", "peer",
         ]
     )
@@ -221,6 +222,17 @@ struct ReducerTests {
         }
         #expect(fault.targets == ["agent-0", "agent-1", "agent-2", "agent-3"])
         #expect(fault.bytesPerSecond == 1 << 20 && fault.durationSeconds == 120)
+        _ = interface.perform(.back)
+        _ = interface.perform(.run("throttle a03 5MB/s up 1M 50ms for 10s"))
+        guard case .confirm(let slow) = interface.view.dialog,
+            case .command(.fault(let throttle)) = slow.intent
+        else {
+            Issue.record("nothing is asked")
+            return
+        }
+        #expect(throttle.bytesPerSecond == 5 << 20 && throttle.upBytesPerSecond == 1 << 20)
+        #expect(throttle.latencySeconds == 0.05 && throttle.durationSeconds == 10)
+        #expect(slow.lines[1] == "5 MiB/s each way, up 1 MiB/s, 50 ms late in all it sends")
         let pull = interface.perform(.run("pull a01,a03 demo/web:v42 stagger 50ms"))
         #expect(
             pull == [

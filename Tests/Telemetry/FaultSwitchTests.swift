@@ -19,7 +19,7 @@ import Testing
     @Test("is inert until something is set, and again when all is cleared")
     func inert() {
         let faults = faults()
-        #expect(!faults.isActive && faults.words == nil && faults.rate == nil)
+        #expect(!faults.isActive && faults.words == nil && faults.links?.rate == nil)
         #expect(!faults.isOut && !faults.isKilled && !faults.refuses(address: "h:1"))
         #expect(!faults.takeCorruption(of: PieceIndex(0), to: nil))
         faults.set(.outage, as: 1, for: .seconds(30))
@@ -36,13 +36,18 @@ import Testing
     @Test("of several limits the lowest counts, until it ends")
     func limits() {
         let faults = faults()
-        faults.set(.throttle(ByteRate(bytesPerSecond: 500)), as: 3)
-        faults.set(.throttle(ByteRate(bytesPerSecond: 100)), as: 5)
-        #expect(faults.rate == ByteRate(bytesPerSecond: 100))
+        faults.set(.throttle(LinkLimits(ByteRate(bytesPerSecond: 500))), as: 3)
+        faults.set(.throttle(LinkLimits(ByteRate(bytesPerSecond: 100))), as: 5)
+        #expect(faults.links?.rate == ByteRate(bytesPerSecond: 100))
+        let late = LinkLimits(down: ByteRate(bytesPerSecond: 300), delay: .milliseconds(50))
+        faults.set(.throttle(late), as: 7)
+        #expect(faults.links?.up == ByteRate(bytesPerSecond: 100))
+        #expect(faults.links?.delay == .milliseconds(50) && late.words == "down 300 B/s, 50 ms late")
+        faults.clear(7)
         faults.clear(5, because: "undone")
-        #expect(faults.rate == ByteRate(bytesPerSecond: 500))
+        #expect(faults.links?.rate == ByteRate(bytesPerSecond: 500))
         #expect(
-            events.events(after: 2).events.map(\.reason) == ["throttled to 100 B/s: off, undone"]
+            events.events(after: 4).events.map(\.reason) == ["throttled: 100 B/s: off, undone"]
         )
     }
 

@@ -49,9 +49,9 @@ struct FaultOrder: Sendable {
             detail = "the next piece from \(Self.list(hit)) is wrong"
         case .throttle:
             try Self.check(hit, ["agent", "origin"], "has no peer connections to throttle")
-            let rate = try Self.rate(request.bytesPerSecond)
-            (targets, effects) = (hit, Self.each(hit, .throttle(rate)))
-            detail = "\(Self.list(hit)) limited to \(rate)"
+            let links = try Self.links(request)
+            (targets, effects) = (hit, Self.each(hit, .throttle(links)))
+            detail = "\(Self.list(hit)) limited to \(links.words)"
         case .partition:
             let others = try Self.others(request, than: hit, control)
             var effects = Self.each(hit, .partition(Self.unreachable(others)))
@@ -93,15 +93,33 @@ struct FaultOrder: Sendable {
         )
     }
 
-    private static func rate(_ bytesPerSecond: Int?) throws(Failure) -> ByteRate {
-        guard let bytesPerSecond, bytesPerSecond > 0 else {
+    /// The latest that throttled links may be: well below the time that peers have to answer.
+    static let latencySecondsMax: Double = 2
+
+    private static func links(_ request: FaultRequest) throws(Failure) -> LinkLimits {
+        let usual = request.bytesPerSecond
+        let delay = request.latencySeconds ?? 0
+        let rates = [usual, request.upBytesPerSecond, request.downBytesPerSecond].compactMap { $0 }
+        guard !rates.isEmpty || delay > 0, rates.allSatisfy({ $0 > 0 }) else {
             throw Failure(
                 "cannot throttle",
-                why: "no rate was named",
-                remedy: "name one in bytes per second, such as 1M"
+                why: "neither a rate nor a latency was named",
+                remedy: "name a rate in bytes per second, such as 1M, or a latency, such as 50ms"
             )
         }
-        return ByteRate(bytesPerSecond: bytesPerSecond)
+        guard delay.isFinite, (0...latencySecondsMax).contains(delay) else {
+            throw Failure(
+                "cannot throttle",
+                why: "a latency of \(delay) s was asked for",
+                remedy: "at most \(Int(latencySecondsMax)) s is possible: peers give up on slower ones"
+            )
+        }
+        func rate(_ bytes: Int?) -> ByteRate? { bytes.map(ByteRate.init(bytesPerSecond:)) }
+        return LinkLimits(
+            up: rate(request.upBytesPerSecond ?? usual),
+            down: rate(request.downBytesPerSecond ?? usual),
+            delay: delay > 0 ? .seconds(delay) : nil
+        )
     }
 
     // MARK: - Partitions

@@ -73,6 +73,33 @@ enum Arguments {
         return request
     }
 
+    /// `TARGET [RATE] [up RATE] [down RATE] [50ms] [for 30s]`, the target first.
+    static func throttle(_ words: [String], _ scene: Scene) throws(CommandError) -> FaultRequest {
+        guard let target = words.first else { throw CommandError("no target") }
+        var request = FaultRequest(.throttle, targets: try targets(target, scene))
+        var rest = words.dropFirst()
+        while let word = rest.popFirst() {
+            switch word {
+            case "for": request.durationSeconds = max(0, try seconds(rest.popFirst()))
+            case "up": request.upBytesPerSecond = try bytes(rest.popFirst() ?? "")
+            case "down": request.downBytesPerSecond = try bytes(rest.popFirst() ?? "")
+            case _ where isLatency(word): request.latencySeconds = max(0, try seconds(word))
+            default: request.bytesPerSecond = try bytes(word)
+            }
+        }
+        let rates = [request.bytesPerSecond, request.upBytesPerSecond, request.downBytesPerSecond]
+        guard rates.contains(where: { $0 != nil }) || request.latencySeconds != nil else {
+            throw CommandError("neither a rate nor a latency")
+        }
+        return request
+    }
+
+    /// `50ms` and `1s`, which are times; `5MB/s` is none.
+    private static func isLatency(_ word: String) -> Bool {
+        let isTime = word.hasSuffix("ms") || word.hasSuffix("s") && !word.hasSuffix("/s")
+        return isTime && (try? seconds(word)) != nil
+    }
+
     /// `[all|AGENT…] [IMAGE] [stagger 200ms]`, in any order.
     static func pull(_ words: [String], _ scene: Scene) throws(CommandError) -> ClusterCommand {
         var (agents, reference, stagger): ([String], String?, Int) = ([], nil, 0)

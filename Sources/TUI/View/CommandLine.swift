@@ -192,13 +192,13 @@ enum CommandTable {
         },
         fault("kill", .kill), fault("restart", .restart), fault("corrupt", .corrupt),
         fault("wipe", .wipe), fault("outage", .outage),
-        Command(name: "throttle", usage: "throttle TARGET RATE [for 30s]", arguments: components) {
+        Command(
+            name: "throttle",
+            usage: "throttle TARGET [RATE] [up RATE] [down RATE] [50ms] [for 30s]",
+            arguments: components
+        ) {
             words,
-            scene throws(CommandError) in
-            guard words.count >= 2 else { throw CommandError("no target or no rate") }
-            var request = try Arguments.fault(.throttle, [words[0]] + words.dropFirst(2), scene)
-            request.bytesPerSecond = try Arguments.bytes(words[1])
-            return [.fault(request)]
+            scene throws(CommandError) in [.fault(try Arguments.throttle(words, scene))]
         },
         Command(name: "partition", usage: "partition a0*|a1* [for 30s]", arguments: components) {
             words,

@@ -108,7 +108,7 @@ package struct FaultRequest: Hashable, Codable, Sendable {
         case kill
         /// Stopped and started again.
         case restart
-        /// Its bandwidth is limited.
+        /// Its bandwidth is limited, and what it sends goes out late.
         case throttle
         /// It can't reach the components of the other set, and they can't reach it.
         case partition
@@ -127,8 +127,28 @@ package struct FaultRequest: Hashable, Codable, Sendable {
     package var others: [String]
     /// The limit of a throttle in bytes per second, each way.
     package var bytesPerSecond: Int?
+    /// The limit of what goes out, where it differs.
+    package var upBytesPerSecond: Int?
+    /// The limit of what comes in, where it differs.
+    package var downBytesPerSecond: Int?
+    /// How much later all that a throttled component sends goes out.
+    package var latencySeconds: Double?
     /// How long it lasts; 0 until it is undone.
     package var durationSeconds: Double
+
+    /// The limits of a throttle in words; nil for other faults.
+    package var limits: String? {
+        guard kind == .throttle else { return nil }
+        func rate(_ bytes: Int) -> String { Units.plainBytes(bytes) + "/s" }
+        var parts: [String] = []
+        if let bytesPerSecond { parts.append(rate(bytesPerSecond) + " each way") }
+        if let upBytesPerSecond { parts.append("up " + rate(upBytesPerSecond)) }
+        if let downBytesPerSecond { parts.append("down " + rate(downBytesPerSecond)) }
+        if let latencySeconds {
+            parts.append("\(Units.duration(latencySeconds)) late in all it sends")
+        }
+        return parts.joined(separator: ", ")
+    }
 
     /// How long faults last unless told otherwise.
     package static let defaultSeconds: Double = 30

@@ -67,7 +67,8 @@ extension Reducer {
             Confirmation(
                 intent: .command(.fault(request)),
                 title: "\(request.kind.rawValue) \(shown)",
-                lines: [request.kind.effect, request.kind.isLasting ? lasting : "once"],
+                lines: [request.kind.effect, request.limits].compactMap(\.self)
+                    + [request.kind.isLasting ? lasting : "once"],
                 demanded: isGrave ? names.first : nil
             )
         )
@@ -105,7 +106,7 @@ extension FaultRequest.Kind {
         switch self {
         case .kill: "Its sockets are cut without a goodbye; it stays down."
         case .restart: "It is stopped and started again."
-        case .throttle: "Its links are slowed down, both ways."
+        case .throttle: "Its links to peers are slow: less bandwidth, more latency."
         case .partition: "It and the other side can't reach each other."
         case .corrupt: "The next piece it sends is wrong: the receiver finds a bad hash."
         case .wipe: "Its disk is emptied, then it starts anew."

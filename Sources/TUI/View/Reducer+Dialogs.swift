@@ -167,7 +167,7 @@ extension Reducer {
         let kind = FaultRequest.Kind.allCases[index]
         let names = targets.map { picture.component($0)?.shortName ?? $0 }.joined(separator: ",")
         switch kind {
-        case .throttle: view.prompt = Prompt(.command, text: "throttle \(names) 1M for 30s")
+        case .throttle: view.prompt = Prompt(.command, text: "throttle \(names) 1M 50ms for 30s")
         case .partition: view.prompt = Prompt(.command, text: "partition \(names)|o* for 30s")
         default: ask(FaultRequest(kind, targets: targets))
         }

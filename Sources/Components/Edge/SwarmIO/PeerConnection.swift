@@ -59,6 +59,8 @@ final class PeerConnection {
     var slicesUnderWay = 0
     /// Their bytes.
     var sliceBytesUnderWay = 0
+    /// What holds up all that is sent, while a fault makes the link slow, and after that until it is empty.
+    var delayLine: DelayLine?
 
     // Pace.
 

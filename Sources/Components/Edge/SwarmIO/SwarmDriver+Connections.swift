@@ -137,6 +137,7 @@ extension SwarmDriver {
             origin: origin,
             frameBytesMax: configuration.limits.frameBytesMax
         )
+        if linkDelay != nil, let connection = connections[id] { updateDelay(of: connection) }
         guard phase == .awaitingAnswer else { return }
         let deadline = Self.now.advanced(by: configuration.policy.handshakeTimeout)
         handshakes.append((deadline, id))

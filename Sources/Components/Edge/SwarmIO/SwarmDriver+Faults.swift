@@ -34,25 +34,59 @@ extension SwarmDriver {
 
     /// The lower of the configured limit and that of the faults.
     private func limit() {
-        let rate = faults.rate
+        let links = faults.links
         let now = Self.now
-        let (out, into) = (
-            Self.lower(configuration.egress, rate), Self.lower(configuration.ingress, rate)
-        )
+        let out = Self.lower(configuration.egress, links?.up)
+        let into = Self.lower(configuration.ingress, links?.down)
+        delay(by: links?.delay)
         if egress.rate != out { egress.limit(to: out, at: now) }
         if ingress.rate != into {
             ingress.limit(to: into, at: now)
             for connection in connections.values { setReads(of: connection.channel) }
         }
-        guard pace != rate else { return }
-        pace = rate
-        deliver(.paced(rate))
+        guard pace != links?.rate else { return }
+        pace = links?.rate
+        deliver(.paced(pace))
     }
 
     private static func lower(_ left: ByteRate?, _ right: ByteRate?) -> ByteRate? {
         guard let left, let right else { return left ?? right }
         return min(left, right)
     }
+
+    // MARK: - Latency
+
+    /// Makes all that is sent from now on go out `delay` later.
+    private func delay(by delay: Duration?) {
+        guard linkDelay != delay else { return }
+        linkDelay = delay
+        for connection in connections.values { updateDelay(of: connection) }
+    }
+
+    /// Makes what is sent to the peer of `connection` as late as the faults of the moment want it.
+    func updateDelay(of connection: PeerConnection) {
+        let amount = TimeAmount.nanoseconds(linkDelay?.nanoseconds ?? 0)
+        if let line = connection.delayLine { return line.change(to: amount) }
+        guard amount > .zero else { return }
+        let line = DelayLine(amount)
+        do {
+            // At the socket's end: behind all that knows the order of frames.
+            try connection.channel.pipeline.syncOperations.addHandler(line, position: .first)
+            connection.delayLine = line
+        } catch {
+            // Only a closed channel refuses, and its end is reported by itself.
+        }
+    }
+
+    /// How many slices of a connection may be under way, so that its rate holds although each is held for a while.
+    var slicesUnderWayMax: Int {
+        guard let linkDelay, egress.rate != nil else { return Self.slicesWithoutDelay }
+        let held = linkDelay.nanoseconds / BandwidthShape.sliceTime.nanoseconds
+        return Self.slicesWithoutDelay + Int(clamping: held)
+    }
+
+    /// One that flows and one that follows without a gap.
+    private static let slicesWithoutDelay = 2
 
     // MARK: - Partitions
 

@@ -9,8 +9,6 @@ import Telemetry
 
 /// From the scheduler and the files to the socket.
 extension SwarmDriver {
-    /// Slices of a connection handed to the channel at a time: one that flows and one that follows without a gap.
-    private static let slicesUnderWayMax = 2
     /// Frames that wait for a peer to take them, from which on we no longer read what it says.
     private static let backlogBytesMax = 256 << 10
 
@@ -71,7 +69,8 @@ extension SwarmDriver {
 
     func bufferedBytes(_ connection: PeerConnection) -> Int {
         do {
-            return try connection.channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0
+            let held = connection.delayLine?.heldBytes ?? 0
+            return held + (try connection.channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0)
         } catch {
             // A closed channel has no buffer.
             return 0
@@ -117,7 +116,7 @@ extension SwarmDriver {
     }
 
     private func queueForEgress(_ connection: PeerConnection) {
-        guard !connection.sends.isEmpty, connection.slicesUnderWay < Self.slicesUnderWayMax else {
+        guard !connection.sends.isEmpty, connection.slicesUnderWay < slicesUnderWayMax else {
             return
         }
         egress.wait(connection.id, hasBegun: connection.isSending)

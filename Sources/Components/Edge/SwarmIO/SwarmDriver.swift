@@ -31,6 +31,8 @@ package actor SwarmDriver {
     var faultWatch: Int?
     /// The rate that the scheduler was last told.
     var pace: ByteRate?
+    /// How late all that is sent goes out because of a fault; nil: at once.
+    var linkDelay: Duration?
 
     var scheduler: SwarmScheduler
     private var effects: [SwarmScheduler.Effect] = []

@@ -85,6 +85,8 @@ struct BandwidthGate {
 enum BandwidthShape {
     /// What an idle limit saves up: short enough for an even flow, long enough for a late timer.
     static let burst = Duration.milliseconds(50)
+    /// What a slice takes at its rate, about.
+    static let sliceTime = Duration.milliseconds(5)
     /// The most bytes sent or read in one go under a limit.
     private static let sliceBytesMax = 128 << 10
     private static let sliceBytesMin = 4 << 10

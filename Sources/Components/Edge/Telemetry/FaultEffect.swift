@@ -7,8 +7,8 @@ package import Primitives
 package enum FaultEffect: Hashable, Sendable {
     /// It answers everything with 503, its health and state excepted.
     case outage
-    /// Its peer connections carry no more than so much, each way.
-    case throttle(ByteRate)
+    /// Its peer connections are slow.
+    case throttle(LinkLimits)
     /// It neither reaches these, nor do they reach it.
     case partition(UnreachablePeers)
     /// The next piece it sends has a wrong byte. Over with that piece.
@@ -31,11 +31,53 @@ package enum FaultEffect: Hashable, Sendable {
     package var words: String {
         switch self {
         case .outage: "outage: answers 503"
-        case .throttle(let rate): "throttled to \(rate)"
+        case .throttle(let links): "throttled: \(links.words)"
         case .partition(let others): "cut off from \(others.names.joined(separator: ", "))"
         case .corruption: "sends a wrong piece next"
         case .kill: "killed"
         }
+    }
+}
+
+/// How slow a host's link to its peers is.
+package struct LinkLimits: Hashable, Sendable {
+    /// What it sends at most; nil: as much as ever.
+    package var up: ByteRate?
+    /// What it receives at most; nil: as much as ever.
+    package var down: ByteRate?
+    /// How much later all that it sends goes out; nil: no later.
+    package var delay: Duration?
+
+    /// A link with these limits.
+    package init(up: ByteRate? = nil, down: ByteRate? = nil, delay: Duration? = nil) {
+        (self.up, self.down, self.delay) = (up, down, delay)
+    }
+
+    /// A link that carries `rate` each way.
+    package init(_ rate: ByteRate) { self.init(up: rate, down: rate) }
+
+    /// The lower of both rates.
+    package var rate: ByteRate? { [up, down].compactMap { $0 }.min() }
+
+    /// The limits in words: `1 MiB/s, 50 ms late`.
+    package var words: String {
+        var parts: [String] = []
+        if let up, up == down {
+            parts.append("\(up)")
+        } else {
+            parts += [up.map { "up \($0)" }, down.map { "down \($0)" }].compactMap { $0 }
+        }
+        if let delay { parts.append("\(delay.nanoseconds / 1_000_000) ms late") }
+        return parts.isEmpty ? "no limit" : parts.joined(separator: ", ")
+    }
+
+    /// What both limits leave.
+    func stricter(_ other: LinkLimits) -> LinkLimits {
+        LinkLimits(
+            up: [up, other.up].compactMap { $0 }.min(),
+            down: [down, other.down].compactMap { $0 }.min(),
+            delay: [delay, other.delay].compactMap { $0 }.max()
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-package import Primitives
+import Primitives
 import Synchronization
 
 /// The faults that someone switched on in one component; whoever can be faulty asks it.
@@ -102,14 +102,15 @@ package final class FaultSwitch: Sendable {
     /// Whether the component ends, or has ended, without a goodbye.
     package var isKilled: Bool { contains { $0 == .kill } }
 
-    /// The most that its peer connections may carry, each way; nil: no such limit.
-    package var rate: ByteRate? {
+    /// How slow its peer connections are to be, by all faults together; nil: no slower than ever.
+    package var links: LinkLimits? {
         guard isActive else { return nil }
-        return state.withLock { state in
-            state.effects.values.compactMap { effect -> ByteRate? in
-                if case .throttle(let rate) = effect { rate } else { nil }
-            }.min()
+        let all = state.withLock { state in
+            state.effects.values.compactMap { effect -> LinkLimits? in
+                if case .throttle(let links) = effect { links } else { nil }
+            }
         }
+        return all.isEmpty ? nil : all.dropFirst().reduce(all[0]) { $0.stricter($1) }
     }
 
     /// Whether whoever listens at `address`, `host:port`, can't be reached.
