@@ -25,7 +25,7 @@ import Glibc
             }
             return 0
         } catch let failure as Failure {
-            StandardError.write("herd: \(failure)\n")
+            StandardError.tell("herd: \(failure)")
             return 1
         } catch is CancellationError {
             return 130
@@ -46,7 +46,7 @@ import Glibc
             StandardError.write(message + "\n")
             return 2
         case .failure:
-            StandardError.write("herd: \(error)\n")
+            StandardError.tell("herd: \(error)")
             return 1
         default:
             return code.rawValue

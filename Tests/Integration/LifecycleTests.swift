@@ -28,6 +28,36 @@ extension IntegrationTests {
             #expect(leftovers == [])
         }
 
+        @Test("with --log-format json each line of standard error is an object")
+        func jsonLines() async throws {
+            let folder = try TemporaryDirectory()
+            let herd = try await HerdProcess.start(
+                in: folder.url,
+                agents: 1,
+                arguments: ["--log-format", "json", "--log-level", "debug"]
+            )
+            #expect(try await herd.stop() == 0)
+            let text = try String(contentsOf: herd.log, encoding: .utf8)
+            let lines = text.split(separator: "\n")
+            #expect(lines.count > 5)
+            for line in lines {
+                let object = try JSONSerialization.jsonObject(with: Data(line.utf8))
+                let members = try #require(object as? [String: Any], "\(line)")
+                for key in ["ts", "level", "component", "message"] {
+                    #expect(members[key] is String, "\(line)")
+                }
+            }
+            let failed = try await Command(
+                HerdProcess.executable,
+                ["push", "--log-format", "json", "/nonexistent", "127.0.0.1:1/a:b"]
+            ).run(within: .seconds(30))
+            #expect(failed.status == 1)
+            let last = try #require(failed.errors.split(separator: "\n").last)
+            #expect(throws: Never.self) {
+                try JSONSerialization.jsonObject(with: Data(last.utf8))
+            }
+        }
+
         @Test("SIGINT does the same", .timeLimit(.minutes(3)))
         func interrupted() async throws {
             let folder = try TemporaryDirectory()

@@ -2,6 +2,7 @@
 
 import Content
 import Files
+import Logging
 import Primitives
 import Telemetry
 
@@ -25,13 +26,14 @@ struct ClusterReport: Sendable {
             let count = plan.components(kind).count
             return count == 0 ? nil : "\(count) \(count == 1 ? kind.rawValue : kind.plural)"
         }
-        lines.append("herd \(HerdVersion.number) starts \(kinds.joined(separator: ", "))")
-        lines.append("data in \(dataDirectory)")
+        lines.tell("herd \(HerdVersion.number) starts \(kinds.joined(separator: ", "))")
+        lines.tell("data in \(dataDirectory)")
         let needed = plan.components.count * Self.filesPerComponent
         if OpenFiles.limit < needed {
-            lines.append(
+            lines.tell(
                 "warning: only \(OpenFiles.limit) files may be open at a time, and so many components may "
-                    + "need \(needed); raise the limit of open files (ulimit -n)"
+                    + "need \(needed); raise the limit of open files (ulimit -n)",
+                level: .warning
             )
         }
     }
@@ -46,15 +48,16 @@ struct ClusterReport: Sendable {
         case .held: say(component.id, "down, until it is released")
         case .failed(let why, let pause):
             let seconds = (pause.seconds * 10).rounded() / 10
-            say(component.id, "FAILED: \(why); starts again in \(seconds) s")
+            say(component.id, "FAILED: \(why); starts again in \(seconds) s", level: .error)
         }
     }
 
     /// Says that all are ready, and what to do next.
     func ready(after elapsed: Duration) {
         let seconds = (elapsed.seconds * 100).rounded() / 100
-        lines.append("all \(plan.components.count) components are ready after \(seconds) s")
-        for hint in hints { lines.append("  " + hint) }
+        lines.tell("all \(plan.components.count) components are ready after \(seconds) s")
+        // How to go on is for people.
+        if LogFormat.current == .text { for hint in hints { lines.append("  " + hint) } }
     }
 
     /// The commands to try next, each complete.
@@ -79,11 +82,11 @@ struct ClusterReport: Sendable {
 
     /// Says that the herd is about to stop.
     func stopping(_ signal: String) {
-        lines.append("\(signal): stopping; a second signal ends at once")
+        lines.tell("\(signal): stopping; a second signal ends at once")
     }
 
     /// Says that everything has stopped.
-    func stopped() { lines.append("stopped") }
+    func stopped() { lines.tell("stopped") }
 
     /// Tells the events of one component as they come, until the task is cancelled.
     func follow(_ events: EventLog) async {
@@ -93,13 +96,26 @@ struct ClusterReport: Sendable {
                 say(events.component, "(\(batch.droppedCount) events dropped: too many at once)")
             }
             for event in batch.events {
-                if let text = EventLine.text(of: event) { say(event.component, text) }
+                if let text = EventLine.text(of: event) { say(event.component, text, event) }
             }
         }
     }
 
-    private func say(_ component: String, _ text: String) {
-        lines.append("\(LineTime.now) \(component.padded(to: 14)) \(text.printable)")
+    private func say(
+        _ component: String,
+        _ text: String,
+        _ event: ClusterEvent? = nil,
+        level: Logger.Level = .info
+    ) {
+        lines.tell(
+            "\(LineTime.now) \(component.padded(to: 14)) \(text.printable)",
+            {
+                var record = LogRecord(text)
+                (record.level, record.component, record.event) = (level, component, event)
+                if let event { record.at = event.timestamp }
+                return record
+            }()
+        )
     }
 }
 

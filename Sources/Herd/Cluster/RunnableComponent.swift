@@ -8,6 +8,7 @@ import OriginService
 import Primitives
 import ProxyService
 import ServiceLifecycle
+import Telemetry
 import TestfsService
 import TrackerService
 
@@ -21,6 +22,8 @@ protocol RunnableComponent: Service {
 protocol FileConfiguration: Sendable {
     /// The address to listen on.
     var host: String { get set }
+    /// What is in force, secrets left out.
+    var settings: [SettingStatus] { get }
     init(yaml: ConfigurationNode) throws(ConfigurationError)
 }
 

@@ -15,7 +15,7 @@ enum StandaloneComponent {
         make: @escaping @Sendable (ComponentEnvironment) -> any Service
     ) async throws {
         let signals = await StopSignals {}
-        let resources = ProcessResources.start(logLevel: options.logging.level(default: .info))
+        let resources = ProcessResources.start(options.logging, default: .info)
         let lines = resources.lines
         let environment = resources.environment(
             id: kind.rawValue,
@@ -23,7 +23,7 @@ enum StandaloneComponent {
             counters: Counters(kind: kind)
         ) { addresses in
             let list = addresses.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-            lines.append("\(kind.rawValue) is ready: \(list.joined(separator: ", "))")
+            lines.tell("\(kind.rawValue) is ready: \(list.joined(separator: ", "))")
         }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
@@ -39,7 +39,7 @@ enum StandaloneComponent {
         let outcome = await withTaskGroup(of: Result<Void, any Error>?.self) { tasks in
             tasks.addTask {
                 await signals.watch { signal in
-                    lines.append("\(signal): stopping")
+                    lines.tell("\(signal): stopping")
                     await group.triggerGracefulShutdown()
                 }
                 return nil

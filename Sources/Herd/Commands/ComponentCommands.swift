@@ -54,7 +54,9 @@ extension ComponentCommand {
         do {
             let document = try options.document()
             let configuration = try Component.Configuration(yaml: document)
-            for warning in document.warnings.all { StandardError.write("warning: \(warning)\n") }
+            for warning in document.warnings.all {
+                StandardError.tell("warning: \(warning)", level: .warning)
+            }
             return configuration
         } catch let error as ConfigurationError {
             throw Failure("cannot start the \(Self.kind.rawValue)", why: error.description)
@@ -70,11 +72,15 @@ extension ComponentCommand {
     }
 
     func run() async throws {
+        options.logging.apply()
         let configuration = try configured()
         try await StandaloneComponent.run(Self.kind, options) { environment in
-            // No configuration holds secrets yet; what will must be left out here.
-            let text = Logger.MetadataValue.string("\(configuration)")
-            environment.log.info("effective configuration", metadata: ["configuration": text])
+            // Named settings only: no secret is among them.
+            let settings = configuration.settings.map { ($0.key, $0.value) }
+            environment.log.info(
+                "effective configuration",
+                metadata: Dictionary(settings) { first, _ in first }.mapValues { .string($0) }
+            )
             return Component(configuration: configuration, environment: environment)
         }
     }

@@ -30,12 +30,13 @@ struct PullCommand: AsyncParsableCommand {
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
+        logging.apply()
         let reference = try ImageReference(reference, plainHTTP: plainHttp)
         let (kind, path, name) = try ImagePath.parse(destination)
         guard kind != .ociArchive else {
             throw ValidationError("pull writes oci:DIR or docker-archive:FILE, no oci-archive")
         }
-        let resources = ProcessResources.start(logLevel: logging.level(default: .error))
+        let resources = ProcessResources.start(logging, default: .error)
         let registry = RegistryClient(reference, client: resources.client, pool: resources.pool)
         let digest: Digest
         do {

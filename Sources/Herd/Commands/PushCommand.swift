@@ -25,9 +25,10 @@ struct PushCommand: AsyncParsableCommand {
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
+        logging.apply()
         let reference = try ImageReference(reference, plainHTTP: plainHttp)
         let image = try ImageSources.open(source)
-        let resources = ProcessResources.start(logLevel: logging.level(default: .error))
+        let resources = ProcessResources.start(logging, default: .error)
         let push = ImagePush(
             image: image,
             name: source,

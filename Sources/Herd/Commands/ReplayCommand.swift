@@ -31,7 +31,7 @@ struct ReplayCommand: AsyncParsableCommand {
         // Said before the screen is taken.
         _ = try RecordFile(file).peek()
         let source = RecordingSource(path: file, pace: pace) {
-            StandardError.write("herd: \($0)\n")
+            StandardError.tell("herd: \($0)")
         }
         let interface = LiveInterface(on: try look.display()) { _ in
             throw Failure("this can't be done", why: "a recording can't be changed")

@@ -36,9 +36,10 @@ struct StatusCommand: AsyncParsableCommand {
     private static let answerTimeout = Duration.seconds(10)
 
     func run() async throws {
+        logging.apply()
         let addresses =
             try urls.isEmpty ? RunningHerd.find(dataDir).urls : urls.map(RunningHerd.url)
-        let resources = ProcessResources.start(logLevel: logging.level(default: .error))
+        let resources = ProcessResources.start(logging, default: .error)
         let answers = await answers(of: addresses, resources.client)
         await resources.shutdown()
         let snapshots = answers.compactMap(\.snapshot)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Files
 import Logging
 import TUI
 import Terminal
@@ -10,7 +11,11 @@ struct TopCommand: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "top",
-            abstract: "Watch a running herd, or the components at URLs, in the terminal UI."
+            abstract: "Watch a running herd, or the components at URLs, in the terminal UI.",
+            discussion: """
+                Components of Kraken's answer health checks only. Who has what of which blob, their \
+                network-event logs tell: --events FILE… reads these as they grow, beside URLs or alone.
+                """
         )
     }
 
@@ -18,13 +23,24 @@ struct TopCommand: AsyncParsableCommand {
     var dataDir = ".herd"
     @Argument(help: "Components to watch instead: http://127.0.0.1:16002")
     var urls: [String] = []
+    @Option(
+        parsing: .upToNextOption,
+        help: "Network-event logs, Kraken's or Herd's, to follow as they grow."
+    )
+    var events: [String] = []
     @OptionGroup var look: InterfaceOptions
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
-        let herd = urls.isEmpty ? try RunningHerd.find(dataDir) : nil
+        logging.apply()
+        // What follows --events may be the URLs.
+        let urls = urls + events.filter { $0.contains("://") }
+        let logs = events.filter { !$0.contains("://") }
+        // Said before the screen is taken.
+        for path in logs { _ = try SharedFile.openForReading(path) }
+        let herd = urls.isEmpty && logs.isEmpty ? try RunningHerd.find(dataDir) : nil
         let display = try look.display()
-        let resources = ProcessResources.start(logLevel: logging.level(default: .error))
+        let resources = ProcessResources.start(logging, default: .error)
         let registry = herd?.components.first { $0.kind == "proxy" }?.addresses["registry"]
         let source = RemoteSampler(
             urls: herd?.urls ?? urls.map(RunningHerd.url),
@@ -39,12 +55,19 @@ struct TopCommand: AsyncParsableCommand {
                     client: resources.client,
                     pool: resources.pool
                 ).document(image.name)
-            }
+            },
+            logs: logs.isEmpty
+                ? nil
+                : RemoteSampler.Logs(
+                    files: EventLogs(logs, isAlone: urls.isEmpty),
+                    pool: resources.pool
+                )
         )
         let interface = LiveInterface(on: display, recording: look.recordRun) { _ in
             throw Failure("this can't be done", why: "the components run elsewhere")
         }
-        let name = herd == nil ? "remote" : "herd"
+        let file = logs.first?.split(separator: "/").last.map(String.init)
+        let name = herd != nil ? "herd" : urls.isEmpty ? file ?? "remote" : "remote"
         _ = await interface.runUntilSignal(name: name, source: .remote, source)
         await resources.shutdown()
         try interface.checkScript()

@@ -105,6 +105,7 @@ struct UpCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        logging.apply()
         if hasTerminalUI { Backtraces.askNothing() }
         let directory = try DataDirectory(dataDir)
         let plan = try ClusterPlan(options: options, dataDirectory: directory.path)
@@ -118,7 +119,7 @@ struct UpCommand: AsyncParsableCommand {
             CrashGuard.restoreTerminal()
             files.remove()
         }
-        let resources = ProcessResources.start(logLevel: logging.level(default: .warning))
+        let resources = ProcessResources.start(logging, default: .warning)
         let report = ClusterReport(
             plan: plan,
             dataDirectory: directory.path,
@@ -134,7 +135,7 @@ struct UpCommand: AsyncParsableCommand {
         let control = supervisor.control(dataDirectory: directory.path)
         let faults = FaultDesk(control, eventLoop: resources.eventLoopGroup.next())
         let commands = ClusterCommands(control, faults: faults, resources: resources) {
-            resources.lines.append($0)
+            resources.lines.tell($0)
         }
         let interface = try makeInterface(commands, dataDirectory: directory.path)
         let session = HerdSession(
@@ -187,6 +188,14 @@ struct LogOptions: ParsableArguments {
         transform: OptionValue.logLevel
     )
     var logLevel: Logger.Level?
+    @Option(
+        help: "How lines on standard error are written: text, or json, one object a line.",
+        transform: LogFormat.parse
+    )
+    var logFormat = LogFormat.text
+
+    /// Makes all that is told on standard error have the chosen format.
+    func apply() { LogFormat.current = logFormat }
 
     /// The chosen level, or `fallback`.
     func level(default fallback: Logger.Level) -> Logger.Level { logLevel ?? fallback }

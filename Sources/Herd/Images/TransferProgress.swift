@@ -17,6 +17,7 @@ final class TransferProgress: Sendable {
 
     private let state = Mutex(State())
     private let verb: String
+    private let format: LogFormat
     private let isTerminal: Bool
     private let write: @Sendable (String) -> Void
     /// The shortest time between two pictures of the bar.
@@ -26,9 +27,12 @@ final class TransferProgress: Sendable {
     init(
         _ verb: String,
         isTerminal: Bool = isatty(STDERR_FILENO) == 1,
+        format: LogFormat = .current,
         write: @escaping @Sendable (String) -> Void = { StandardError.write($0) }
     ) {
-        (self.verb, self.isTerminal, self.write) = (verb, isTerminal, write)
+        (self.verb, self.format, self.write) = (verb, format, write)
+        // A bar is no object.
+        self.isTerminal = isTerminal && format == .text
     }
 
     /// These blobs are to be moved.
@@ -60,9 +64,17 @@ final class TransferProgress: Sendable {
             if wasThere { state.doneBytes += blob.bytes }
             let word = wasThere ? "already there" : "\(verb)ed"
             let name = blob.digest.description.prefix(19)
-            return isTerminal
-                ? "\r" + bar(state)
-                : "\(word) \(name) \(ByteCount(blob.bytes)) (\(state.finished) of \(state.count))\n"
+            if isTerminal { return "\r" + bar(state) }
+            let place = "(\(state.finished) of \(state.count))"
+            let line = "\(word) \(name) \(ByteCount(blob.bytes)) \(place)"
+            guard format == .json else { return line + "\n" }
+            var record = LogRecord(line)
+            record.data = [
+                .init("digest", .string(blob.digest.description)),
+                .init("bytes", .integer(blob.bytes)),
+                .init("finished", .integer(state.finished)), .init("blobs", .integer(state.count)),
+            ]
+            return record.json + "\n"
         }
         write(text)
     }

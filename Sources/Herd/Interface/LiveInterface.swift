@@ -54,7 +54,7 @@ final class LiveInterface: Sendable {
         do {
             try display.start { [self] effect in take(effect) }
         } catch {
-            StandardError.write("no terminal UI: \(error)\n")
+            StandardError.tell("no terminal UI: \(error)")
             return nil
         }
         await withTaskGroup(of: Void.self) { group in
@@ -69,7 +69,7 @@ final class LiveInterface: Sendable {
                 await samples.run { sample in
                     var sample = sample
                     recorder?.record(sample)
-                    sample.logs = display.takeLogs()
+                    sample.logs = display.takeLogs().map(\.readingRecord)
                     sample.rules = sample.rules ?? rules.update(sample.snapshot)
                     display.show(builder.take(sample, interest: interest.withLock { $0 }))
                 }

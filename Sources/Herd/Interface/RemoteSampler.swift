@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
+import Files
 import HTTPKit
 import HTTPTypes
 import NIOCore
@@ -24,11 +25,20 @@ struct RemoteSampler: PictureSource {
     private let components: [RemoteComponent]
     private let client: HTTPClient
     private let images: ImageDirectory
+    private let logs: Logs?
+
+    /// Network-event logs, and the threads that read them.
+    struct Logs: Sendable {
+        let files: EventLogs
+        let pool: BlockingPool
+    }
 
     /// Looks at the components at `urls`, such as `http://127.0.0.1:16002`.
-    init(urls: [String], client: HTTPClient, images: ImageDirectory) {
+    ///
+    /// - Parameter logs: what is known of swarms whose components do not tell.
+    init(urls: [String], client: HTTPClient, images: ImageDirectory, logs: Logs? = nil) {
         components = urls.map(RemoteComponent.init)
-        (self.client, self.images) = (client, images)
+        (self.client, self.images, self.logs) = (client, images, logs)
     }
 
     func run(take: (Sample) -> Void) async {
@@ -38,6 +48,7 @@ struct RemoteSampler: PictureSource {
                 group.addTask { await follow(component) }
             }
             while !Task.isCancelled {
+                await readLogs()
                 take(sample())
                 // The rate is the point: there is no event to wait for.
                 try? await Task.sleep(for: Self.interval)
@@ -50,9 +61,16 @@ struct RemoteSampler: PictureSource {
     private func sample() -> Sample {
         var sample = Sample(snapshot: ClusterSnapshot(components: []))
         for component in components { component.add(to: &sample) }
+        logs?.files.add(to: &sample)
         sample.events.sort { $0.timestamp < $1.timestamp }
         sample.images = images.update(sample.snapshot)
         return sample
+    }
+
+    private func readLogs() async {
+        guard let logs else { return }
+        // A log that is being exchanged is there with the next look.
+        try? await logs.pool.run { try logs.files.read() }
     }
 
     // MARK: - Status

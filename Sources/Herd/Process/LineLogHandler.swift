@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Content
 import Logging
 import Telemetry
 
@@ -25,13 +26,36 @@ struct LineLogHandler: LogHandler {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { $1 } }
         if let own = event.metadata { all.merge(own) { $1 } }
-        let data = all.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }
+        let sorted = all.sorted { $0.key < $1.key }
+        let data = sorted.map { " \($0.key)=\(Self.quoted("\($0.value)"))" }
         let level = event.level.rawValue.padded(to: 8)
-        sink.append(
-            "\(LineTime.now) \(level) \(label.padded(to: 14)) \(event.message)\(data.joined())"
+        sink.tell(
+            "\(LineTime.now) \(level) \(label.padded(to: 14)) \(event.message)\(data.joined())",
+            record(event, sorted)
         )
         // The process is about to end: what led to it must be on the screen before.
         if event.level == .critical { sink.flush() }
+    }
+
+    private func record(
+        _ event: LogEvent,
+        _ data: [(key: String, value: Logger.Metadata.Value)]
+    ) -> LogRecord {
+        var record = LogRecord("\(event.message)")
+        (record.level, record.component) = (event.level, label)
+        record.data = data.map { .init($0.key, Self.json($0.value)) }
+        return record
+    }
+
+    private static func json(_ value: Logger.Metadata.Value) -> JSON {
+        switch value {
+        case .array(let elements): .array(elements.map(json))
+        case .dictionary(let members):
+            .object(
+                members.sorted { $0.key < $1.key }.map { .init($0.key, json($0.value)) }
+            )
+        default: .string("\(value)")
+        }
     }
 
     /// `text` in quotes where it could be taken for more than one value; control characters never reach the terminal.

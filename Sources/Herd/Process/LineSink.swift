@@ -56,7 +56,8 @@ final class LineSink: Sendable {
                 let dropped = state.lines.droppedCount - state.reportedDrops
                 if dropped > 0 {
                     state.reportedDrops += dropped
-                    text += "(\(dropped) lines dropped: standard error was not read)\n"
+                    let note = "(\(dropped) lines dropped: standard error was not read)"
+                    text += (LogFormat.current == .json ? LogRecord(note).json : note) + "\n"
                 }
                 while text.utf8.count < 8192, let line = state.lines.popFirst() {
                     text += line + "\n"

@@ -30,6 +30,12 @@ struct ProcessResources: Sendable {
     let logLevel: Logger.Level
 
     /// Sets the process up. Call it once: logs and metrics can be bootstrapped once only.
+    static func start(_ options: LogOptions, default level: Logger.Level) -> ProcessResources {
+        options.apply()
+        return start(logLevel: options.level(default: level))
+    }
+
+    /// Sets the process up to log from `logLevel` on.
     static func start(logLevel: Logger.Level) -> ProcessResources {
         OpenFiles.raiseLimit()
         OpenFiles.growTable()

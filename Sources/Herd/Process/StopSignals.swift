@@ -23,7 +23,7 @@ struct StopSignals: Sendable {
         var isStopping = false
         for await signal in signals {
             if isStopping {
-                StandardError.write("herd: interrupted again, ending at once\n")
+                StandardError.tell("herd: interrupted again, ending at once")
                 lastWords()
                 _exit(130)
             }
@@ -35,8 +35,8 @@ struct StopSignals: Sendable {
 
     private func armWatchdog() {
         DispatchQueue.global().asyncAfter(deadline: .now() + Self.stopSecondsMax) { [lastWords] in
-            StandardError.write(
-                "herd: did not stop within \(Self.stopSecondsMax) s, ending at once\n"
+            StandardError.tell(
+                "herd: did not stop within \(Self.stopSecondsMax) s, ending at once"
             )
             lastWords()
             _exit(1)

@@ -34,8 +34,17 @@ package struct EventReplay: Sendable {
     /// A piece of a number beyond this is not believed.
     private static let piecesMax = 1 << 20
 
+    /// How hosts are called whose events name no component.
+    package enum Naming: Sendable {
+        /// `agent-0` and so on, in the order of their first events.
+        case numbers
+        /// By the beginning of their peer ids, which nobody else is called by.
+        case peers
+    }
+    private let naming: Naming
+
     /// A replay before its first event.
-    package init() {}
+    package init(naming: Naming = .numbers) { self.naming = naming }
 
     /// Whether anything is known.
     package var isEmpty: Bool { hosts.isEmpty }
@@ -54,7 +63,12 @@ package struct EventReplay: Sendable {
     private mutating func name(of peer: PeerID, _ event: ClusterEvent) -> String? {
         if let known = hosts[peer]?.id { return known }
         guard hosts.count < Self.hostsMax else { return nil }
-        let id = event.component.isEmpty ? "agent-\(hosts.count)" : event.component
+        let made =
+            switch naming {
+            case .numbers: "agent-\(hosts.count)"
+            case .peers: "p\(peer.hex.prefix(7))"
+            }
+        let id = event.component.isEmpty ? made : event.component
         hosts[peer] = Host(id: id)
         order.append(peer)
         return id
