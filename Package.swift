@@ -326,7 +326,7 @@ let herdTargets: [Target] = [
         "Herd",
         [
             "Herd", "TUI", "ClusterConfiguration", "Files", "HTTPKit", "Telemetry", "Content",
-            "Primitives", "SwarmCore", argumentParser, logging, nioCore, nioPosix,
+            "Primitives", "SwarmCore", "Simulator", argumentParser, logging, nioCore, nioPosix,
             serviceLifecycle,
         ]
     ),

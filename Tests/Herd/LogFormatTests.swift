@@ -48,7 +48,9 @@ import Testing
     func parsing() throws {
         #expect(try LogFormat.parse("json") == .json && LogFormat.parse("text") == .text)
         #expect(throws: (any Error).self) { try LogFormat.parse("xml") }
-        for words in [["up"], ["agent"], ["push", "a", "b"], ["pull", "a", "b"], ["top"], ["status"]] {
+        for words in [
+            ["up"], ["agent"], ["push", "a", "b"], ["pull", "a", "b"], ["top"], ["status"],
+        ] {
             _ = try HerdCommand.parseAsRoot(words + ["--log-format", "json"])
         }
     }

@@ -88,7 +88,64 @@ import Testing
         #expect(plan.crashes.count == 2)
         #expect(try FaultPlan(parsing: "none") == FaultPlan())
         #expect(FaultPlan().text == "none")
+        let steps =
+            "kill:agent-3@5s,start:agent-3/wiped@8s,start:origin-0@8000000001ns,"
+            + "pace:agent-3=1048576@5s,pace:agent-3@6s,cut:agent-3+origin-1@5s..35s,"
+            + "heal:agent-3+origin-1@8s,wrong:origin-0@5s,down:tracker-0@5s,up:tracker-0@8s,live"
+        #expect(try FaultPlan(parsing: steps).text == steps)
         #expect(try FaultPlan(parsing: "crash:5%@0.5s..1.5s").text == "crash:5%@500ms..1500ms")
+    }
+
+    @Test(
+        "what is done to a run by hand can be repeated to the last event",
+        arguments: [UInt64(1), 2, 3]
+    )
+    func byHand(seed: UInt64) throws {
+        var plan = SimulationPlan.small(agents: 16, pieces: 30, seed: seed) {
+            $0.origins = 2
+            $0.trackers = 2
+        }
+        plan.faults.isOpen = true
+        var simulation = try Simulation(plan)
+        let script: [(milliseconds: Int64, FaultPlan.Step.Action)] = [
+            (40, .pace(.origin(1), ByteRate(bytesPerSecond: 1 << 20))), (60, .kill(.agent(3))),
+            (70, .wrong(.agent(5))), (80, .cut([.agent(7), .agent(8)], until: .seconds(30))),
+            (100, .tracker(0, isUp: false)), (150, .start(.agent(3), isWiped: true)),
+            (200, .heal([.agent(7), .agent(8)])), (250, .tracker(0, isUp: true)),
+            (300, .pace(.origin(1), nil)),
+        ]
+        var done = 0
+        for (milliseconds, action) in script {
+            while let next = simulation.nextEventTime,
+                next.nanoseconds < milliseconds * 1_000_000, simulation.run(events: 1)
+            {}
+            guard simulation.stage == .downloading else { break }
+            try simulation.inject(action)
+            done += 1
+        }
+        #expect(done >= 4)
+        while simulation.run(events: 10_000) {}
+        let result = simulation.result()
+        #expect(result.violations == [])
+        plan.faults = try FaultPlan(parsing: simulation.plan.faults.text)
+        #expect(plan.faults.isOpen && plan.faults.steps.count == done)
+        let repeated = try Simulation.result(of: plan)
+        #expect(repeated.trace == result.trace)
+        #expect(
+            repeated.counters.map { "\($0.0) \($0.1)" }
+                == result.counters.map {
+                    "\($0.0) \($0.1)"
+                }
+        )
+    }
+
+    @Test("nothing can be done to hosts that are not there, nor once nobody downloads")
+    func impossible() throws {
+        var simulation = try Simulation(.small())
+        #expect(throws: PlanError.self) { try simulation.inject(.kill(.agent(99))) }
+        #expect(throws: PlanError.self) { try simulation.inject(.tracker(5, isUp: false)) }
+        while simulation.run(events: 10_000) {}
+        #expect(throws: PlanError.self) { try simulation.inject(.kill(.agent(0))) }
     }
 
     @Test(
@@ -97,7 +154,10 @@ import Testing
             "crash", "crash:20%", "crash:x@5s", "crash:200%@1s", "slow:1%", "loss:90%", "burn:1%",
             "silent:60%", "liar:x", "trickle",
             "partition:10%@2s", "tracker-down:9@1s", "origin-down:x@1s", "restart:soon",
-            "crash:1%@5s..2s",
+            "crash:1%@5s..2s", "kill:3@5s", "kill:agent-3", "kill:agent-99@5s",
+            "pace:agent-3=fast@5s",
+            "cut:agent-3@5s", "cut:agent-3@5s..2s", "heal:@5s", "down:tracker-9@5s",
+            "wrong:tracker-0@5s",
         ]
     )
     func refused(_ text: String) {

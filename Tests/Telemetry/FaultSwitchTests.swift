@@ -42,7 +42,9 @@ import Testing
         let late = LinkLimits(down: ByteRate(bytesPerSecond: 300), delay: .milliseconds(50))
         faults.set(.throttle(late), as: 7)
         #expect(faults.links?.up == ByteRate(bytesPerSecond: 100))
-        #expect(faults.links?.delay == .milliseconds(50) && late.words == "down 300 B/s, 50 ms late")
+        #expect(
+            faults.links?.delay == .milliseconds(50) && late.words == "down 300 B/s, 50 ms late"
+        )
         faults.clear(7)
         faults.clear(5, because: "undone")
         #expect(faults.links?.rate == ByteRate(bytesPerSecond: 500))

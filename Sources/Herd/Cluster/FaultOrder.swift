@@ -111,7 +111,8 @@ struct FaultOrder: Sendable {
             throw Failure(
                 "cannot throttle",
                 why: "a latency of \(delay) s was asked for",
-                remedy: "at most \(Int(latencySecondsMax)) s is possible: peers give up on slower ones"
+                remedy:
+                    "at most \(Int(latencySecondsMax)) s is possible: peers give up on slower ones"
             )
         }
         func rate(_ bytes: Int?) -> ByteRate? { bytes.map(ByteRate.init(bytesPerSecond:)) }

@@ -21,6 +21,9 @@ struct SimCommand: AsyncParsableCommand {
                 loss:1% disk:1% corrupt:1% partition:30%@5s..10s tracker-down:0@3s..8s origin-down:1@4s backend:2s. \
                 See docs/simulator.md.
 
+                With --tui, faults can also be switched on by hand (x, :kill agent-3). At the end the --faults \
+                are printed that repeat the run, those by hand included.
+
                 With --seeds, many small clusters are simulated one after the other, --agents may be a range, and \
                 --faults random draws faults for each. Exit status 1 when an invariant was violated.
                 """
@@ -148,12 +151,14 @@ struct SimCommand: AsyncParsableCommand {
 
     private func watch(_ plan: SimulationPlan) async throws {
         guard pace > 0, pace <= 100 else { throw ValidationError("--pace is above 0, up to 100") }
-        let source = try SimulationSource(plan, pace: pace)
-        let interface = LiveInterface(on: try look.display()) { _ in
-            throw Failure("this can't be done", why: "a simulation takes its faults from --faults")
+        let desk = SimulationDesk()
+        let source = try SimulationSource(plan, pace: pace, desk: desk)
+        let interface = LiveInterface(on: try look.display(), recording: look.recordRun) {
+            try await desk.perform($0)
         }
         let name = "simulation, seed \(plan.seed)"
         _ = await interface.runUntilSignal(name: name, source: .simulator, source)
+        if let faults = desk.record { print("--seed \(plan.seed) --faults \(faults)") }
         try interface.checkScript()
     }
 

@@ -15,6 +15,7 @@ struct SimulationEvents: Sendable {
     /// What virtual time 0 is called.
     private let epoch: Timestamp
     private var sequences: [UInt64]
+    private var byHand = UInt64(Int64.max)
 
     /// Events of the hosts of `simulation`, whose time begins at `epoch`.
     init(_ simulation: Simulation, epoch: Timestamp) {
@@ -31,6 +32,14 @@ struct SimulationEvents: Sendable {
     /// What the time `nanoseconds` after the beginning is called.
     func timestamp(_ nanoseconds: Int64) -> Timestamp {
         Timestamp(unixNanoseconds: epoch.unixNanoseconds &+ nanoseconds)
+    }
+
+    /// `event` with a number and a time. What is done by hand is numbered apart, from the top down: nothing else is so many.
+    mutating func numbered(_ event: ClusterEvent, at time: Instant) -> ClusterEvent {
+        var event = event
+        byHand -= 1
+        (event.sequence, event.timestamp) = (byHand, timestamp(time.nanoseconds))
+        return event
     }
 
     /// The event that `note` of the scheduler of `host` makes; nil for notes that only count, and for pieces sent: who

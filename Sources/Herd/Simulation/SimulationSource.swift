@@ -17,6 +17,7 @@ struct SimulationSource: PictureSource {
     let pace: Double
     /// The simulation before its first event.
     private let first: Simulation
+    private let desk: SimulationDesk
 
     /// The pause between two looks.
     private static let interval = Duration.milliseconds(100)
@@ -26,8 +27,12 @@ struct SimulationSource: PictureSource {
     private static let lookTimeout = Duration.milliseconds(500)
 
     /// - Throws: `PlanError` when the plan makes no sense.
-    init(_ plan: SimulationPlan, pace: Double) throws {
+    init(_ plan: SimulationPlan, pace: Double, desk: SimulationDesk) throws {
+        var plan = plan
+        // Something may be done to it at any moment.
+        plan.faults.isOpen = true
         first = try Simulation(plan)
+        self.desk = desk
         self.plan = first.plan
         self.pace = pace
     }
@@ -39,16 +44,36 @@ struct SimulationSource: PictureSource {
         var next = ContinuousClock.now
         var target: Int64 = 0
         var isRunning = true
+        var faults = SimulationFaults()
+        defer { desk.close() }
         while !Task.isCancelled {
+            obey(&faults, &simulation)
             target += Int64(Self.interval.seconds * pace * 1e9)
             isRunning = advance(&simulation, to: target, isRunning)
             // Slower than it should be: what could not be simulated in time is not caught up with.
             target = min(target, max(simulation.time.nanoseconds, target - Int64(1e9 * pace)))
-            take(watch.sample(simulation, at: min(target, simulation.time.nanoseconds)))
+            watch.note(faults.takeEvents(), at: simulation.time)
+            let time = min(target, simulation.time.nanoseconds)
+            var sample = watch.sample(simulation, at: time)
+            sample.faults = faults.rows(at: time)
+            take(sample)
             next = max(next + Self.interval, .now)
             // The pace is the point: there is no event to wait for.
             try? await Task.sleep(until: next, clock: .continuous)
         }
+    }
+
+    /// Does what was asked for since the last look.
+    private func obey(_ faults: inout SimulationFaults, _ simulation: inout Simulation) {
+        faults.expire(&simulation)
+        for order in desk.takeOrders() {
+            do {
+                order.answer.resume(returning: try faults.perform(order.command, &simulation))
+            } catch {
+                order.answer.resume(throwing: error)
+            }
+        }
+        if !simulation.plan.faults.steps.isEmpty { desk.note(simulation.plan.faults.text) }
     }
 
     /// Lets virtual time pass up to `target`; answers whether anything is left to happen.
@@ -125,6 +150,14 @@ private final class SimulationWatch: Sendable {
         }
     }
 
+    /// Takes what was done to hosts by hand.
+    func note(_ faults: [ClusterEvent], at time: Instant) {
+        guard !faults.isEmpty else { return }
+        state.withLock { state in
+            for fault in faults { state.events.append(state.naming.numbered(fault, at: time)) }
+        }
+    }
+
     /// What the cluster looks like now.
     func sample(_ simulation: Simulation, at time: Int64) -> Sample {
         let (counters, naming) = state.withLock { ($0.counters, $0.naming) }
@@ -136,6 +169,7 @@ private final class SimulationWatch: Sendable {
             let name = naming.name(of: host)
             components.append(snapshot(picture, counters[host], name, at, time))
         }
+        components += trackers(simulation, at, time)
         var sample = Sample(snapshot: ClusterSnapshot(takenAt: at, components: components))
         sample.rules = SwarmRules(policy)
         state.withLock { state in
@@ -144,6 +178,22 @@ private final class SimulationWatch: Sendable {
             (state.events, state.dropped) = ([], 0)
         }
         return sample
+    }
+
+    private func trackers(
+        _ simulation: Simulation,
+        _ at: Timestamp,
+        _ time: Int64
+    ) -> [ComponentSnapshot] {
+        simulation.trackersUp.enumerated().map { index, isUp in
+            ComponentSnapshot(
+                kind: .tracker,
+                id: "tracker-\(index)",
+                takenAt: at,
+                health: isUp ? .ok : .stopped,
+                uptimeSeconds: Double(time) / 1e9
+            )
+        }
     }
 
     private func snapshot(

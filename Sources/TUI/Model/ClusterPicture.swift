@@ -73,8 +73,20 @@ package struct ClusterPicture: Equatable, Sendable {
         components.first { $0.id == name || $0.shortName == name }
     }
 
-    /// Whether something can be done to the components: this process runs them.
-    package var canInjectFaults: Bool { source == .herd }
+    /// Whether images can be pushed and pulled, and queues be told what to do: this process runs the components.
+    package var canControl: Bool { source == .herd }
+
+    /// Whether faults can be switched on.
+    package var canInjectFaults: Bool { source == .herd || source == .simulator }
+
+    /// Whether `needs` is given.
+    package func allows(_ needs: KeyBinding.Needs) -> Bool {
+        switch needs {
+        case .nothing: true
+        case .faults: canInjectFaults
+        case .control: canControl
+        }
+    }
 }
 
 /// One component.

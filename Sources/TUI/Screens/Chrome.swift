@@ -143,7 +143,7 @@ enum Chrome {
     private static func hints(_ scene: Scene, y: Int, into frame: inout Frame) {
         let gap = scene.width >= .wide ? "  " : " "
         var x = 1
-        for hint in KeyTable.hints(scene.view, canInjectFaults: scene.picture.canInjectFaults) {
+        for hint in KeyTable.hints(scene.view, scene.picture) {
             let text = "\(hint.keys) \(hint.label)"
             guard x + text.unicodeScalars.count <= frame.size.width else { break }
             let start = x

@@ -71,7 +71,7 @@ enum HelpDialog {
     static func sections(_ scene: Scene) -> [[Line]] {
         let screen = scene.view.screen
         let allowed = KeyTable.bindings.filter {
-            scene.picture.canInjectFaults || !$0.needsControl
+            scene.picture.allows($0.needs)
         }
         let own = allowed.filter { $0.screens?.contains(screen) == true }
         let ownIntents = Set(own.map(\.intent))

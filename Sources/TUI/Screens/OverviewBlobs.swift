@@ -64,7 +64,7 @@ enum OverviewBlobs {
 
     /// What would fill the list, and how.
     private static func emptyText(_ scene: Scene) -> String {
-        guard scene.picture.canInjectFaults else {
+        guard scene.picture.canControl else {
             return "No blobs yet. They show up when somebody pulls an image."
         }
         if let tag = scene.picture.tags.first?.tag {

@@ -22,7 +22,7 @@ enum QueueTasks {
             area,
             title: title(queue, tasks.count),
             trailing: queue == nil ? "" : sortName(scene.view.queues.sorting),
-            bottomTrailing: scene.picture.canInjectFaults && !tasks.isEmpty
+            bottomTrailing: scene.picture.canControl && !tasks.isEmpty
                 ? "r retry  A all failed  d drop…" : "",
             isFocused: isFocused
         )

@@ -47,7 +47,7 @@ package enum SwarmScreen: ScreenContent {
             } else if let blob = scene.picture.blobs.first(where: { $0.digest == scene.view.blob })
             {
                 "Waiting for the swarm of \(Scene.short(blob.digest))…"
-            } else if scene.picture.canInjectFaults {
+            } else if scene.picture.canControl {
                 "No swarm yet. p pushes a demo image, P pulls it."
             } else {
                 "No swarm yet. One shows up when a blob is pulled."

@@ -24,8 +24,10 @@ package struct KeyBinding: Sendable {
     package var group: Group
     /// The screens on which it works; nil for all.
     package var screens: Set<Screen>?
-    /// Whether it needs a cluster that can be tampered with.
-    package var needsControl = false
+    /// What somebody must be able to do to the cluster.
+    package enum Needs: Sendable { case nothing, faults, control }
+    /// What it takes to do it.
+    package var needs = Needs.nothing
 
     init(
         _ keys: [Key],
@@ -35,11 +37,11 @@ package struct KeyBinding: Sendable {
         _ help: String,
         hint: String? = nil,
         on screens: Set<Screen>? = nil,
-        needsControl: Bool = false
+        needs: Needs = .nothing
     ) {
         (self.keys, self.intent, self.command, self.group) = (keys, intent, command, group)
         (self.help, self.hint, self.screens) = (help, hint, screens)
-        self.needsControl = needsControl
+        self.needs = needs
     }
 }
 
@@ -64,12 +66,12 @@ package enum KeyTable {
     }
 
     /// The bottom line of the screen in front, the most useful first.
-    package static func hints(_ view: ViewState, canInjectFaults: Bool) -> [KeyHint] {
+    package static func hints(_ view: ViewState, _ picture: ClusterPicture) -> [KeyHint] {
         let screen = view.screen
         let own = bindings.filter { $0.screens?.contains(screen) == true }
         let common = bindings.filter { $0.screens == nil }
         return (own + common).compactMap { binding in
-            guard let hint = binding.hint, canInjectFaults || !binding.needsControl,
+            guard let hint = binding.hint, picture.allows(binding.needs),
                 let key = binding.keys.first
             else { return nil }
             return KeyHint(keys: key.description, label: hint, intent: binding.intent)
@@ -333,7 +335,7 @@ package enum KeyTable {
             "retry the task now",
             hint: "retry",
             on: [.queues],
-            needsControl: true
+            needs: .control
         ),
         KeyBinding(
             [key("A")],
@@ -343,7 +345,7 @@ package enum KeyTable {
             "retry all failed tasks",
             hint: "all",
             on: [.queues],
-            needsControl: true
+            needs: .control
         ),
         KeyBinding(
             [key("d")],
@@ -353,7 +355,7 @@ package enum KeyTable {
             "drop the task",
             hint: "drop…",
             on: [.queues],
-            needsControl: true
+            needs: .control
         ),
         KeyBinding(
             [key("p")],
@@ -362,7 +364,7 @@ package enum KeyTable {
             .act,
             "push a demo image",
             hint: "push",
-            needsControl: true
+            needs: .control
         ),
         KeyBinding(
             [key("P")],
@@ -371,7 +373,7 @@ package enum KeyTable {
             .act,
             "pull an image",
             hint: "pull",
-            needsControl: true
+            needs: .control
         ),
         KeyBinding(
             [key("x"), .function(9)],
@@ -380,7 +382,7 @@ package enum KeyTable {
             .act,
             "fault menu",
             hint: "fault…",
-            needsControl: true
+            needs: .faults
         ),
         KeyBinding(
             [key("q"), .function(10), .control("c")],

@@ -5,8 +5,19 @@ import Telemetry
 /// What is done to the cluster, and the questions before it.
 extension Reducer {
     mutating func act(_ intent: Intent) {
-        guard history.latest.canInjectFaults || history.latest.source == .herd else {
-            return show("the components run elsewhere: this view can't change them", isError: true)
+        let latest = history.latest
+        let isFault =
+            switch intent {
+            case .faultMenu, .fault, .command(.fault), .command(.undo), .command(.crash): true
+            default: false
+            }
+        // Before the first picture nobody knows.
+        guard latest.isEmpty || (isFault ? latest.canInjectFaults : latest.canControl) else {
+            let why =
+                latest.source == .simulator
+                ? "a simulation downloads by itself; x breaks something"
+                : "the components run elsewhere: this view can't change them"
+            return show(why, isError: true)
         }
         switch intent {
         case .pullMenu: view.dialog = .pullMenu(choice: 0)

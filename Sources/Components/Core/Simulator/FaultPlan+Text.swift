@@ -18,6 +18,14 @@ extension FaultPlan {
     /// Adds the fault that `word` names.
     /// - Throws: ``PlanError`` when it is not understood.
     package mutating func add(_ word: String) throws(PlanError) {
+        if word == "live" {
+            isOpen = true
+            return
+        }
+        if let step = try Self.step(word) {
+            steps.append(step)
+            return
+        }
         let parts = word.split(separator: ":", maxSplits: 1)
         let terms = parts.count == 2 ? String(parts[1]) : ""
         switch parts.first ?? "" {
@@ -114,6 +122,8 @@ extension FaultPlan {
         words += trackerOutages.map { "tracker-down:\($0.index)@\($0.span.text)" }
         words += originOutages.map { "origin-down:\($0.index)@\($0.span.text)" }
         if backendTime > .zero { words.append("backend:\(backendTime.text)") }
+        words += steps.map(\.text)
+        if isOpen { words.append("live") }
         return words.isEmpty ? "none" : words.joined(separator: ",")
     }
 }

@@ -111,15 +111,27 @@ package struct FaultPlan: Sendable, Hashable {
     /// The time an origin takes to find a blob that is not in its memory.
     package var backendTime = Duration.zero
 
+    /// What is done to certain hosts at certain moments.
+    package var steps: [Step] = []
+    /// Whether more may be done to the run while it goes on: messages are kept track of as that needs.
+    package var isOpen = false
+
     /// Nothing goes wrong.
     package init() {}
 
     /// Whether messages may be held up, so that their order has to be kept link by link.
-    var isTroubled: Bool { loss.numerator > 0 || !partitions.isEmpty }
+    var isTroubled: Bool {
+        isOpen || loss.numerator > 0 || !partitions.isEmpty
+            || steps.contains { if case .cut = $0.action { true } else { false } }
+    }
     /// Whether a peer may fall silent, so that dials have to be given up after a time.
-    var isSilencing: Bool { !partitions.isEmpty || crashes.contains { !$0.isSeen } }
+    var isSilencing: Bool {
+        isOpen || !partitions.isEmpty || crashes.contains { !$0.isSeen }
+            || steps.contains { if case .cut = $0.action { true } else { false } }
+    }
 
     func validate(for plan: SimulationPlan) throws(PlanError) {
+        for step in steps { try step.validate(for: plan) }
         for outage in trackerOutages where !(0..<plan.trackers).contains(outage.index) {
             throw PlanError(what: "tracker-down:\(outage.index)", why: "there are \(plan.trackers)")
         }

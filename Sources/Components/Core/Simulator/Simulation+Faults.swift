@@ -11,6 +11,8 @@ enum FaultAction: Sendable {
     case cutOff(hosts: [Int], until: Int64)
     case reconnect(hosts: [Int])
     case tracker(Int, isUp: Bool)
+    case pace(host: Int, rate: Int64?)
+    case wrong(host: Int)
 }
 
 /// What goes wrong.
@@ -51,6 +53,9 @@ extension Simulation {
             guard let end = outage.span.end?.nanoseconds else { continue }
             add(.tracker(outage.index, isUp: true), at: end)
         }
+        for step in faults.steps {
+            add(action(step.action), at: step.at.nanoseconds)
+        }
         for outage in faults.originOutages {
             let willReturn = outage.span.end != nil
             let crash = FaultAction.crash(host: outage.index, isSeen: true, willReturn: willReturn)
@@ -58,6 +63,50 @@ extension Simulation {
             guard let end = outage.span.end?.nanoseconds else { continue }
             add(.restart(host: outage.index, isWiped: false), at: end)
         }
+    }
+
+    /// What `action` does, in positions.
+    private func action(_ action: FaultPlan.Step.Action) -> FaultAction {
+        switch action {
+        case .kill(let host):
+            // Who is never started again is not waited for.
+            let returns = plan.faults.steps.contains {
+                if case .start(host, _) = $0.action { true } else { false }
+            }
+            let willReturn = returns || plan.faults.isOpen
+            return .crash(host: position(host), isSeen: true, willReturn: willReturn)
+        case .start(let host, let isWiped): return .restart(host: position(host), isWiped: isWiped)
+        case .pace(let host, let rate):
+            let bytes = rate.map { Int64($0.bytesPerSecond) }
+            return .pace(host: position(host), rate: bytes)
+        case .cut(let hosts, let until):
+            return .cutOff(hosts: hosts.map(position), until: until.nanoseconds)
+        case .heal(let hosts): return .reconnect(hosts: hosts.map(position))
+        case .wrong(let host): return .wrong(host: position(host))
+        case .tracker(let index, let isUp): return .tracker(index, isUp: isUp)
+        }
+    }
+
+    private func position(_ host: FaultPlan.Host) -> Int {
+        switch host {
+        case .agent(let index): plan.origins + index
+        case .origin(let index): index
+        }
+    }
+
+    /// Does `action` now, at a moment at which nothing else happens, and writes it down in ``plan``: a run of that plan goes
+    /// the same way if its faults are open from the beginning.
+    /// - Throws: ``PlanError`` when the action makes no sense here.
+    package mutating func inject(_ action: FaultPlan.Step.Action) throws(PlanError) {
+        guard stage == .downloading else {
+            throw PlanError(what: "no more faults", why: "nobody downloads any more")
+        }
+        try FaultPlan.Step(at: .nanoseconds(now), action).validate(for: plan)
+        // Alone at its moment, it can't change places with another event when it is planned from the beginning.
+        while let next = queue.nextAt, next <= now + 1, run(events: 1) {}
+        let step = FaultPlan.Step(at: .nanoseconds(now + 1), action)
+        plan.faults.steps.append(step)
+        add(self.action(action), at: now + 1)
     }
 
     private mutating func add(_ action: FaultAction, at: Int64) {
@@ -94,6 +143,11 @@ extension Simulation {
             for host in members { hosts[host].isCutOff = true }
         case .reconnect(let members): for host in members { hosts[host].isCutOff = false }
         case .tracker(let index, let isUp): trackers[index].isUp = isUp
+        case .pace(let host, let rate):
+            let usual = hosts[host].usualRate ?? hosts[host].rate
+            hosts[host].usualRate = usual
+            hosts[host].rate = max(1, rate ?? usual)
+        case .wrong(let host): hosts[host].sendsWrongNext = true
         }
     }
 

@@ -28,6 +28,9 @@ extension Simulation {
     /// How many hosts there are: origins first, then agents.
     package var hostCount: Int { hosts.count }
 
+    /// Whether each tracker is up.
+    package var trackersUp: [Bool] { trackers.map(\.isUp) }
+
     /// Who each host is to its peers.
     package var peerIDs: [PeerID] { hosts.map(\.info.peerID) }
 

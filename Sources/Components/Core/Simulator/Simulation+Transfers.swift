@@ -200,7 +200,8 @@ extension Simulation {
     private mutating func store(_ piece: Int, from sender: Int, on end: Int32, at host: Int) {
         let (blob, connection) = (Int(ends[Int(end)].blob), ends[Int(end)].connection)
         let (hash, index) = (blobs[blob].hash, PieceIndex(piece))
-        if hosts[sender].isCorrupt {
+        if hosts[sender].isCorrupt || hosts[sender].sendsWrongNext {
+            hosts[sender].sendsWrongNext = false
             return deliver(.pieceRejected(hash, index, connection, .checksum), to: host)
         }
         if plan.faults.disk.numerator > 0, luck.chance(plan.faults.disk) {

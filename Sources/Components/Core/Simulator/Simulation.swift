@@ -23,7 +23,7 @@ package struct Simulation: Sendable {
     }
 
     /// What is simulated.
-    package let plan: SimulationPlan
+    package internal(set) var plan: SimulationPlan
     /// What the run is doing.
     package private(set) var stage = Stage.downloading
     let blobs: [SimulatedBlob]

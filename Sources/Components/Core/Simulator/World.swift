@@ -90,6 +90,10 @@ struct SimulatedHost: Sendable {
     var malice: FaultPlan.Malice?
     /// Whether others get right pieces from it.
     var isHonest: Bool { !isCorrupt && malice == nil }
+    /// Whether the next piece that arrives from it is wrong.
+    var sendsWrongNext = false
+    /// What its links carried before they were slowed down.
+    var usualRate: Int64?
     /// Cut off from all that are not.
     var isCutOff = false
     /// Whether it comes back after a crash.

@@ -70,7 +70,8 @@ extension SwarmDriver {
     func bufferedBytes(_ connection: PeerConnection) -> Int {
         do {
             let held = connection.delayLine?.heldBytes ?? 0
-            return held + (try connection.channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0)
+            return held
+                + (try connection.channel.syncOptions?.getOption(.bufferedWritableBytes) ?? 0)
         } catch {
             // A closed channel has no buffer.
             return 0
