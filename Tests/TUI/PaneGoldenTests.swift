@@ -49,7 +49,7 @@ struct PaneGoldenTests {
             $0.filters[.events] = "kind:blacklist|request|writeback|announce -a05"
             $0.events.follows = false
             $0.events.wraps = true
-            $0.event = EventKey(component: "origin-2", sequence: 2014)
+            $0.event = EventKey(component: "origin-2", sequence: 2015)
         }
     }
 

@@ -10,6 +10,7 @@ struct HerdSession: Sendable {
     let signals: StopSignals
     let files: ReadyFiles
     let report: ClusterReport
+    let lines: LineSink
     /// The terminal UI; nil without one.
     let interface: LiveInterface?
     let sampler: HerdSampler
@@ -20,16 +21,21 @@ struct HerdSession: Sendable {
     func run() async -> Result<Void, any Error> {
         let stop = StopRequest()
         // The screen is there before the cluster, so that one sees it start, and goes after it has stopped.
-        async let ending: Void = show(until: stop)
+        let showing = Task { await show(until: stop) }
         let outcome = await superviseUntilStopped(stop)
         interface?.stop()
-        await ending
+        if interface == nil { showing.cancel() }
+        await showing.value
         if case .success = outcome, let failure = lesson?.failure { return .failure(failure) }
         return outcome
     }
 
     private func show(until stop: StopRequest) async {
-        await interface?.run(over: sampler) { stop.request() }
+        if let interface {
+            await interface.run(over: sampler) { stop.request() }
+        } else {
+            await BlobReport(lines: lines).follow(sampler)
+        }
     }
 
     private func superviseUntilStopped(_ stop: StopRequest) async -> Result<Void, any Error> {

@@ -144,11 +144,14 @@ struct UpCommand: AsyncParsableCommand {
             signals: signals,
             files: files,
             report: report,
+            lines: resources.lines,
             interface: interface,
             sampler: HerdSampler(
                 components: supervisor.components,
                 faults: { faults.rows },
-                images: ImageDirectory { try await commands.document($0) }
+                images: interface == nil
+                    ? nil : ImageDirectory { try await commands.document($0) },
+                interval: interface == nil ? .seconds(1) : HerdSampler.interval
             ),
             lesson: scenario.map {
                 Lesson(name: $0, endsHerd: interface == nil, commands: commands)

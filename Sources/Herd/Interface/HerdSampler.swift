@@ -20,14 +20,17 @@ struct HerdSampler: Sendable {
     private let machine = ProcessUsage()
 
     private let faults: @Sendable () -> [FaultRow]
-    private let images: ImageDirectory
+    private let images: ImageDirectory?
+    private let interval: Duration
 
     init(
         components: [SupervisedComponent],
         faults: @escaping @Sendable () -> [FaultRow],
-        images: ImageDirectory
+        images: ImageDirectory?,
+        interval: Duration = HerdSampler.interval
     ) {
         (self.components, self.faults, self.images) = (components, faults, images)
+        self.interval = interval
     }
 
     /// Hands a sample to `take` each ``interval`` until the task is cancelled.
@@ -38,14 +41,14 @@ struct HerdSampler: Sendable {
         while !Task.isCancelled {
             if var sample = await sample(&watched) {
                 sample.faults = faults()
-                sample.images = images.update(sample.snapshot)
+                sample.images = images?.update(sample.snapshot) ?? []
                 take(sample)
             }
-            next = max(next + Self.interval, clock.now)
+            next = max(next + interval, clock.now)
             // The rate is the point: there is no event to wait for.
             try? await clock.sleep(until: next)
         }
-        await images.stop()
+        await images?.stop()
     }
 
     /// What is known of one component.
@@ -91,7 +94,7 @@ struct HerdSampler: Sendable {
         for index in asked {
             let entry = watched[index]
             let silent = entry.answeredAt.duration(to: .now)
-            if entry.hasAnswered, silent > Self.interval * 3 {
+            if entry.hasAnswered, silent > interval * 3 {
                 sample.silence[entry.component.planned.id] = silent.seconds
             }
         }

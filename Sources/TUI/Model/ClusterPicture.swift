@@ -43,6 +43,10 @@ package struct ClusterPicture: Equatable, Sendable {
     package var faults: [FaultRow] = []
     /// Tags by the digest of the manifest they name.
     package var tags: [TagStatus.Entry] = []
+    /// Images whose content is known, the newest last; at most ``imagesMax``.
+    package var images: [ImageRow] = []
+    /// How many images are kept.
+    package static let imagesMax = 64
     /// The short names of peers.
     package var names: [PeerID: String] = [:]
     /// The latest events.
@@ -173,6 +177,23 @@ package struct ComponentRow: Equatable, Sendable, Identifiable {
     /// A component of which nothing else is known.
     package init(id: String, shortName: String, kind: ComponentKind) {
         (self.id, self.shortName, self.kind) = (id, shortName, kind)
+    }
+}
+
+/// An image, and how it came.
+package struct ImageRow: Equatable, Sendable {
+    /// What it consists of.
+    package var content: ImageContent
+    /// When it was pushed, if that was seen.
+    package var pushedAt: Timestamp?
+    /// Through whom.
+    package var pushedBy: String?
+    /// An image that consists of `content`.
+    package init(_ content: ImageContent) { self.content = content }
+
+    /// Whether `blob` is a part of it.
+    package func contains(_ blob: Digest) -> Bool {
+        content.manifest == blob || content.config == blob || content.layers.contains(blob)
     }
 }
 

@@ -16,6 +16,8 @@ package struct PictureBuilder: Sendable {
     private static let labelsMax = 20_000
     private var firstSeeds = FirstSeeds()
     private var flows = PieceFlows()
+    /// When images were pushed, and through whom, by their tags.
+    private var pushes: [String: (at: Timestamp, by: String)] = [:]
     private let owners: Owners
 
     /// The members of a ring that own a blob, best first, whatever their health.
@@ -79,6 +81,7 @@ package struct PictureBuilder: Sendable {
     private mutating func takeImages(_ sample: Sample) {
         for tag in picture.tags where labels[tag.digest] == nil { labels[tag.digest] = tag.tag }
         for image in sample.images {
+            takeImage(image)
             labels[image.manifest] = image.reference
             if let config = image.config { labels[config] = "\(image.reference) · config" }
             for (index, layer) in image.layers.enumerated() where labels[layer] == nil {
@@ -87,6 +90,26 @@ package struct PictureBuilder: Sendable {
         }
         // Far more than are shown; better all anew than ever more.
         if labels.count > Self.labelsMax { labels = [:] }
+    }
+
+    private mutating func takeImage(_ image: ImageContent) {
+        var row = ImageRow(image)
+        if let push = pushes[image.reference] { (row.pushedAt, row.pushedBy) = push }
+        picture.images.removeAll { $0.content.reference == image.reference }
+        picture.images.append(row)
+        if picture.images.count > ClusterPicture.imagesMax { picture.images.removeFirst() }
+    }
+
+    /// Notes when an image was pushed, and through whom.
+    private mutating func takePush(_ event: ClusterEvent, _ who: String) {
+        guard let tag = event.detail?["tag"] else { return }
+        if pushes.count > ClusterPicture.imagesMax { pushes = [:] }
+        pushes[tag] = (event.timestamp, who)
+        for index in picture.images.indices where picture.images[index].content.reference == tag {
+            (picture.images[index].pushedAt, picture.images[index].pushedBy) = (
+                event.timestamp, who
+            )
+        }
     }
 
     private func label(of digest: Digest) -> String {
@@ -185,6 +208,7 @@ package struct PictureBuilder: Sendable {
         switch event.kind {
         case .push:
             label = "push"
+            takePush(event, who)
             firstSeeds.begin()
         case .torrentComplete:
             guard let torrent = event.torrent, known[event.component]?.kind == .agent else {

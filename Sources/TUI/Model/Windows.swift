@@ -90,6 +90,23 @@ package struct RateSeries: Equatable, Sendable {
         lastIndex += times
     }
 
+    /// How the latest sample compares with that of a second before: up or down by more than a fifth, else neither.
+    package static func trend(_ samples: [Double]) -> Trend? {
+        guard samples.count > samplesPerSecond, let now = samples.last else { return nil }
+        let before = samples[samples.count - 1 - samplesPerSecond]
+        guard now.isFinite, before.isFinite, now != before else { return nil }
+        if now > before { return now > before * 1.2 ? .up : nil }
+        return now < before * 0.8 ? .down : nil
+    }
+
+    /// A number that has just changed.
+    package enum Trend: String, Sendable {
+        case up = "▴"
+        case down = "▾"
+    }
+
+    private static let samplesPerSecond = 10
+
     private static func append(_ sample: Double, _ times: Int, to samples: inout [Double]) {
         samples.append(contentsOf: repeatElement(sample, count: times))
         let surplus = samples.count - samplesMax

@@ -229,6 +229,11 @@ enum ComponentDetail {
                 in: inner
             )
         }
+        let full = " c full yaml "
+        if area.width > 40 {
+            let x = area.right - 2 - full.unicodeScalars.count
+            frame.write(full, x: x, y: area.bottom - 1, in: area, .hint)
+        }
         let hidden = settings.count - columns * inner.height
         guard hidden > 0 else { return }
         frame.write(" \(hidden) more ", x: area.x + 2, y: area.bottom - 1, in: area, .hint)

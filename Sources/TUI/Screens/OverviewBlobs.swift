@@ -34,6 +34,7 @@ enum OverviewBlobs {
             select: { .select(.blob(rows[$0].digest)) }
         )
         drawShares(rows, table, scene, selected: selected, into: &frame, area: inside)
+        drawImage(of: rows[selected], scene, into: &frame, area: inside, under: rows.count)
         guard hasIdleLine else { return }
         let names = idle.prefix(8).map { Scene.short($0.digest, 4) + "…" }.joined(separator: " ")
         frame.write(
@@ -42,6 +43,43 @@ enum OverviewBlobs {
             y: inside.y + rows.count + 2,
             width: inside.width - 2,
             in: inside,
+            .hint
+        )
+    }
+
+    /// The image that the selected blob is a part of, in the last line where that is free.
+    private static func drawImage(
+        of blob: BlobRow,
+        _ scene: Scene,
+        into frame: inout Frame,
+        area: Rect,
+        under rowCount: Int
+    ) {
+        // The titles, the rows, the idle blobs with a line before them, and a line of space.
+        guard area.height >= rowCount + 5,
+            let image = scene.picture.images.last(where: { $0.contains(blob.digest) })
+        else { return }
+        let content = image.content
+        let layers = Set(content.layers)
+        let known = scene.picture.blobs.filter { layers.contains($0.digest) }
+        var parts = [
+            "image \(content.reference)", "manifest \(Scene.short(content.manifest, 4))…",
+            "layers \(content.layers.count)",
+        ]
+        if known.count == layers.count {
+            parts.append(Units.bytes(Double(known.reduce(0) { $0 &+ $1.blobBytes })))
+        }
+        if let at = image.pushedAt {
+            let clock = String(scene.clock(at).prefix(8))
+            parts.append("pushed \(clock)" + (image.pushedBy.map { " via \($0)" } ?? ""))
+        }
+        let pulling = known.map(\.leecherCount).max() ?? 0
+        if pulling > 0 { parts.append("\(pulling) agents pulling") }
+        frame.write(
+            parts.joined(separator: "  ").fitted(to: area.width - 2),
+            x: area.x + 1,
+            y: area.bottom - 1,
+            in: area,
             .hint
         )
     }

@@ -185,7 +185,15 @@ enum OverviewComponents {
             counts[agent.completion >= 1 ? 10 : min(9, max(0, Int(agent.completion * 10)))] += 1
         }
         let most = Double(counts.max() ?? 1)
-        var column = frame.write("0% ", x: x, y: area.y, in: area, .hint)
+        let (first, last, total) = ("0% ", " 100%", "  (\(agents.count))")
+        let room = area.right - x
+        let isScaled = room >= first.count + counts.count + last.count
+        guard isScaled || room >= counts.count else {
+            frame.write("\(agents.count)".fitted(to: max(0, room - 1)), x: x, y: area.y, in: area)
+            return
+        }
+        var column = x
+        if isScaled { column = frame.write(first, x: x, y: area.y, in: area, .hint) }
         for (index, count) in counts.enumerated() {
             frame[column, area.y] = Cell(
                 Graph.bar(Double(count) / max(1, most)),
@@ -193,7 +201,11 @@ enum OverviewComponents {
             )
             column += 1
         }
-        frame.write(" 100%  (\(agents.count))", x: column, y: area.y, in: area, .hint)
+        guard isScaled else { return }
+        column = frame.write(last, x: column, y: area.y, in: area, .hint)
+        if column + total.count < area.right {
+            frame.write(total, x: column, y: area.y, in: area, .hint)
+        }
     }
 
     // MARK: - Narrow screens

@@ -27,11 +27,11 @@ enum OverviewThroughput {
         )
         let lines: [(Int, String, String, Role)] = [
             (up.y, "↓ agents", "", .agentEdge),
-            (up.y + 1, "", Units.rate(totals.downloadRate), .title),
+            (up.y + 1, trend(series.download), Units.rate(totals.downloadRate), .title),
             (up.y + 2, "peak", Units.rate(totals.peakDownloadRate), .text),
             (up.y + 3, "total", Units.bytes(Double(totals.downloadedBytes)), .text),
             (line.y, "↑ origins", "", .origin),
-            (line.y + 1, "", Units.rate(totals.originUploadRate), .title),
+            (line.y + 1, trend(series.originUpload), Units.rate(totals.originUploadRate), .title),
             (line.y + 2, "P2P share", totals.agentShare.map(Units.percent) ?? Units.unknown, .text),
         ]
         for (y, name, value, role) in lines where y < legend.bottom {
@@ -71,6 +71,11 @@ enum OverviewThroughput {
             area: area,
             role: role
         )
+    }
+
+    /// `▴` or `▾` for a second after a rate has changed by more than a fifth.
+    private static func trend(_ samples: [Double]) -> String {
+        RateSeries.trend(samples)?.rawValue ?? ""
     }
 
     private static func peak(_ samples: [Double]) -> Double {

@@ -60,6 +60,8 @@ package enum Intent: Hashable, Sendable {
     case changeView, changeEdges, toggleIdle, zoom(Int)
     case repack, changeOrder, nextRarest
     case changeDepth, changeLogLevel, toggleWhatIf, toggleWrap
+    /// Shows the whole configuration of the selected component.
+    case showConfiguration
     case theme(String?)
     case redraw
     case help

@@ -278,6 +278,15 @@ package enum KeyTable {
             "wrap long lines",
             on: [.events, .components]
         ),
+        KeyBinding(
+            [key("c")],
+            .showConfiguration,
+            "config",
+            .show,
+            "its whole configuration",
+            hint: "config",
+            on: [.components]
+        ),
         KeyBinding([key("y")], .copy, "copy", .show, "copy the address", on: [.components]),
         KeyBinding(
             [key("c")],

@@ -21,6 +21,7 @@ extension Reducer {
         case .changeLogLevel: view.components.level = view.components.level.stepped(by: 1)
         case .toggleWhatIf: toggleWhatIf()
         case .toggleWrap: toggleWrap()
+        case .showConfiguration: showConfiguration()
         case .theme(let name): changeTheme(name)
         case .nextMatch: move(.down)
         case .previousMatch: move(.up)
@@ -62,6 +63,18 @@ extension Reducer {
     private mutating func toggleWhatIf() {
         view.components.whatIf = view.components.whatIf == nil ? [] : nil
         view.components.pane = view.components.whatIf == nil ? .list : .whatIf
+    }
+
+    private mutating func showConfiguration() {
+        guard let row = Lists.selectedComponent(scene) else { return }
+        guard !row.settings.isEmpty else {
+            return show("\(row.id) does not tell its configuration", isError: true)
+        }
+        view.dialog = .text(
+            title: "Configuration of \(row.id)  ✎ changed",
+            lines: SettingText.lines(row.settings),
+            scroll: 0
+        )
     }
 
     private mutating func nextRarest() {

@@ -82,6 +82,10 @@ package struct ClusterSnapshot: Codable, Hashable, Sendable {
     /// The version of this document; readers accept higher ones, which only add keys.
     package static let currentVersion = 1
 
+    /// What the document is, for programs that read several kinds.
+    package private(set) var schema: String? = ClusterSnapshot.schema
+    /// The name of this kind of document with its version.
+    package static let schema = "herd.snapshot/\(currentVersion)"
     /// The version of the document.
     package var version = ClusterSnapshot.currentVersion
     /// When it was put together.
@@ -95,7 +99,7 @@ package struct ClusterSnapshot: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case version, components
+        case schema, version, components
         case takenAt = "taken_at"
     }
 }
