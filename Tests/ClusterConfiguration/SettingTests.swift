@@ -98,7 +98,8 @@ import Testing
             ]) ?? PieceLengthTable()
         (origin.writeBack.freshWorkers, origin.refreshBytesMax) = (7, .gibibytes(3))
         (origin.writeBack.pauseMin, origin.writeBack.attemptsMax) = (.milliseconds(1500), 3)
-        origin.swarm = Self.policy
+        origin.swarm = .kraken
+        origin.swarm.requestsPerAgent = 4
         #expect(try OriginConfiguration(yaml: file(origin.settings)) == origin)
         origin.cluster = ["dns:origins.example:15002"]
         (origin.healingRate, origin.membershipTimeout) = (nil, .seconds(5))

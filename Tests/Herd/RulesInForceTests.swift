@@ -38,5 +38,8 @@ import Testing
         component.settings = agent.settings
         let second = rules.update(ClusterSnapshot(components: [component]))
         #expect(second?.requestOrder == "default")
+        agent.swarm = .kraken
+        component.settings = agent.settings
+        #expect(rules.update(ClusterSnapshot(components: [component])) == SwarmRules(.kraken))
     }
 }

@@ -33,6 +33,9 @@ package struct SwarmPolicy: Sendable, Hashable {
         package var policy: SwarmPolicy { self == .kraken ? .kraken : SwarmPolicy() }
     }
 
+    /// The rules that these began as, before single ones were changed: told by those that have no setting of their own.
+    package var preset: Preset { reroutes ? .herd : .kraken }
+
     /// Which piece is asked for first.
     package var requestOrder = RequestOrder.rarestFirst
     /// How equals are told apart.

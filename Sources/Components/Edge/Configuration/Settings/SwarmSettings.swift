@@ -13,6 +13,7 @@ extension SettingList {
         ingress: ByteRate?
     ) -> SettingList<SwarmPolicy> {
         var list = SettingList<SwarmPolicy>(policy, usual: usual)
+        list.add("scheduler.policy", \.preset.rawValue)
         list.add("scheduler.seeder_tti", \.seederIdleMax)
         list.add("scheduler.leecher_tti", \.leecherIdleMax)
         list.add("scheduler.conn_tti", \.connectionIdleMax)
