@@ -11,12 +11,31 @@ struct PaneGoldenTests {
         _ name: String,
         _ screen: Screen,
         _ size: Size,
+        _ glyphs: GlyphSet = .braille,
         _ change: (inout ViewState) -> Void = { _ in }
     ) throws {
         var view = SamplePicture.view(screen, size.width, size.height)
+        view.glyphs = glyphs
         change(&view)
         let frame = render(SamplePicture.make(), view)
-        try Golden.check(frame, "\(name)-\(size.width)x\(size.height)")
+        let ending = glyphs == .ascii ? "-ascii" : ""
+        try Golden.check(frame, "\(name)-\(size.width)x\(size.height)\(ending)")
+    }
+
+    @Test("The largest screens and the smallest, and those without Unicode")
+    func otherSizes() throws {
+        for (name, screen) in [
+            ("queues", Screen.queues), ("components", .components), ("events", .events),
+        ] {
+            for (width, height) in [(200, 60), (40, 10)] {
+                try check(name, screen, Size(width: width, height: height)) {
+                    $0.component = "origin-1"
+                }
+            }
+            try check(name, screen, Size(width: 80, height: 24), .ascii) {
+                $0.component = "origin-1"
+            }
+        }
     }
 
     @Test("Queues", arguments: sizes)

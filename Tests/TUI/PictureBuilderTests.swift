@@ -147,6 +147,22 @@ struct PictureBuilderTests {
         #expect(row.forwardPieceAt == nil)
     }
 
+    @Test("how many connections there may be is said once the rules are known")
+    func connectionLimits() throws {
+        var cluster = TestCluster(agents: 3)
+        var picture = cluster.picture()
+        #expect(picture.totals.connectionsMax == nil)
+        #expect(picture.swarm?.peers.first?.connectionsMax == nil)
+        picture = cluster.picture(after: 100) { sample in
+            sample.rules = SwarmRules()
+            sample.rules?.connectionsMax = 7
+            sample.rules?.requestOrder = "default"
+        }
+        #expect(picture.totals.connectionsMax == 21 && picture.totals.connectionCount == 6)
+        #expect(picture.swarm?.peers.first?.connectionsMax == 7)
+        #expect(picture.swarm?.policy == "default" && picture.rules.connectionsMax == 7)
+    }
+
     @Test("the ring tells whose the blob is that is looked at")
     func owners() throws {
         var cluster = TestCluster(agents: 1)

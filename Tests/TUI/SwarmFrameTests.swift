@@ -24,6 +24,8 @@ struct SwarmFrameTests {
             case 24: SampleSwarm(seed: 4, down: [20])
             case 100: SampleSwarm(seed: 5, agentCount: 100, pieceCount: 96)
             case 0: SampleSwarm(seed: 6, originCount: 0, agentCount: 0)
+            case 1, 10: SampleSwarm(seed: 8, agentCount: agents)
+            case 15_000: SampleSwarm(seed: 9, agentCount: agents, pieceCount: 256)
             default: SampleSwarm(seed: 7, agentCount: agents, pieceCount: 1024)
             }
         }
@@ -49,6 +51,9 @@ struct SwarmFrameTests {
                 ),
                 Example(screen: screen, size: Size(width: 40, height: 10), agents: 24),
                 Example(screen: screen, size: Size(width: 80, height: 24), agents: 0),
+                Example(screen: screen, size: Size(width: 80, height: 24), agents: 1),
+                Example(screen: screen, size: Size(width: 120, height: 36), agents: 10),
+                Example(screen: screen, size: Size(width: 120, height: 36), agents: 15_000),
             ]
     }
 

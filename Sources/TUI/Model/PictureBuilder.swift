@@ -16,6 +16,8 @@ package struct PictureBuilder: Sendable {
     private static let labelsMax = 20_000
     private var firstSeeds = FirstSeeds()
     private var flows = PieceFlows()
+    /// Whether anybody told by which rules the swarms go.
+    private var hasRules = false
     /// When images were pushed, and through whom, by their tags.
     private var pushes: [String: (at: Timestamp, by: String)] = [:]
     private let owners: Owners
@@ -53,7 +55,7 @@ package struct PictureBuilder: Sendable {
         takeComponents(sample, reference)
         takeEvents(sample)
         takeFaults(sample)
-        if let rules = sample.rules { picture.rules = rules }
+        if let rules = sample.rules { (picture.rules, hasRules) = (rules, true) }
         let context = SwarmContext(
             snapshot: sample.snapshot,
             names: picture.names,
@@ -61,7 +63,7 @@ package struct PictureBuilder: Sendable {
             reference: reference,
             now: now,
             flows: flows,
-            policy: picture.rules.requestOrder
+            rules: hasRules ? picture.rules : nil
         )
         picture.tags = sample.snapshot.components.compactMap(\.tags).flatMap(\.latest)
         takeImages(sample)
@@ -207,6 +209,10 @@ package struct PictureBuilder: Sendable {
         var label = ""
         switch event.kind {
         case .push:
+            // Of the blobs of an image nothing is marked, only of its tag.
+            guard event.detail?["tag"] != nil || event.detail?["repository"] == nil else {
+                return
+            }
             label = "push"
             takePush(event, who)
             firstSeeds.begin()
@@ -305,6 +311,12 @@ package struct PictureBuilder: Sendable {
         totals.announceRate = agents.reduce(0) { $0 + ($1.rates["announces"] ?? 0) }
         totals.pieceRate = agents.reduce(0) { $0 + ($1.rates["pieces_received"] ?? 0) }
         totals.connectionCount = agents.reduce(0) { $0 + $1.connectionCount }
+        if hasRules {
+            // One swarm may have so many at each of its peers.
+            let swarms = agents.reduce(0) { $0 + $1.swarmCount }
+            let most = swarms.multipliedReportingOverflow(by: picture.rules.connectionsMax)
+            totals.connectionsMax = most.overflow || swarms == 0 ? nil : most.partialValue
+        }
         totals.banCount = sample.snapshot.components.reduce(0) { sum, component in
             sum + (component.swarms ?? []).reduce(0) { $0 + ($1.bans?.count ?? 0) }
         }

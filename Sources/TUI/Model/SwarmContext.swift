@@ -13,8 +13,8 @@ struct SwarmContext {
     let reference: PastSample?
     let now: Timestamp
     let flows: PieceFlows
-    /// Which piece is asked for first.
-    let policy: String
+    /// The rules by which the swarm goes; nil when nobody told them.
+    let rules: SwarmRules?
 
     private var seconds: Double {
         guard let reference else { return 0 }
@@ -52,7 +52,7 @@ struct SwarmContext {
         (picture.infoHash, picture.label) = (first.infoHash, label)
         (picture.blobBytes, picture.pieceBytes) = (first.blobBytes, first.pieceBytes)
         picture.pieceCount = first.pieces.bitfield.pieceCount
-        picture.policy = policy
+        picture.policy = rules?.requestOrder ?? picture.policy
         picture.peers = members.map { peer($0, $1) }.sorted(by: Self.precedes)
         addStrangers(members, to: &picture)
         picture.connections = connections(members, picture.peers)
@@ -75,6 +75,7 @@ struct SwarmContext {
         (peer.isOrigin, peer.isDown) = (component.kind == .origin, row?.light == .down)
         peer.arriving = swarm.arrivingPieces ?? []
         peer.connectionCount = swarm.peers.count
+        peer.connectionsMax = rules?.connectionsMax
         peer.ageSeconds = swarm.ageSeconds
         peer.downloadRate = rate(component.id, swarm)
         peer.uploadRate = rate(

@@ -70,7 +70,11 @@ enum DialogDrawing {
     ) {
         let longest = lines.map(\.unicodeScalars.count).max() ?? 0
         let width = DialogWindow.width(max(longest, title.unicodeScalars.count + 4), in: frame)
-        let wrapped = lines.flatMap { PaneParts.wrapped($0.oneColumnPerScalar, width: width - 4) }
+        // What fits stays as it is: its indentation may mean something.
+        let wrapped = lines.map(\.oneColumnPerScalar).flatMap { line in
+            line.unicodeScalars.count <= width - 4
+                ? [line] : PaneParts.wrapped(line, width: width - 4)
+        }
         let inner = DialogWindow.open(
             title.oneColumnPerScalar,
             trailing: "esc closes",

@@ -68,7 +68,7 @@ enum RingPane {
                 share(member.shards),
                 x: area.x + 9,
                 y: y,
-                width: 7,
+                width: 6,
                 in: area,
                 align: .trailing
             )

@@ -106,7 +106,8 @@ extension SwarmDrawing {
         let most = peer.connectionsMax.map { "/\($0)" } ?? ""
         line("conns \(peer.connectionCount)\(most)")
         if !peer.bans.isEmpty {
-            line("refuses \(peer.bans.map(\.name).joined(separator: " "))", .warning)
+            let why = peer.bans.count == 1 ? ": " + ReasonWords.plain(peer.bans[0].reason) : ""
+            line("refuses \(peer.bans.map(\.name).joined(separator: " "))\(why)", .warning)
         }
         if peer.isDown { line("✕ down", .down) }
         drawConnections(of: selected, into: &frame, area: rows)
