@@ -107,6 +107,28 @@ import Testing
         #expect(simulation.plan.faults.steps.isEmpty)
     }
 
+    @Test("time passes also while nothing happens, and what is done then is done at that time")
+    func idle() async throws {
+        var plan = SimulationPlan()
+        // Its only agent begins minutes later.
+        (plan.agents, plan.join, plan.seed) = (1, .seconds(6000), 3)
+        let desk = SimulationDesk()
+        let source = try SimulationSource(plan, pace: 2, desk: desk)
+        let (moments, moment) = AsyncStream<Timestamp>.makeStream()
+        let running = Task { await source.run { moment.yield($0.snapshot.takenAt) } }
+        var first: Timestamp?
+        for await at in moments {
+            first = first ?? at
+            if let first, at.seconds(since: first) > 0.5 { break }
+        }
+        let sentence = try await desk.perform(.fault(FaultRequest(.kill, targets: ["origin-0"])))
+        #expect(sentence == "fault 1: kill origin-0")
+        running.cancel()
+        await running.value
+        let step = try #require(try FaultPlan(parsing: desk.record ?? "").steps.first)
+        #expect(step.at > .milliseconds(500))
+    }
+
     @Test("who asks a simulation that is over is told so")
     func over() async {
         let desk = SimulationDesk()

@@ -76,6 +76,8 @@ struct SimulationFaults {
 
     private var faults: [Int: Fault] = [:]
     private var nextID = 1
+    /// Virtual time as it is shown; that of the simulation itself stands still between two events.
+    var now: Int64 = 0
     /// What happened since ``takeEvents()``: the component and what was done to it.
     private var news: [(component: String, words: String, id: Int, kind: String, isOn: Bool)] = []
 
@@ -131,10 +133,12 @@ struct SimulationFaults {
         _ simulation: inout Simulation
     ) throws -> String {
         let seconds = request.durationSeconds
-        let end = seconds > 0 ? simulation.time.nanoseconds &+ Int64(min(seconds, 1e6) * 1e9) : nil
+        let end = seconds > 0 ? time(simulation) &+ Int64(min(seconds, 1e6) * 1e9) : nil
         let order = try SimulationOrder(request, until: end)
         do {
-            for action in order.actions { try simulation.inject(action) }
+            for action in order.actions {
+                try simulation.inject(action, at: Instant(nanoseconds: now))
+            }
         } catch {
             throw Failure("cannot \(request.kind.rawValue) \(order.names)", why: "\(error)")
         }
@@ -145,7 +149,7 @@ struct SimulationFaults {
         }
         if !order.end.isEmpty {
             // What is over by itself after a moment is no state that one could undo.
-            let deadline = request.kind.isLasting ? end : Self.moment(after: simulation)
+            let deadline = request.kind.isLasting ? end : time(simulation) &+ Self.restartTime.nanoseconds
             let row = FaultRow(
                 id: id,
                 kind: request.kind.rawValue,
@@ -158,13 +162,11 @@ struct SimulationFaults {
         return "fault \(id): \(order.words)"
     }
 
-    private static func moment(after simulation: Simulation) -> Int64 {
-        simulation.time.nanoseconds &+ restartTime.nanoseconds
-    }
+    private func time(_ simulation: Simulation) -> Int64 { max(now, simulation.time.nanoseconds) }
 
     /// Ends the faults whose time is over.
     mutating func expire(_ simulation: inout Simulation) {
-        let now = simulation.time.nanoseconds
+        let now = time(simulation)
         for (id, fault) in faults.sorted(by: { $0.key < $1.key }) {
             if let deadline = fault.deadline, deadline <= now {
                 end(id, "its time is over", &simulation)
@@ -189,7 +191,7 @@ struct SimulationFaults {
         guard let fault = faults.removeValue(forKey: id) else { return }
         for action in fault.end {
             // When nobody downloads any more there is nothing to mend.
-            try? simulation.inject(action)
+            try? simulation.inject(action, at: Instant(nanoseconds: now))
         }
         for target in fault.row.targets {
             let words = "\(fault.row.detail): off, \(reason)"

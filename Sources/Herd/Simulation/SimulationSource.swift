@@ -47,13 +47,19 @@ struct SimulationSource: PictureSource {
         var faults = SimulationFaults()
         defer { desk.close() }
         while !Task.isCancelled {
+            faults.now = target
             obey(&faults, &simulation)
             target += Int64(Self.interval.seconds * pace * 1e9)
             isRunning = advance(&simulation, to: target, isRunning)
-            // Slower than it should be: what could not be simulated in time is not caught up with.
-            target = min(target, max(simulation.time.nanoseconds, target - Int64(1e9 * pace)))
-            watch.note(faults.takeEvents(), at: simulation.time)
-            let time = min(target, simulation.time.nanoseconds)
+            // Slower than it should be: what could not be simulated in time is not caught up with. Where nothing happens,
+            // time passes all the same.
+            let isBehind = isRunning && simulation.nextEventTime.map { $0.nanoseconds <= target } ?? false
+            if isBehind {
+                target = min(target, max(simulation.time.nanoseconds, target - Int64(1e9 * pace)))
+            }
+            target = max(target, simulation.time.nanoseconds)
+            let time = isBehind ? simulation.time.nanoseconds : target
+            watch.note(faults.takeEvents(), at: Instant(nanoseconds: time))
             var sample = watch.sample(simulation, at: time)
             sample.faults = faults.rows(at: time)
             take(sample)

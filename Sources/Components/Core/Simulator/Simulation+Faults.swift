@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
-import Primitives
+package import Primitives
 import SwarmCore
 
 /// One fault at one moment.
@@ -94,19 +94,23 @@ extension Simulation {
         }
     }
 
-    /// Does `action` now, at a moment at which nothing else happens, and writes it down in ``plan``: a run of that plan goes
-    /// the same way if its faults are open from the beginning.
+    /// Does `action` now, or at the later moment `time`, when nothing else happens, and writes it down in ``plan``: a run of that
+    /// plan goes the same way if its faults are open from the beginning.
     /// - Throws: ``PlanError`` when the action makes no sense here.
-    package mutating func inject(_ action: FaultPlan.Step.Action) throws(PlanError) {
+    package mutating func inject(
+        _ action: FaultPlan.Step.Action,
+        at time: Instant = .origin
+    ) throws(PlanError) {
         guard stage == .downloading else {
             throw PlanError(what: "no more faults", why: "nobody downloads any more")
         }
         try FaultPlan.Step(at: .nanoseconds(now), action).validate(for: plan)
         // Alone at its moment, it can't change places with another event when it is planned from the beginning.
-        while let next = queue.nextAt, next <= now + 1, run(events: 1) {}
-        let step = FaultPlan.Step(at: .nanoseconds(now + 1), action)
+        var at = max(now + 1, time.nanoseconds)
+        while let next = queue.nextAt, next <= at, run(events: 1) { at = max(at, now + 1) }
+        let step = FaultPlan.Step(at: .nanoseconds(at), action)
         plan.faults.steps.append(step)
-        add(self.action(action), at: now + 1)
+        add(self.action(action), at: at)
     }
 
     private mutating func add(_ action: FaultAction, at: Int64) {
