@@ -210,6 +210,33 @@ struct ReducerTests {
         #expect(interface.view.toast?.isError == true, "\(line) was taken")
     }
 
+    @Test(
+        "tasks are retried where the eye is: one, all of a queue, all that failed; dropping asks first"
+    )
+    func tasks() {
+        var view = SamplePicture.view(.queues, 120, 36)
+        view.queue = "origin-2/write-back/demo/.*"
+        view.queues.pane = .tasks
+        var interface = Interface(view: view)
+        _ = interface.receive(SamplePicture.make())
+        let queue = "origin-2/write-back/demo/.*"
+        // The oldest is selected as long as nobody selects another.
+        let task = SamplePicture.second.description
+        #expect(press("r", &interface) == [.command(.retryTask(queue: queue, task: task))])
+        #expect(press("A", &interface) == [.command(.retryTask(queue: queue, task: nil))])
+        #expect(press("d", &interface).isEmpty)
+        guard case .confirm(let question) = interface.view.dialog else {
+            Issue.record("nothing is asked")
+            return
+        }
+        #expect(question.demanded == "drop")
+        #expect(question.intent == .command(.dropTask(queue: queue, task: task)))
+        _ = interface.perform(.back)
+        _ = press("tab", &interface)
+        #expect(interface.view.queues.pane == .writeBack)
+        #expect(press("r", &interface) == [.command(.retryTask(queue: queue, task: nil))])
+    }
+
     @Test("patterns, sizes and times in commands")
     func goodArguments() {
         var (interface, _) = interface()

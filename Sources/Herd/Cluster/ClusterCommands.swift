@@ -54,24 +54,13 @@ final class ClusterCommands: Sendable {
         case .fault(let request): return try await faults.start(request)
         case .undo(let id): return try faults.undo(id)
         case .slowLinks(let rate): return try await faults.slowLinks(rate)
-        case .retryTask(let queue, let task):
-            throw Self.noAccess("retry \(task ?? "all tasks")", queue)
-        case .dropTask(let queue, let task): throw Self.noAccess("drop \(task)", queue)
+        case .retryTask(let queue, let task): return try await retry(task, in: queue)
+        case .dropTask(let queue, let task): return try await drop(task, from: queue)
         case .scenario(let name): return try await play(name)
         case .crash:
             raise(SIGSEGV)
             return "the process has survived a SIGSEGV"
         }
-    }
-
-    /// Queues are worked off by their components, which take no orders about it.
-    private static func noAccess(_ what: String, _ queue: String) -> Failure {
-        Failure(
-            "cannot \(what) in \(queue)",
-            why: "components retry on their own and take no orders about their queues",
-            remedy:
-                "it is tried again by itself; a restart of the component tries everything at once"
-        )
     }
 
     // MARK: - Scenarios

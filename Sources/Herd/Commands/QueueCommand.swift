@@ -142,7 +142,7 @@ struct QueueChoice: ParsableArguments {
         _ body: @Sendable (QueueClient) async throws -> Value
     ) async throws -> [(address: String, value: Value)] {
         let addresses = try addresses()
-        let resources = ProcessResources.start(logLevel: logging.level(default: .error))
+        let resources = ProcessResources.start(logging, default: .error)
         var answers: [(address: String, value: Value)] = []
         var failures: [String] = []
         for address in addresses {

@@ -149,7 +149,8 @@ struct SimulationFaults {
         }
         if !order.end.isEmpty {
             // What is over by itself after a moment is no state that one could undo.
-            let deadline = request.kind.isLasting ? end : time(simulation) &+ Self.restartTime.nanoseconds
+            let deadline =
+                request.kind.isLasting ? end : time(simulation) &+ Self.restartTime.nanoseconds
             let row = FaultRow(
                 id: id,
                 kind: request.kind.rawValue,

@@ -53,7 +53,8 @@ struct SimulationSource: PictureSource {
             isRunning = advance(&simulation, to: target, isRunning)
             // Slower than it should be: what could not be simulated in time is not caught up with. Where nothing happens,
             // time passes all the same.
-            let isBehind = isRunning && simulation.nextEventTime.map { $0.nanoseconds <= target } ?? false
+            let isBehind =
+                isRunning && simulation.nextEventTime.map { $0.nanoseconds <= target } ?? false
             if isBehind {
                 target = min(target, max(simulation.time.nanoseconds, target - Int64(1e9 * pace)))
             }

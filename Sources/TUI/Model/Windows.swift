@@ -19,8 +19,8 @@ package struct QueueRow: Equatable, Sendable, Identifiable {
     package static let historyCount = 60
 
     package var id: String { "\(component)/\(status.name)/\(status.target ?? "")" }
-    /// Whether it needs looking at: something failed.
-    package var isTroubled: Bool { status.failedCount > 0 }
+    /// Whether it needs looking at: something failed, or was given up.
+    package var isTroubled: Bool { status.failedCount > 0 || (status.deadCount ?? 0) > 0 }
     /// The queue of `component` now.
     package init(component: String, status: QueueStatus) {
         (self.component, self.status) = (component, status)

@@ -92,18 +92,25 @@ enum QueueTasks {
             ),
             TableCell("\(task.failureCount)", task.failureCount > 0 ? .down : .hint),
             TableCell(Units.duration(task.ageSeconds)),
-            TableCell(task.nextAttemptSeconds.map(QueuesScreen.inTime) ?? "now", .hint),
+            TableCell(next(task), .hint),
             TableCell(task.lastError ?? "", .warning),
         ]
     }
 
     private static func state(_ task: QueueStatus.Task) -> (String, Role) {
-        switch (task.failureCount > 0, task.nextAttemptSeconds == nil) {
+        if task.state == .dead { return ("given up", .down) }
+        if task.state == .running { return ("running", .text) }
+        return switch (task.failureCount > 0, task.nextAttemptSeconds == nil) {
         case (true, true): ("retrying", .warning)
         case (true, false): ("failed", .down)
         case (false, true): ("ready", .text)
         case (false, false): ("waits", .hint)
         }
+    }
+
+    private static func next(_ task: QueueStatus.Task) -> String {
+        if task.state == .dead { return "r tries" }
+        return task.nextAttemptSeconds.map(QueuesScreen.inTime) ?? "now"
     }
 
     private static func digest(_ task: QueueStatus.Task) -> Digest? {

@@ -135,7 +135,10 @@ package enum QueuesScreen: ScreenContent {
             TableCell(row.component),
             TableCell(status.target ?? Units.unknown, status.target == nil ? .hint : .text),
             TableCell(Units.count(status.pendingCount), status.pendingCount > 0 ? .text : .hint),
-            TableCell(Units.count(status.failedCount), isTroubled ? .down : .hint),
+            TableCell(
+                Units.count(status.failedCount + (status.deadCount ?? 0)),
+                isTroubled ? .down : .hint
+            ),
             TableCell(
                 isTroubled ? oldest + " ▲" : oldest,
                 isTroubled ? .warning : status.oldestSeconds == nil ? .hint : .text

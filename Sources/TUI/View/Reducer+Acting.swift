@@ -25,7 +25,7 @@ extension Reducer {
         case .fault(let request): ask(request)
         case .command(let command): run(command)
         case .retrySelected: retry()
-        case .retryAll: for queue in troubled { run(.retryTask(queue: queue.id, task: nil)) }
+        case .retryAll: retryAll()
         case .dropSelected: askToDrop()
         default: break
         }
@@ -89,17 +89,24 @@ extension Reducer {
 
     private var troubled: [QueueRow] { picture.queues.filter(\.isTroubled) }
 
+    private mutating func retryAll() {
+        guard !troubled.isEmpty else { return show("no task has failed") }
+        for queue in troubled { run(.retryTask(queue: queue.id, task: nil)) }
+    }
+
     private mutating func retry() {
-        guard let queue = view.queue ?? troubled.first?.id else {
-            return show("no failed task", isError: true)
+        guard let queue = Lists.selectedQueue(scene) else {
+            return show("no queue is selected", isError: true)
         }
-        run(.retryTask(queue: queue, task: view.task))
+        // In the list of tasks the one that is selected, in a list of queues all that have failed.
+        let task = view.queues.pane == .tasks ? Lists.selectedTask(scene)?.name : nil
+        run(.retryTask(queue: queue.id, task: task))
     }
 
     private mutating func askToDrop() {
-        guard let queue = view.queue, let task = view.task else {
-            return show("select a task first", isError: true)
-        }
+        guard let queue = Lists.selectedQueue(scene)?.id,
+            let task = Lists.selectedTask(scene)?.name
+        else { return show("no task is selected", isError: true) }
         view.dialog = .confirm(
             Confirmation(
                 intent: .command(.dropTask(queue: queue, task: task)),
