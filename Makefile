@@ -9,7 +9,7 @@ AGENTS ?= 10
 SEEDS ?= 1..2000
 # Debian's names. The first line builds and runs Herd, the second is what its tests drive.
 DEPENDENCIES := libncurses-dev libsqlite3-dev \
-	curl git make nginx-light podman python3 skopeo tmux
+	buildah curl git make nginx-light podman python3 skopeo tmux
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent
 BENCHMARKS := fanout floor swarms capped first-byte small idle interface
 

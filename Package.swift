@@ -260,7 +260,8 @@ let edgeTargets: [Target] = [
     tests(
         "RegistryAPI",
         [
-            "RegistryAPI", "HTTPKit", "Files", "Telemetry", "Content", "Primitives", hummingbird,
+            "RegistryAPI", "ClusterClients", "HTTPKit", "Files", "Telemetry", "Content",
+            "Primitives", hummingbird,
             hummingbirdTesting, httpTypes, nioCore, nioPosix, logging,
         ]
     ),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterClients
 import Content
 import Files
 import Foundation
 import HTTPKit
+import HTTPTypes
 import NIOCore
 import RegistryAPI
 import Synchronization
@@ -18,6 +20,10 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         var tags: [QualifiedTag: Digest] = [:]
         var uploads: [String: MemoryUpload] = [:]
         var nextUpload = 1
+        /// What was deleted from which repository.
+        var deletions: Set<QualifiedTag> = []
+        /// Subjects of manifests, by repository and referrer.
+        var subjects: [QualifiedTag: Digest] = [:]
     }
 
     let style: Style
@@ -94,6 +100,34 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         NamePage(of: state.withLock { $0.tags.keys.map(\.repository.name) }, page: page)
     }
 
+    func referrers(
+        of subject: Digest,
+        in repository: RepositoryName,
+        artifactType: String?,
+        after last: Digest?
+    ) async throws -> ReferrerPage {
+        let (subjects, blobs) = state.withLock { ($0.subjects, $0.blobs) }
+        let digests = subjects.filter { $0.key.repository == repository && $0.value == subject }
+            .compactMap { ReservedTag($0.key.tag)?.digest }.sorted()
+        let referrers = digests.drop { digest in last.map { digest <= $0 } ?? false }
+            .compactMap { digest in
+                blobs[digest].flatMap { Referrer(manifest: $0, digest: digest) }.map {
+                    (digest, $0)
+                }
+            }
+            .filter { artifactType == nil || $0.1.artifactType == artifactType }
+        // Two on a page, so that pages are seen.
+        return ReferrerPage(
+            descriptors: referrers.prefix(2).map(\.1.descriptor),
+            next: referrers.count > 2 ? referrers[1].0 : nil
+        )
+    }
+
+    func isDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool {
+        let mark = QualifiedTag(repository: repository, tag: ReservedTag.deleted(digest).tag)
+        return state.withLock { $0.deletions.contains(mark) }
+    }
+
     // MARK: - Writing
 
     func startUpload(in repository: RepositoryName) async throws -> any BlobUpload {
@@ -126,9 +160,53 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         in repository: RepositoryName
     ) async throws { state.withLock { $0.blobs[digest] = bytes } }
 
-    func put(_ tag: QualifiedTag, _ digest: Digest) async throws {
-        state.withLock { $0.tags[tag] = digest }
+    func put(_ tag: QualifiedTag, _ digest: Digest, condition: TagCondition) async throws {
+        try state.withLock { state in
+            guard condition.isMet(by: state.tags[tag]) else { throw Self.conditionFailed }
+            state.tags[tag] = digest
+        }
     }
+
+    func delete(_ tag: QualifiedTag, condition: TagCondition) async throws -> Bool {
+        try state.withLock { state in
+            guard condition.isMet(by: state.tags[tag]) else { throw Self.conditionFailed }
+            return state.tags.removeValue(forKey: tag) != nil
+        }
+    }
+
+    func deleteAll(naming digest: Digest, in repository: RepositoryName) async throws {
+        state.withLock { state in
+            state.tags = state.tags.filter { $0.key.repository != repository || $0.value != digest }
+        }
+    }
+
+    func noteReferrer(
+        _ referrer: Digest,
+        of subject: Digest,
+        in repository: RepositoryName,
+        isGone: Bool
+    ) async throws {
+        let tag = ReservedTag.referrer(referrer, of: subject).tag
+        let key = QualifiedTag(repository: repository, tag: tag)
+        state.withLock { $0.subjects[key] = isGone ? nil : subject }
+    }
+
+    func noteDeletion(
+        of digest: Digest,
+        in repository: RepositoryName,
+        isUndone: Bool
+    ) async throws {
+        let mark = QualifiedTag(repository: repository, tag: ReservedTag.deleted(digest).tag)
+        state.withLock { state in
+            if isUndone { state.deletions.remove(mark) } else { state.deletions.insert(mark) }
+        }
+    }
+
+    private static let conditionFailed = RegistryError(
+        .preconditionFailed,
+        .preconditionFailed,
+        "the tag names something else"
+    )
 }
 
 /// An upload whose bytes lie in memory.

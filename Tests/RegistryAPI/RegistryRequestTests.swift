@@ -50,12 +50,21 @@ private let hex = String(repeating: "ab", count: 32)
             Case(.put, "/v2/a/manifests/v1", "putManifest a v1"),
             Case(.put, "/v2/a/manifests/.v1", "400 TAG_INVALID"),
             Case(.get, "/v2/a/manifests/.v1", "404 MANIFEST_UNKNOWN"),
-            Case(.delete, "/v2/a/manifests/v1", "405 UNSUPPORTED"),
+            Case(.delete, "/v2/a/manifests/v1", "deleteManifest a v1"),
+            Case(.delete, "/v2/a/manifests/sha256:\(hex)", "deleteManifest a sha256:\(hex)"),
+            Case(.get, "/v2/a/manifests/sha512:\(hex)\(hex)", "404 MANIFEST_UNKNOWN"),
+            Case(.put, "/v2/a/manifests/sha512:\(hex)\(hex)", "400 DIGEST_INVALID"),
+            Case(.put, "/v2/a/manifests/sha256-\(hex).deleted", "400 TAG_INVALID"),
+            Case(.get, "/v2/a/manifests/sha256-\(hex).deleted", "404 MANIFEST_UNKNOWN"),
+            Case(.put, "/v2/a/manifests/sha256-\(hex).sig", "putManifest a sha256-\(hex).sig"),
             Case(.get, "/v2/a/blobs/sha256:\(hex)", "blob a sha256:\(hex)"),
             Case(.get, "/v2/a/blobs/sha256:\(hex.uppercased())", "400 DIGEST_INVALID"),
             Case(.get, "/v2/a/blobs/sha512:\(hex)", "400 DIGEST_INVALID"),
             Case(.get, "/v2/a/blobs/sha256:xyz", "400 DIGEST_INVALID"),
-            Case(.delete, "/v2/a/blobs/sha256:\(hex)", "405 UNSUPPORTED"),
+            Case(.get, "/v2/a/blobs/sha512:\(hex)\(hex)", "404 BLOB_UNKNOWN"),
+            Case(.get, "/v2/a/blobs/multihash+base58:QmRZxt2b1FVZ", "404 BLOB_UNKNOWN"),
+            Case(.get, "/v2/a/blobs/SHA256:\(hex)", "400 DIGEST_INVALID"),
+            Case(.delete, "/v2/a/blobs/sha256:\(hex)", "deleteBlob a sha256:\(hex)"),
             Case(.post, "/v2/a/blobs/uploads/", "startUpload a session"),
             Case(.post, "/v2/a/blobs/uploads", "startUpload a session"),
             Case(
@@ -104,7 +113,16 @@ private let hex = String(repeating: "ab", count: 32)
             Case(.put, "/v2/a/blobs/uploads/7", "finishUpload a 7", query: "digest=sha256:\(hex)"),
             Case(.put, "/v2/a/blobs/uploads/7", "400 DIGEST_INVALID"),
             Case(.post, "/v2/a/blobs/uploads/7", "405 UNSUPPORTED"),
-            Case(.get, "/v2/a/referrers/sha256:\(hex)", "404 UNSUPPORTED"),
+            Case(.get, "/v2/a/referrers/sha256:\(hex)", "referrers a sha256:\(hex) nil nil"),
+            Case(
+                .get,
+                "/v2/a/referrers/sha256:\(hex)",
+                "referrers a sha256:\(hex) a/b+c sha256:\(hex)",
+                query: "artifactType=a%2Fb+c&last=sha256:\(hex)"
+            ),
+            Case(.get, "/v2/a/referrers/sha512:\(hex)\(hex)", "referrers a nil nil nil"),
+            Case(.get, "/v2/a/referrers/v1", "400 DIGEST_INVALID"),
+            Case(.post, "/v2/a/referrers/sha256:\(hex)", "405 UNSUPPORTED"),
             Case(.get, "/v2/UPPER/manifests/x", "400 NAME_INVALID"),
             Case(.get, "/v2/a//b/manifests/x", "400 NAME_INVALID"),
             Case(.get, "/v2/-a/tags/list", "400 NAME_INVALID"),
@@ -176,6 +194,14 @@ private let hex = String(repeating: "ab", count: 32)
             case .tags(let name, let wanted): return "tags \(name) \(page(wanted))"
             case .manifest(let name, let reference): return "manifest \(name) \(reference)"
             case .putManifest(let name, let reference): return "putManifest \(name) \(reference)"
+            case .deleteManifest(let name, let reference):
+                return "deleteManifest \(name) \(reference)"
+            case .deleteBlob(let name, let digest): return "deleteBlob \(name) \(digest)"
+            case .referrers(let name, let wanted):
+                let words = [
+                    wanted.subject?.description, wanted.artifactType, wanted.last?.description,
+                ]
+                return "referrers \(name) " + words.map { $0 ?? "nil" }.joined(separator: " ")
             case .blob(let name, let digest): return "blob \(name) \(digest)"
             case .startUpload(let name, .session): return "startUpload \(name) session"
             case .startUpload(let name, .whole): return "startUpload \(name) whole"

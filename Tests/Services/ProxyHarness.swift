@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BuildIndexService
+import ClusterClients
 import ClusterConfiguration
 import Content
 import Files
@@ -157,6 +158,12 @@ final class ProxyCluster: Sendable {
         BackendRule(
             backend: try BackendConfiguration(url: "file:\(folder)/backend", purpose: purpose)
         )
+    }
+
+    /// Removes `tag` at the build-index, past the registry.
+    func forget(_ tag: QualifiedTag) async throws {
+        let address = buildIndex.addresses["http"] ?? ""
+        try await BuildIndexClient(address: address, http: Self.http).delete(tag)
     }
 
     /// The blobs and uploads that lie on the proxy's disk.

@@ -74,8 +74,8 @@ struct ImageContents: Sendable {
             for child in index.manifests where !known.contains(child.digest) {
                 try await add(try await document(child), depth: depth + 1, &known, document)
             }
-        case .image(let manifest):
-            for blob in [manifest.config] + manifest.layers where !blob.isForeign {
+        case .image, .foreign:
+            for blob in root.content.references where !blob.isForeign {
                 if known.insert(blob.digest).inserted { blobs.append(blob) }
             }
         }

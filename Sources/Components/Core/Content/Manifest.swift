@@ -24,28 +24,42 @@ package struct ImageIndex: Hashable, Sendable {
     package let subject: Descriptor?
 }
 
-/// A document that a tag can name: an image or an index.
+/// A manifest of another kind than images and indexes: what it is, only its maker knows.
+package struct ForeignManifest: Hashable, Sendable {
+    /// What it says that it is.
+    package let mediaType: ManifestMediaType
+    /// What it points at under the names that manifests of all known kinds have: `config`, `layers`, `blobs`.
+    package let blobs: [Descriptor]
+    /// The manifest that this one is a referrer of.
+    package let subject: Descriptor?
+}
+
+/// A document that a tag can name: an image, an index or something else.
 ///
 /// Only what Herd needs is read; the bytes are never written anew, since their digest is their name.
 package enum ManifestDocument: Hashable, Sendable {
     case image(Manifest)
     case index(ImageIndex)
+    case foreign(ForeignManifest)
 
     /// What kind of document it is.
     package var mediaType: ManifestMediaType {
         switch self {
         case .image(let manifest): manifest.mediaType
         case .index(let index): index.mediaType
+        case .foreign(let manifest): manifest.mediaType
         }
     }
 
-    /// What it points at, in order: of an image the configuration and the layers, of an index the manifests.
+    /// What it points at, in order: of an image the configuration and the layers, of an index the manifests, of others
+    /// what they call blobs.
     ///
     /// The subject is none of them: it may be pushed later, or never.
     package var references: [Descriptor] {
         switch self {
         case .image(let manifest): [manifest.config] + manifest.layers
         case .index(let index): index.manifests
+        case .foreign(let manifest): manifest.blobs
         }
     }
 
@@ -54,19 +68,50 @@ package enum ManifestDocument: Hashable, Sendable {
         switch self {
         case .image(let manifest): manifest.subject
         case .index(let index): index.subject
+        case .foreign(let manifest): manifest.subject
         }
     }
 }
 
-/// The kinds of documents that a tag can name.
-package enum ManifestMediaType: String, Hashable, Sendable, CaseIterable {
-    case dockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
-    case dockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
-    case ociManifest = "application/vnd.oci.image.manifest.v1+json"
-    case ociIndex = "application/vnd.oci.image.index.v1+json"
+/// What kind of document a manifest is.
+package struct ManifestMediaType: RawRepresentable, Hashable, Sendable, CaseIterable {
+    /// The media type.
+    package let rawValue: String
 
-    /// Whether it lists manifests.
+    /// The kind called `rawValue`.
+    package init(rawValue: String) { self.rawValue = rawValue }
+
+    /// An image of Docker's.
+    package static let dockerManifest = Self(
+        rawValue: "application/vnd.docker.distribution.manifest.v2+json"
+    )
+    /// A list of Docker's images.
+    package static let dockerManifestList = Self(
+        rawValue: "application/vnd.docker.distribution.manifest.list.v2+json"
+    )
+    /// An OCI image, or another artifact.
+    package static let ociManifest = Self(rawValue: "application/vnd.oci.image.manifest.v1+json")
+    /// A list of OCI manifests.
+    package static let ociIndex = Self(rawValue: "application/vnd.oci.image.index.v1+json")
+
+    /// The kinds whose form is known.
+    package static let allCases = [dockerManifest, dockerManifestList, ociManifest, ociIndex]
+
+    /// Whether it is known to list manifests.
     package var isIndex: Bool { self == .dockerManifestList || self == .ociIndex }
+    /// Whether it is known to be an image.
+    package var isImage: Bool { self == .dockerManifest || self == .ociManifest }
+
+    /// Whether it is a media type at all, of JSON that is made for some purpose: `application/<name>+json`.
+    ///
+    /// Version 1 of Docker's manifests is none: its bytes are not what its digest names.
+    var isStorable: Bool {
+        let name = rawValue.split(separator: "/", omittingEmptySubsequences: false)
+        return rawValue.utf8.count <= 255 && name.count == 2 && name.allSatisfy { !$0.isEmpty }
+            && rawValue.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != UInt8(ascii: ";") }
+            && name[1].hasSuffix("+json")
+            && !name[1].hasPrefix("vnd.docker.distribution.manifest.v1")
+    }
 }
 
 /// A pointer to content: what it is, which bytes, how many.

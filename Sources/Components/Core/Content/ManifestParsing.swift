@@ -6,7 +6,8 @@ extension ManifestDocument {
     /// Reads a manifest or an index.
     ///
     /// The kind is what `mediaType` says; without it, a document that lists manifests is an OCI index, any other an OCI
-    /// manifest. A document that is both is refused, because two clients could read two images in it (CVE-2021-41190).
+    /// manifest. Of a kind that is not known, what it points at is read where it is found. A document that is an image and
+    /// an index is refused, because two clients could read two images in it (CVE-2021-41190).
     /// - Throws: `.tooLarge` beyond `limits.manifestBytesMax`, `.invalidJSON`, `.invalidManifest`.
     /// - Source: uber/kraken utils/dockerutil/dockerutil.go for the kinds.
     package init(
@@ -19,14 +20,19 @@ extension ManifestDocument {
         }
         let document = try JSON(parsing: bytes, depthMax: limits.jsonDepthMax)
         guard document.members != nil else { throw .manifest("not a JSON object") }
-        guard document["schemaVersion"]?.integer == 2 else {
+        let mediaType = try Self.mediaType(of: document)
+        let isKnown = mediaType.isIndex || mediaType.isImage
+        guard document["schemaVersion"].map({ $0.integer == 2 }) ?? !isKnown else {
             throw .manifest("schemaVersion is not 2; push the image with a newer client")
         }
-        let mediaType = try Self.mediaType(of: document)
         if mediaType.isIndex {
             self = .index(try ImageIndex(document, mediaType))
-        } else {
+        } else if mediaType.isImage {
             self = .image(try Manifest(document, mediaType))
+        } else if document.hasValue("manifests") {
+            self = .index(try ImageIndex(document, mediaType))
+        } else {
+            self = .foreign(try ForeignManifest(document, mediaType))
         }
     }
 
@@ -36,12 +42,14 @@ extension ManifestDocument {
         let isOnlyIndex = document["manifests"]?.array != nil && !hasImage
         var mediaType: ManifestMediaType = listsManifests || isOnlyIndex ? .ociIndex : .ociManifest
         if let field = document["mediaType"], field != .null, field != .string("") {
-            guard let text = field.string, let named = ManifestMediaType(rawValue: text) else {
-                throw .manifest("its mediaType is none of those that name images and indexes")
+            let named = ManifestMediaType(rawValue: field.string ?? "")
+            guard named.isStorable else {
+                throw .manifest("its mediaType is none that a manifest can have")
             }
             mediaType = named
         }
-        guard !(mediaType.isIndex ? hasImage : listsManifests) else {
+        let isBoth = hasImage && listsManifests
+        guard !(mediaType.isIndex ? hasImage : mediaType.isImage ? listsManifests : isBoth) else {
             throw .manifest("it is an image and an index at once")
         }
         return mediaType
@@ -70,6 +78,19 @@ extension ImageIndex {
     }
 }
 
+extension ForeignManifest {
+    fileprivate init(_ document: JSON, _ mediaType: ManifestMediaType) throws(ContentError) {
+        var blobs: [Descriptor] = []
+        if let config = document["config"], config != .null {
+            blobs.append(try Descriptor(config, at: "config"))
+        }
+        for key in ["layers", "blobs"] where document.hasValue(key) {
+            blobs += try Descriptor.list(in: document, under: key)
+        }
+        self.init(mediaType: mediaType, blobs: blobs, subject: try Descriptor.subject(of: document))
+    }
+}
+
 extension Descriptor {
     fileprivate init(_ document: JSON, at place: String) throws(ContentError) {
         guard document.members != nil else { throw .manifest("\(place) is not an object") }
@@ -78,7 +99,9 @@ extension Descriptor {
         }
         // its error lacks the place, which tells more
         guard let digest = try? Digest(parsing: text) else {
-            throw .manifest("\(place).digest is not sha256: and 64 hex digits")
+            throw .manifest(
+                "\(place).digest is not sha256: and 64 hex digits; content is stored by no other digest"
+            )
         }
         guard let bytes = document["size"]?.integer, bytes >= 0 else {
             throw .manifest("\(place).size is not a number of bytes")

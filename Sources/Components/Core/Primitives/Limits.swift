@@ -48,7 +48,7 @@ package struct Limits: Sendable, Hashable {
     package var requestHeadBytesMax = 16 << 10
     /// Bytes of one manifest; a longer one gets 413 `MANIFEST_INVALID`.
     package var manifestBytesMax = 4 << 20
-    /// Bytes of manifests that a proxy keeps in memory; the one longest not asked for makes room.
+    /// Bytes of manifests that a proxy or build-index keeps in memory; the one longest not asked for makes room.
     package var manifestCacheBytesMax = 16 << 20
     /// Tags read to answer one list of tags or repositories; a longer list gets 503.
     package var listedTagsMax = 1_000_000
@@ -66,6 +66,8 @@ package struct Limits: Sendable, Hashable {
     package var listenBacklog = 1024
     /// Unfinished uploads of one proxy or origin; a further one gets 429 with Retry-After.
     package var uploadSessionsMax = 1024
+    /// Bytes that one chunk of an upload to a proxy should have at least, which clients are told; shorter ones are taken.
+    package var uploadChunkBytesMin = 64 << 10
     /// Bytes read into memory at a time while a body streams.
     package var streamChunkBytes = 256 << 10
 
@@ -80,6 +82,13 @@ package struct Limits: Sendable, Hashable {
     package var queuePageTasksMax = 1000
     /// Tags a build-index holds, some 500 B each; one that is in its backend makes room, else a new one gets 503.
     package var tagsMax = 200_000
+    /// Tags, known or not, of which a build-index remembers for a moment what its backend said, some 150 B each; all are
+    /// forgotten, and asked for again.
+    package var tagChecksMax = 65_536
+    /// Referrers of one manifest that are listed; more get 503.
+    package var referrersMax = 10_000
+    /// Bytes of one page of referrers; the first one that does not fit begins the next page.
+    package var referrersPageBytesMax = 1 << 20
     /// Names on one page of a list when the client names no limit.
     package var listPageNamesMax = 250
 

@@ -92,8 +92,14 @@ package struct FileBackend: Backend {
 
     package func delete(_ name: String, namespace: Namespace) async throws {
         let path = try path(of: name)
-        try await running("remove \(name)") {
-            guard let status = try FileStatus.of(path), !status.isDirectory else { return }
+        try await running("remove \(name)") { [root, backend = self.name] in
+            guard let status = try FileStatus.of(path), !status.isDirectory else {
+                guard try FileStatus.of(root)?.isDirectory ?? true else {
+                    let why = "\(root) is no directory"
+                    throw BackendError(.failed, what: "remove \(name) in \(backend)", why: why)
+                }
+                return
+            }
             // The directory stays: an upload of the same name may be about to rename into it.
             try Directory.remove(path)
             if let parent = Directory.parent(of: path) { try Directory.synchronize(parent) }

@@ -18,22 +18,34 @@ package struct BuildIndexClient: Sendable {
         host = HostConnection(address: address, http: http)
     }
 
-    /// Makes `tag` name `digest`; with `replicating`, in the other clusters, too. `path` tells which clusters the tag came
-    /// through, when another cluster's build-index puts it.
-    /// - Throws: ``ClusterError``, here as in every call.
+    /// Makes `tag` name `digest` if `condition` is met; with `replicating`, in the other clusters, too. `path` tells which
+    /// clusters the tag came through, when another cluster's build-index puts it.
+    /// - Throws: ``ClusterError``, here as in every call; `.status(412)` when the condition is not met, `.status(409)` when
+    ///   the tag is one that does not move.
     package func put(
         _ tag: QualifiedTag,
         _ digest: Digest,
         replicating: Bool = false,
-        path: String? = nil
+        path: String? = nil,
+        condition: TagCondition = .none
     ) async throws {
         let query = replicating ? "?replicate=true" : ""
-        var headers = HTTPFields()
+        var headers = condition.headers
         if let path { headers[.replicationPath] = path }
         _ = try await host.exchange(
             .put,
             self.path(tag, digest) + query,
             headers: headers,
+            timeout: .seconds(30)
+        )
+    }
+
+    /// Removes `tag` if `condition` is met; `.notFound` when there is no such tag.
+    package func delete(_ tag: QualifiedTag, condition: TagCondition = .none) async throws {
+        _ = try await host.exchange(
+            .delete,
+            path(tag),
+            headers: condition.headers,
             timeout: .seconds(30)
         )
     }
@@ -77,6 +89,28 @@ package struct BuildIndexClient: Sendable {
         return try await page("/list/\(escaped)", limit: limit, offset: offset)
     }
 
+    /// One page of what has `subject` as its subject in `repository`, after the referrer `last`.
+    package func referrers(
+        of subject: Digest,
+        in repository: RepositoryName,
+        artifactType: String? = nil,
+        after last: Digest? = nil
+    ) async throws -> ReferrerPage {
+        var arguments: [String] = []
+        if let artifactType {
+            arguments.append("artifactType=\(URLEncoding.queryValue(artifactType))")
+        }
+        if let last { arguments.append("last=\(last)") }
+        let query = arguments.isEmpty ? "" : "?" + arguments.joined(separator: "&")
+        let path = "/repositories/\(URLEncoding.pathSegment(repository.name))/referrers/\(subject)"
+        return try await host.json(
+            .get,
+            path + query,
+            timeout: .seconds(60),
+            answerBytesMax: Limits().metaInfoBytesMax
+        ) { try ReferrerPage(json: $0) }
+    }
+
     /// Makes `tag`, which must exist, be replicated to the other clusters.
     package func replicate(_ tag: QualifiedTag) async throws {
         let name = URLEncoding.pathSegment(tag.description)
@@ -92,15 +126,21 @@ package struct BuildIndexClient: Sendable {
         return origin
     }
 
-    /// Hands a neighbour what was put here; it writes it back after `delay`.
+    /// Hands a neighbour what was put here at `madeAt`, or deleted when `digest` is nil; it writes it back after `delay`.
+    ///
+    /// The neighbour keeps what it has when that was made later. Kraken's know neither `madeAt` nor deletions.
     package func duplicatePut(
         _ tag: QualifiedTag,
-        _ digest: Digest,
-        delay: Duration
+        _ digest: Digest?,
+        delay: Duration,
+        madeAtNanoseconds madeAt: Int64? = nil
     ) async throws {
-        let body = JSON.object([.init("delay", .integer(Int(delay.nanoseconds)))])
-        let path = "/internal/duplicate" + path(tag, digest)
-        try await host.text(.put, path, json: body, timeout: .seconds(10))
+        var members = [JSON.Member("delay", .integer(Int(delay.nanoseconds)))]
+        if let madeAt { members.append(.init("put_at_ns", .integer(Int(madeAt)))) }
+        let (method, path): (HTTPRequest.Method, String) =
+            digest.map { (.put, self.path(tag, $0)) } ?? (.delete, self.path(tag))
+        let json = JSON.object(members)
+        try await host.text(method, "/internal/duplicate" + path, json: json, timeout: .seconds(10))
     }
 
     /// Hands a neighbour a replication that was asked for here; it does it after `delay` unless it
@@ -143,6 +183,31 @@ package struct BuildIndexClient: Sendable {
             timeout: .seconds(60),
             answerBytesMax: Limits().metaInfoBytesMax
         ) { TagPage(json: $0) }
+    }
+}
+
+/// One page of the referrers of a manifest.
+package struct ReferrerPage: Hashable, Sendable {
+    /// Their descriptors, in the order of their digests.
+    package var descriptors: [JSON]
+    /// The referrer after which the next page begins; nil on the last one.
+    package var next: Digest?
+
+    /// `descriptors`, followed by those after `next`.
+    package init(descriptors: [JSON], next: Digest? = nil) {
+        (self.descriptors, self.next) = (descriptors, next)
+    }
+
+    /// The document that ``init(json:)`` reads.
+    package var json: JSON {
+        var members = [JSON.Member("manifests", .array(descriptors))]
+        if let next { members.append(.init("next", .string(next.description))) }
+        return .object(members)
+    }
+
+    init(json: JSON) throws(ContentError) {
+        descriptors = json["manifests"]?.array ?? []
+        if let next = json["next"]?.string { self.next = try Digest(parsing: next) }
     }
 }
 

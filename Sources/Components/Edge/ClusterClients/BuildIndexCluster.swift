@@ -3,9 +3,12 @@
 package import Content
 package import HTTPKit
 package import Logging
+import Placement
 import Primitives
 
 /// All build-indexes of a cluster as one: asks them in random order until one gives any answer.
+///
+/// Changes of one tag all go to the same build-index as long as it answers, so that they have an order.
 /// - Source: uber/kraken build-index/tagclient/cluster_client.go.
 package struct BuildIndexCluster: Sendable {
     /// The build-indexes, `host:port`.
@@ -18,11 +21,23 @@ package struct BuildIndexCluster: Sendable {
         (self.hosts, self.http, self.log) = (hosts, http, log)
     }
 
-    /// Makes `tag` name `digest`; with `replicating`, in the other clusters, too.
-    /// - Throws: ``ClusterError``, here as in every call.
-    package func put(_ tag: QualifiedTag, _ digest: Digest, replicating: Bool = false) async throws
-    {
-        try await asking("put \(tag)") { try await $0.put(tag, digest, replicating: replicating) }
+    /// Makes `tag` name `digest` if `condition` is met; with `replicating`, in the other clusters, too.
+    /// - Throws: ``ClusterError``, here as in every call; `.status(412)` when the condition is not met, `.status(409)` when
+    ///   the tag is one that does not move.
+    package func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        replicating: Bool = false,
+        condition: TagCondition = .none
+    ) async throws {
+        try await changing(tag, "put \(tag)") {
+            try await $0.put(tag, digest, replicating: replicating, condition: condition)
+        }
+    }
+
+    /// Removes `tag` if `condition` is met; `.notFound` when there is no such tag.
+    package func delete(_ tag: QualifiedTag, condition: TagCondition = .none) async throws {
+        try await changing(tag, "delete \(tag)") { try await $0.delete(tag, condition: condition) }
     }
 
     /// What `tag` names; nil when there is no such tag.
@@ -57,6 +72,23 @@ package struct BuildIndexCluster: Sendable {
         }
     }
 
+    /// One page of what has `subject` as its subject in `repository`, after the referrer `last`.
+    package func referrers(
+        of subject: Digest,
+        in repository: RepositoryName,
+        artifactType: String? = nil,
+        after last: Digest? = nil
+    ) async throws -> ReferrerPage {
+        try await asking("list the referrers of \(subject)") {
+            try await $0.referrers(
+                of: subject,
+                in: repository,
+                artifactType: artifactType,
+                after: last
+            )
+        }
+    }
+
     /// Makes `tag`, which must exist, be replicated to the other clusters.
     package func replicate(_ tag: QualifiedTag) async throws {
         try await asking("replicate \(tag)") { try await $0.replicate(tag) }
@@ -73,6 +105,20 @@ package struct BuildIndexCluster: Sendable {
             throw ClusterError.noHosts("readiness of the build-indexes")
         }
         try await BuildIndexClient(address: address, http: http).checkReadiness()
+    }
+
+    /// Asks the build-index that `tag` falls to, or the next one when that gives no answer.
+    private func changing(
+        _ tag: QualifiedTag,
+        _ what: String,
+        ask: (BuildIndexClient) async throws -> Void
+    ) async throws {
+        let healthy = Set(await hosts.healthyHosts())
+        let ranking = RendezvousHash.ranking(of: hosts.hosts, keyBytes: Array("\(tag)".utf8))
+        let ordered = ranking.filter(healthy.contains) + ranking.filter { !healthy.contains($0) }
+        try await hosts.firstAnswer(from: ordered, what, log: log) {
+            try await ask(BuildIndexClient(address: $0, http: http))
+        }
     }
 
     private func asking<Value>(

@@ -46,9 +46,11 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
     package var duplicateReplicateStagger: Duration
     /// How tags are written back, and tried again (`writeback`).
     package var writeBack: RetryRules
-    /// How long a tag that is in the backend is answered from here without asking the backend anew,
-    /// so that a put which this member missed is seen in the end.
-    package var tagLifetime: Duration
+    /// How long a tag that is in the backend is answered from here without asking the backend anew: the longest that a
+    /// change made elsewhere stays unseen. Zero asks the backend each time.
+    package var tagCacheInterval: Duration
+    /// Regular expressions, searched for anywhere in `repository:tag`; a tag that matches one can't be moved or removed.
+    package var immutableTags: [String]
     /// How long a stop waits for running requests.
     package var drainTimeout: Duration
 
@@ -68,7 +70,8 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
         duplicatePutStagger: Duration = .minutes(20),
         duplicateReplicateStagger: Duration = .minutes(20),
         writeBack: RetryRules = RetryRules(),
-        tagLifetime: Duration = .minutes(10),
+        tagCacheInterval: Duration = .seconds(1),
+        immutableTags: [String] = [],
         drainTimeout: Duration = .seconds(10)
     ) {
         (self.host, self.port, self.dataDirectory) = (host, port, dataDirectory)
@@ -78,7 +81,8 @@ package struct BuildIndexConfiguration: Hashable, Sendable {
         self.duplicatePutStagger = duplicatePutStagger
         self.duplicateReplicateStagger = duplicateReplicateStagger
         self.writeBack = writeBack
-        (self.tagLifetime, self.drainTimeout) = (tagLifetime, drainTimeout)
+        (self.tagCacheInterval, self.immutableTags) = (tagCacheInterval, immutableTags)
+        self.drainTimeout = drainTimeout
     }
 }
 

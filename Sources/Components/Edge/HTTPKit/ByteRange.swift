@@ -25,7 +25,8 @@ package enum RangeOutcome: Hashable, Sendable {
 
 /// What `request` wants of a body of `total` bytes.
 ///
-/// One range is honoured; several, another unit or a malformed header are ignored, as RFC 9110 §14.2 allows. `If-Range`
+/// One range is honoured; several (see ``byteRanges(of:total:entityTag:)``), another unit or a malformed header are ignored,
+/// as RFC 9110 §14.2 allows. `If-Range`
 /// is honoured when it equals `entityTag`, otherwise the whole body is sent.
 package func byteRange(of request: Request, total: Int, entityTag: String? = nil) -> RangeOutcome {
     guard request.method == .get || request.method == .head,
@@ -34,6 +35,38 @@ package func byteRange(of request: Request, total: Int, entityTag: String? = nil
     if let condition = request.headers[.ifRange], condition != entityTag { return .whole }
     return byteRange(parsing: header, total: total)
 }
+
+/// The several ranges that `request` wants of a body of `total` bytes, in the order in which it wants them; nil when it wants
+/// none, one, or what would be more work than the whole: more than ``byteRangesMax`` ranges, or ones that overlap.
+///
+/// Ranges outside of the body are left out. When one is left, it is that one.
+/// - Source: RFC 9110 §14.2, §17.15.
+package func byteRanges(
+    of request: Request,
+    total: Int,
+    entityTag: String? = nil
+) -> [Range<Int>]? {
+    guard request.method == .get || request.method == .head,
+        let header = request.headers[.range]?.filter({ $0 != " " && $0 != "\t" }),
+        header.lowercased().hasPrefix("bytes="), header.contains(",")
+    else { return nil }
+    if let condition = request.headers[.ifRange], condition != entityTag { return nil }
+    var ranges: [Range<Int>] = []
+    for text in header.dropFirst(6).split(separator: ",") {
+        switch byteRange(parsing: "bytes=" + text, total: total) {
+        case .whole: return nil
+        case .unsatisfiable: continue
+        case .partial(let range): ranges.append(range)
+        }
+        guard ranges.count <= byteRangesMax else { return nil }
+    }
+    let sorted = ranges.sorted { $0.lowerBound < $1.lowerBound }
+    let overlap = zip(sorted, sorted.dropFirst()).contains { $0.upperBound > $1.lowerBound }
+    return ranges.isEmpty || overlap ? nil : ranges
+}
+
+/// The most ranges that are answered by one body.
+package let byteRangesMax = 32
 
 /// What the `Range` header `header` wants of a body of `total` bytes.
 /// - Source: RFC 9110 §14.1.2.

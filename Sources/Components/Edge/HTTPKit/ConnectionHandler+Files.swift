@@ -38,4 +38,18 @@ extension ConnectionHandler {
             promise: promise
         )
     }
+
+    /// Sends `buffer` as the next part of the current body; `completion` as in ``send(_:_:completion:)``.
+    func send(_ buffer: ByteBuffer, completion: @escaping (Result<Void, any Error>) -> Void) {
+        guard let codec, !state.isClientGone || codec.channel.isActive else {
+            return completion(.failure(ChannelError.ioOnClosedChannel))
+        }
+        let promise = codec.eventLoop.makePromise(of: Void.self)
+        track(promise.futureResult, codec)
+        promise.futureResult.assumeIsolated().whenComplete { completion($0) }
+        codec.writeAndFlush(
+            NIOAny(HTTPServerResponsePart.body(.byteBuffer(buffer))),
+            promise: promise
+        )
+    }
 }

@@ -2,7 +2,7 @@
 
 package import Files
 import Hummingbird
-import NIOCore
+package import NIOCore
 import NIOPosix
 import Synchronization
 
@@ -41,6 +41,17 @@ package final class FileBodyWriter: Sendable {
                 try await box.write(chunk)
                 offset += count
             }
+        }
+    }
+
+    /// Sends `buffer`, which is small; returns when it has left this process.
+    /// - Throws: as ``write(_:_:)``.
+    package func write(_ buffer: ByteBuffer) async throws {
+        guard buffer.readableBytes > 0 else { return }
+        try account(buffer.readableBytes)
+        switch target {
+        case .connection(let connection): try await connection.send(buffer)
+        case .buffers(let box): try await box.write(buffer)
         }
     }
 

@@ -27,6 +27,15 @@ final class ServerConnection: Sendable {
         }
     }
 
+    /// Sends `buffer` as the next part of the body; returns when the kernel has taken all of it.
+    func send(_ buffer: ByteBuffer) async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            eventLoop.execute {
+                self.handler.value.send(buffer) { continuation.resume(with: $0) }
+            }
+        }
+    }
+
     /// Runs `operation`, and cancels it once the client has gone away; `endsWithServer`: or once the server stops.
     func whileClientStays(
         endsWithServer: Bool = false,

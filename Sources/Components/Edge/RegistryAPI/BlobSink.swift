@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import ClusterClients
 package import Content
 package import NIOCore
 
@@ -51,8 +52,32 @@ package protocol BlobUpload: Sendable {
     func cancel() async
 }
 
-/// Where a registry puts tags.
+/// Where a registry puts tags, and what else it remembers of repositories.
 package protocol TagSink: Sendable {
-    /// Makes `tag` name `digest`.
-    func put(_ tag: QualifiedTag, _ digest: Digest) async throws
+    /// Makes `tag` name `digest` if `condition` is met.
+    /// - Throws: ``RegistryError`` 412 when it is not, 409 when the tag may not move.
+    func put(_ tag: QualifiedTag, _ digest: Digest, condition: TagCondition) async throws
+
+    /// Removes `tag` if `condition` is met; false when there is no such tag.
+    /// - Throws: ``RegistryError`` as ``put(_:_:condition:)``.
+    func delete(_ tag: QualifiedTag, condition: TagCondition) async throws -> Bool
+
+    /// Removes all tags in `repository` that name `digest`.
+    /// - Throws: ``RegistryError`` 409 when one may not be removed.
+    func deleteAll(naming digest: Digest, in repository: RepositoryName) async throws
+
+    /// Remembers that the manifest `referrer` has `subject` as its subject, or has no more when `isGone`.
+    func noteReferrer(
+        _ referrer: Digest,
+        of subject: Digest,
+        in repository: RepositoryName,
+        isGone: Bool
+    ) async throws
+
+    /// Remembers that the content `digest` was deleted from `repository`, or that it is there again.
+    func noteDeletion(
+        of digest: Digest,
+        in repository: RepositoryName,
+        isUndone: Bool
+    ) async throws
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import ClusterClients
 package import Content
 package import Files
 package import HTTPKit
@@ -65,4 +66,16 @@ package protocol TagSource: Sendable {
 
     /// The page of all repositories that `page` asks for, in lexical order.
     func repositories(page: PageRequest) async throws -> NamePage
+
+    /// The page of what has `subject` as its subject in `repository`, after the referrer `last`; with `artifactType` of that
+    /// type only.
+    func referrers(
+        of subject: Digest,
+        in repository: RepositoryName,
+        artifactType: String?,
+        after last: Digest?
+    ) async throws -> ReferrerPage
+
+    /// Whether the content `digest` was deleted from `repository`, whatever other repositories have it.
+    func isDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool
 }

@@ -30,15 +30,59 @@ package struct BuildIndexTags: TagSource {
         of repository: RepositoryName,
         page: PageRequest
     ) async throws -> NamePage? {
-        let names = try await names(of: repository)
+        let names = try await userTags(of: repository)
         return names.isEmpty ? nil : NamePage(of: names, page: page)
+    }
+
+    /// All tags of `repository` that users have put.
+    package func userTags(of repository: RepositoryName) async throws -> [String] {
+        try await names(of: repository).filter { !Self.isReserved($0) }
     }
 
     package func repositories(page: PageRequest) async throws -> NamePage {
         let repositories = try await names(of: nil).compactMap { name in
-            name.lastIndex(of: ":").map { String(name[..<$0]) }
+            name.lastIndex(of: ":").flatMap { colon -> String? in
+                let tag = name[name.index(after: colon)...]
+                return Self.isReserved(String(tag)) ? nil : String(name[..<colon])
+            }
         }
         return NamePage(of: repositories, page: page)
+    }
+
+    package func referrers(
+        of subject: Digest,
+        in repository: RepositoryName,
+        artifactType: String?,
+        after last: Digest?
+    ) async throws -> ReferrerPage {
+        do {
+            return try await buildIndexes.referrers(
+                of: subject,
+                in: repository,
+                artifactType: artifactType,
+                after: last
+            )
+        } catch let error as ClusterError where error.code == .notFound {
+            // Kraken's build-indexes know no referrers.
+            return ReferrerPage(descriptors: [])
+        } catch let error as ClusterError {
+            throw RegistryError(
+                error,
+                what: "list the referrers of \(subject)",
+                whom: "build-index"
+            )
+        }
+    }
+
+    package func isDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool {
+        let tag = ReservedTag.deleted(digest).tag
+        return try await self.digest(of: QualifiedTag(repository: repository, tag: tag)) != nil
+    }
+
+    private static func isReserved(_ name: String) -> Bool {
+        // Cheap first: lists may be long.
+        guard name.hasPrefix("sha256-"), let tag = try? Tag(name) else { return false }
+        return ReservedTag(tag) != nil
     }
 
     /// All tags of `repository`; of all repositories, as `repository:tag`, when it is nil.
@@ -84,10 +128,24 @@ extension RegistryError {
         switch error.code {
         case .network, .noHosts, .accepted, .status(429), .status(502), .status(503), .status(504):
             self = .unavailable("cannot \(what): no \(whom) answers (\(error)); try again")
+        case .status(409):
+            self.init(.denied, .conflict, "cannot \(what): \(error.reason)")
+        case .status(412):
+            self.init(.preconditionFailed, .preconditionFailed, "cannot \(what): \(error.reason)")
+        case .status(405):
+            self.init(.unsupported, .methodNotAllowed, "cannot \(what): \(error.reason)")
         case .notFound, .status, .unreadableAnswer:
             self.init(.unknown, .badGateway, "cannot \(what): the \(whom) refused (\(error))")
         case .source:
             self.init(.unknown, .internalServerError, "cannot \(what): \(error)")
         }
+    }
+}
+
+extension ClusterError {
+    /// What the other side says, without the status.
+    fileprivate var reason: String {
+        guard why.hasPrefix("status "), let colon = why.firstIndex(of: ":") else { return why }
+        return String(why[why.index(after: colon)...].drop { $0 == " " })
     }
 }

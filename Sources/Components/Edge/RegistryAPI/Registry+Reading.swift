@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterClients
 import Content
 import HTTPKit
 import HTTPTypes
@@ -19,7 +20,9 @@ extension Registry {
         let unknown = RegistryError.manifestUnknown(reference.description)
         let digest: Digest
         switch reference {
-        case .digest(let named): digest = named
+        case .digest(let named):
+            digest = named
+            guard try await !isDeleted(digest, in: name) else { throw unknown }
         case .tag(let tag):
             let tag = QualifiedTag(repository: name, tag: tag)
             guard let named = try await tags.digest(of: tag) else { throw unknown }
@@ -32,6 +35,7 @@ extension Registry {
         }
         var headers = HTTPFields(content: digest)
         headers[.contentType] = document.mediaType.rawValue
+        try request.requireMatch(of: digest)
         if request.holds(digest) { return .notModified(headers) }
         return Response(
             status: .ok,
@@ -46,83 +50,37 @@ extension Registry {
         _ digest: Digest,
         _ request: Request
     ) async throws -> Response {
+        async let isDeleted = isDeleted(digest, in: name)
         if request.method == .head {
-            guard let bytes = try await blobs.blobSize(digest, in: name) else {
-                throw RegistryError.blobUnknown(digest)
-            }
+            let bytes = try await blobs.blobSize(digest, in: name)
+            guard let bytes, try await !isDeleted else { throw RegistryError.blobUnknown(digest) }
             let answer = try BlobAnswer(digest, bytes: bytes, to: request)
             return Response(status: answer.status, headers: answer.headers)
-                .answering(request, bytes: answer.range.count)
+                .answering(request, bytes: answer.bytesSent)
         }
-        guard let blob = try await blobs.blob(digest, in: name) else {
-            throw RegistryError.blobUnknown(digest)
-        }
+        let blob = try await blobs.blob(digest, in: name)
+        guard let blob, try await !isDeleted else { throw RegistryError.blobUnknown(digest) }
         let answer = try BlobAnswer(digest, bytes: blob.bytes, to: request)
         if answer.status == .notModified { return .notModified(answer.headers) }
-        return try await blob.response(answer.range, answer.status, answer.headers)
+        return try await blob.response(answer)
+    }
+
+    /// Whether `digest` was deleted from `repository`; a registry that can't be written to does not ask.
+    func isDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool {
+        guard writes != nil else { return false }
+        return try await tags.isSurelyDeleted(digest, in: repository)
     }
 }
 
-/// What a request for a blob is answered with, but for the bytes.
-private struct BlobAnswer {
-    let status: HTTPResponse.Status
-    let headers: HTTPFields
-    let range: Range<Int>
-
-    /// - Throws: 416.
-    init(_ digest: Digest, bytes total: Int, to request: Request) throws {
-        var headers = HTTPFields(content: digest)
-        headers[.contentType] = "application/octet-stream"
-        headers[.cacheControl] = "max-age=31536000"
-        headers[.acceptRanges] = "bytes"
-        guard !request.holds(digest) else {
-            (status, self.headers, range) = (.notModified, headers, 0..<total)
-            return
-        }
-        let outcome = byteRange(of: request, total: total, entityTag: headers[.eTag])
-        let (range, isPartial) = try outcome.resolved(total: total)
-        if isPartial {
-            headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(total)"
-        }
-        (status, self.headers, self.range) = (isPartial ? .partialContent : .ok, headers, range)
-    }
-}
-
-extension BlobContent {
-    fileprivate func response(
-        _ range: Range<Int>,
-        _ status: HTTPResponse.Status,
-        _ headers: HTTPFields
-    ) async throws -> Response {
-        switch body {
-        case .file(let file, let pin):
-            return .fileStream(bytes: range.count, status: status, headers: headers) { writer in
-                try await writer.write(file, range)
-                withExtendedLifetime(pin) {}
-            }
-        case .fileParts(let write):
-            return .fileStream(bytes: range.count, status: status, headers: headers) { writer in
-                try await write(range, writer)
-            }
-        case .buffers(let open):
-            let buffers = try await open(range)
-            return Response(
-                status: status,
-                headers: headers,
-                body: ResponseBody(contentLength: range.count) { writer in
-                    var remaining = range.count
-                    for try await buffer in buffers {
-                        remaining -= buffer.readableBytes
-                        guard remaining >= 0 else { break }
-                        try await writer.write(buffer)
-                    }
-                    // Without its end the client sees that the body is no whole one: the connection is closed.
-                    guard remaining == 0 else {
-                        throw BlobLengthMismatch(announced: range.count, missing: remaining)
-                    }
-                    try await writer.finish(nil)
-                }
-            )
+extension TagSource {
+    /// Whether `digest` was deleted from `repository`, as far as can be told at the moment.
+    ///
+    /// Whom to ask may be down; that must not stop pulls and pushes of bytes that are the right ones.
+    func isSurelyDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool {
+        do {
+            return try await isDeleted(digest, in: repository)
+        } catch let error as RegistryError where error.status == .serviceUnavailable {
+            return false
         }
     }
 }
@@ -140,9 +98,24 @@ struct BlobLengthMismatch: Error, CustomStringConvertible {
 }
 
 extension Request {
+    /// Fails when the client wants other content than `digest`, as its `If-Match` says.
+    /// - Throws: 412.
+    /// - Source: RFC 9110 §13.1.1.
+    func requireMatch(of digest: Digest) throws {
+        guard let text = headers[.ifMatch],
+            try !TagCondition(headers: [.ifMatch: text]).isMet(by: digest)
+        else { return }
+        throw RegistryError(
+            .preconditionFailed,
+            .preconditionFailed,
+            "If-Match names other content than \(digest)",
+            headers: [.eTag: "\"\(digest)\""]
+        )
+    }
+
     /// Whether the client has the content `digest` already, as its `If-None-Match` says.
     /// - Source: RFC 9110 §13.1.2.
-    fileprivate func holds(_ digest: Digest) -> Bool {
+    func holds(_ digest: Digest) -> Bool {
         guard let condition = headers[.ifNoneMatch] else { return false }
         return condition.split(separator: ",").contains { tag in
             var tag = tag.filter { $0 != " " }[...]
@@ -155,7 +128,7 @@ extension Request {
 
 extension HTTPFields {
     /// What every answer about the content `digest` has.
-    fileprivate init(content digest: Digest) {
+    init(content digest: Digest) {
         self = [:]
         self[.contentDigest] = digest.description
         self[.eTag] = "\"\(digest)\""
@@ -163,14 +136,14 @@ extension HTTPFields {
 }
 
 extension Response {
-    fileprivate static func notModified(_ headers: HTTPFields) -> Response {
+    static func notModified(_ headers: HTTPFields) -> Response {
         var response = Response(status: .notModified, headers: headers)
         response.headers[.contentLength] = nil
         return response
     }
 
     /// The same answer, with the length of its body even where HEAD leaves the body out.
-    fileprivate func answering(_ request: Request, bytes: Int) -> Response {
+    func answering(_ request: Request, bytes: Int) -> Response {
         guard request.method == .head else { return self }
         var headers = headers
         headers[.contentLength] = String(bytes)
@@ -182,6 +155,9 @@ extension HTTPField.Name {
     static let link = named("Link")
     static let apiVersion = named("Docker-Distribution-Api-Version")
     static let contentDigest = named("Docker-Content-Digest")
+    static let filtersApplied = named("OCI-Filters-Applied")
+    static let subject = named("OCI-Subject")
+    static let chunkBytesMin = named("OCI-Chunk-Min-Length")
     static let uploadID = named("Docker-Upload-UUID")
 
     private static func named(_ name: String) -> HTTPField.Name {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterClients
 import Content
 package import HTTPKit
 import HTTPTypes
@@ -11,6 +12,9 @@ import Telemetry
 ///
 /// A request is read wholly into a ``RegistryRequest``, then acted upon; every failure is answered in the specification's
 /// words. Without writes it answers them with 405.
+///
+/// Content is stored once for all repositories, so what is deleted from one is hidden in it, and stays for the others. Only
+/// a registry that can be written to looks for that: at others a digest names the same bytes for as long as they have them.
 /// - Source: OCI distribution specification 1.1.
 package struct Registry: Sendable {
     /// What a registry can write to.
@@ -88,11 +92,13 @@ package struct Registry: Sendable {
         case .manifest(let name, let reference):
             return try await getManifest(name, reference, request)
         case .blob(let name, let digest): return try await getBlob(name, digest, request)
-        case .putManifest, .startUpload, .uploadStatus, .appendChunk, .finishUpload, .cancelUpload:
+        case .referrers(let name, let wanted): return try await listReferrers(name, wanted)
+        case .putManifest, .deleteManifest, .deleteBlob, .startUpload, .uploadStatus, .appendChunk,
+            .finishUpload, .cancelUpload:
             guard let writes else {
                 throw RegistryError.methodNotAllowed([.get, .head], readOnlyMessage)
             }
-            return try await RegistryWriter(blobs: blobs, sink: writes, limits: limits)
+            return try await RegistryWriter(blobs: blobs, tags: tags, sink: writes, limits: limits)
                 .perform(parsed, request)
         }
     }
@@ -124,6 +130,39 @@ package struct Registry: Sendable {
             ])
         )
         response.headers[.link] = names.link(to: "/v2/\(name)/tags/list", page)
+        return response
+    }
+}
+
+extension Registry {
+    /// The index of what refers to a manifest; empty where nothing does, whatever is known of the manifest.
+    private func listReferrers(
+        _ name: RepositoryName,
+        _ wanted: ReferrerRequest
+    ) async throws -> Response {
+        var page = ReferrerPage(descriptors: [])
+        if let subject = wanted.subject {
+            page = try await tags.referrers(
+                of: subject,
+                in: name,
+                artifactType: wanted.artifactType,
+                after: wanted.last
+            )
+        }
+        let mediaType = ManifestMediaType.ociIndex.rawValue
+        var response = Response.json(
+            .object([
+                .init("schemaVersion", .integer(2)), .init("mediaType", .string(mediaType)),
+                .init("manifests", .array(page.descriptors)),
+            ])
+        )
+        response.headers[.contentType] = mediaType
+        if wanted.artifactType != nil { response.headers[.filtersApplied] = "artifactType" }
+        if let next = page.next, let subject = wanted.subject {
+            let filter = wanted.artifactType.map { "&artifactType=\(PercentCoding.encode($0))" }
+            let path = "/v2/\(name)/referrers/\(subject)?last=\(next)\(filter ?? "")"
+            response.headers[.link] = "<\(path)>; rel=\"next\""
+        }
         return response
     }
 }

@@ -11,7 +11,8 @@ import Primitives
 ///
 /// The body is `{"errors":[{"code","message","detail"}]}`.
 /// - Source: OCI distribution specification 1.1, "Error Codes"; `UNSUPPORTED`, `TOOMANYREQUESTS` as there; `UNKNOWN`,
-///   `UNAVAILABLE`, `TAG_INVALID`, `RANGE_INVALID` and `PAGINATION_NUMBER_INVALID` as docker/distribution has them.
+///   `UNAVAILABLE`, `TAG_INVALID`, `RANGE_INVALID` and `PAGINATION_NUMBER_INVALID` as docker/distribution has them;
+///   `PRECONDITION_FAILED` is ours.
 package struct RegistryError: Error, Hashable, Sendable, HTTPResponseError, CustomStringConvertible
 {
     /// What went wrong, for programs.
@@ -19,6 +20,7 @@ package struct RegistryError: Error, Hashable, Sendable, HTTPResponseError, Cust
         case blobUnknown = "BLOB_UNKNOWN"
         case blobUploadInvalid = "BLOB_UPLOAD_INVALID"
         case blobUploadUnknown = "BLOB_UPLOAD_UNKNOWN"
+        case denied = "DENIED"
         case digestInvalid = "DIGEST_INVALID"
         case manifestBlobUnknown = "MANIFEST_BLOB_UNKNOWN"
         case manifestInvalid = "MANIFEST_INVALID"
@@ -26,6 +28,7 @@ package struct RegistryError: Error, Hashable, Sendable, HTTPResponseError, Cust
         case nameInvalid = "NAME_INVALID"
         case nameUnknown = "NAME_UNKNOWN"
         case paginationNumberInvalid = "PAGINATION_NUMBER_INVALID"
+        case preconditionFailed = "PRECONDITION_FAILED"
         case rangeInvalid = "RANGE_INVALID"
         case sizeInvalid = "SIZE_INVALID"
         case tagInvalid = "TAG_INVALID"

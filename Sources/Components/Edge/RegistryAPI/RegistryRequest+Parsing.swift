@@ -34,16 +34,20 @@ extension RegistryRequest {
             self = .tags(try RepositoryName(segments: name), try PageRequest(arguments))
         case .manifest(let name, let reference):
             let name = try RepositoryName(segments: name)
-            try method.require(reading + [.put], naming: named)
-            if method == .put {
-                self = .putManifest(name, try ManifestReference(reference, isWrite: true))
-            } else {
-                self = .manifest(name, try ManifestReference(reference, isWrite: false))
+            try method.require(reading + [.put, .delete], naming: named)
+            switch method {
+            case .put: self = .putManifest(name, try ManifestReference(reference, isWrite: true))
+            case .delete:
+                self = .deleteManifest(name, try ManifestReference(reference, isWrite: false))
+            default: self = .manifest(name, try ManifestReference(reference, isWrite: false))
             }
-        case .blob(let name, let digest):
+        case .blob(let name, let text):
             let name = try RepositoryName(segments: name)
-            try method.require(reading)
-            self = .blob(name, try Digest(canonical: digest))
+            try method.require(reading + [.delete], naming: named)
+            guard let digest = try Digest(stored: text) else {
+                throw .otherAlgorithm(.blobUnknown, text)
+            }
+            self = method == .delete ? .deleteBlob(name, digest) : .blob(name, digest)
         case .uploads(let name):
             let name = try RepositoryName(segments: name)
             try method.require([.post], naming: named)
@@ -52,10 +56,13 @@ extension RegistryRequest {
             let name = try RepositoryName(segments: name)
             try method.require(reading + [.patch, .put, .delete], naming: named)
             self = try Self.upload(method, name, id, arguments, contentRange)
-        case .referrers(let name):
-            _ = try RepositoryName(segments: name)
-            // Clients then fall back to the tag that the specification has for registries without this endpoint.
-            throw RegistryError(.unsupported, .notFound, "this registry does not list referrers")
+        case .referrers(let name, let digest):
+            let name = try RepositoryName(segments: name)
+            try method.require(reading)
+            var request = ReferrerRequest(subject: try Digest(stored: digest))
+            if let type = arguments["artifactType"], !type.isEmpty { request.artifactType = type }
+            if let last = arguments["last"] { request.last = try Digest(canonical: last) }
+            self = .referrers(name, request)
         }
     }
 
@@ -98,7 +105,7 @@ private enum RegistryTarget {
     case blob([String], String)
     case uploads([String])
     case upload([String], String)
-    case referrers([String])
+    case referrers([String], String)
 
     init(path: String) throws(RegistryError) {
         guard path == "/v2" || path.hasPrefix("/v2/") else { throw .unknownEndpoint }
@@ -140,7 +147,7 @@ private enum RegistryTarget {
         } else if count >= 3, word(2) == "blobs" {
             self = .blob(name(dropping: 2), last)
         } else if count >= 3, word(2) == "referrers" {
-            self = .referrers(name(dropping: 2))
+            self = .referrers(name(dropping: 2), last)
         } else {
             throw .unknownEndpoint
         }
@@ -184,7 +191,8 @@ extension UploadStart {
             if let from = arguments["from"] {
                 source = try RepositoryName(segments: [from])
             }
-            self = .mount(try Digest(canonical: mount), from: source)
+            // What can't be there can't be mounted: the upload is begun, and told what is wrong.
+            self = try Digest(stored: mount).map { .mount($0, from: source) } ?? .session
         } else if let digest = arguments["digest"] {
             self = .whole(try Digest(canonical: digest))
         } else {
@@ -196,15 +204,29 @@ extension UploadStart {
 extension ManifestReference {
     fileprivate init(_ text: String, isWrite: Bool) throws(RegistryError) {
         if text.contains(":") {
-            self = .digest(try Digest(canonical: text))
+            if isWrite {
+                self = .digest(try Digest(canonical: text))
+            } else if let digest = try Digest(stored: text) {
+                self = .digest(digest)
+            } else {
+                throw .otherAlgorithm(.manifestUnknown, text)
+            }
             return
         }
         do {
-            self = .tag(try Tag(text))
+            let tag = try Tag(text)
+            guard ReservedTag(tag) == nil else {
+                guard isWrite else { throw RegistryError.manifestUnknown(text) }
+                let why = "the registry keeps tags of this form for itself; choose another name"
+                throw RegistryError(.tagInvalid, .badRequest, why)
+            }
+            self = .tag(tag)
+        } catch let error as RegistryError {
+            throw error
         } catch {
             // The specification's conformance tests read such a tag to see that it is not there.
             guard isWrite else { throw .manifestUnknown(text) }
-            throw RegistryError(.tagInvalid, .badRequest, error.description)
+            throw RegistryError(.tagInvalid, .badRequest, "\(error)")
         }
     }
 }
@@ -231,6 +253,42 @@ extension Digest {
             throw .digestInvalid("the hex digits of a digest are lower case")
         }
     }
+
+    /// The digest `text`; nil when it is one of another algorithm, under which nothing is stored.
+    ///
+    /// Blobs travel between hosts under their SHA-256, which every piece is checked against.
+    /// - Source: OCI image specification 1.1, "Digests".
+    fileprivate init?(stored text: String) throws(RegistryError) {
+        let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[0] != "sha256" else {
+            self = try Digest(canonical: text)
+            return
+        }
+        let components = parts[0].split(omittingEmptySubsequences: false) { "+._-".contains($0) }
+        func isLowerOrDigit(_ byte: UInt8) -> Bool {
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        }
+        let isAlgorithm = components.allSatisfy {
+            !$0.isEmpty && $0.utf8.allSatisfy(isLowerOrDigit)
+        }
+        let isEncoded: Bool =
+            if parts[0] == "sha512" {
+                parts[1].utf8.count == 128
+                    && parts[1].utf8.allSatisfy { isLowerOrDigit($0) && $0 <= UInt8(ascii: "f") }
+            } else {
+                !parts[1].isEmpty
+                    && parts[1].utf8.allSatisfy {
+                        isLowerOrDigit($0 | 0x20) || "=_-".utf8.contains($0)
+                    }
+            }
+        guard isAlgorithm, isEncoded else {
+            throw .digestInvalid(
+                "a digest is <algorithm>:<encoded hash>, as sha256:<64 hex digits>"
+            )
+        }
+        return nil
+    }
 }
 
 extension HTTPRequest.Method {
@@ -240,17 +298,23 @@ extension HTTPRequest.Method {
         naming named: [HTTPRequest.Method]? = nil
     ) throws(RegistryError) {
         guard !allowed.contains(self) else { return }
-        let named = named ?? allowed
-        guard self != .delete else {
-            throw .methodNotAllowed(named, "this registry does not delete anything")
-        }
-        throw .methodNotAllowed(named)
+        throw .methodNotAllowed(named ?? allowed)
     }
 }
 
 extension RegistryError {
     fileprivate static var unknownEndpoint: RegistryError {
         RegistryError(.unsupported, .notFound, "no such endpoint")
+    }
+
+    /// 404: content under a digest that is valid, but of an algorithm under which nothing is stored.
+    fileprivate static func otherAlgorithm(_ code: Code, _ digest: String) -> RegistryError {
+        RegistryError(
+            code,
+            .notFound,
+            "this registry stores content by its sha256 only",
+            detail: .object([.init("digest", .string(String(digest.prefix(256))))])
+        )
     }
 
     fileprivate static func nameInvalid(_ why: String) -> RegistryError {

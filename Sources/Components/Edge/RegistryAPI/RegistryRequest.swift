@@ -17,8 +17,14 @@ package enum RegistryRequest: Hashable, Sendable {
     case manifest(RepositoryName, ManifestReference)
     /// Store a manifest, and tag it unless it is named by its digest.
     case putManifest(RepositoryName, ManifestReference)
+    /// Remove a tag, or a manifest with all tags that name it.
+    case deleteManifest(RepositoryName, ManifestReference)
     /// A blob: GET and HEAD.
     case blob(RepositoryName, Digest)
+    /// Remove a blob from the repository.
+    case deleteBlob(RepositoryName, Digest)
+    /// The manifests that have another one as their subject.
+    case referrers(RepositoryName, ReferrerRequest)
     /// Begin an upload.
     case startUpload(RepositoryName, UploadStart)
     /// How far an upload is.
@@ -33,8 +39,9 @@ package enum RegistryRequest: Hashable, Sendable {
     /// Whether it needs a registry that can be written to.
     package var isWrite: Bool {
         switch self {
-        case .ping, .repositories, .tags, .manifest, .blob: false
-        case .putManifest, .startUpload, .uploadStatus, .appendChunk, .finishUpload, .cancelUpload:
+        case .ping, .repositories, .tags, .manifest, .blob, .referrers: false
+        case .putManifest, .deleteManifest, .deleteBlob, .startUpload, .uploadStatus, .appendChunk,
+            .finishUpload, .cancelUpload:
             true
         }
     }
@@ -44,7 +51,8 @@ package enum RegistryRequest: Hashable, Sendable {
         switch self {
         case .ping, .repositories: nil
         case .tags(let name, _), .manifest(let name, _), .putManifest(let name, _),
-            .blob(let name, _), .startUpload(let name, _), .uploadStatus(let name, _),
+            .deleteManifest(let name, _), .blob(let name, _), .deleteBlob(let name, _),
+            .referrers(let name, _), .startUpload(let name, _), .uploadStatus(let name, _),
             .appendChunk(let name, _, _), .finishUpload(let name, _, _, _),
             .cancelUpload(let name, _):
             name
@@ -63,6 +71,16 @@ package enum ManifestReference: Hashable, Sendable, CustomStringConvertible {
         case .digest(let digest): digest.description
         }
     }
+}
+
+/// Which referrers a client wants.
+package struct ReferrerRequest: Hashable, Sendable {
+    /// Whose; nil when its digest is of an algorithm that nothing is stored under.
+    package let subject: Digest?
+    /// Of which type only.
+    package var artifactType: String?
+    /// Those up to and including this one are left out.
+    package var last: Digest?
 }
 
 /// How an upload begins.

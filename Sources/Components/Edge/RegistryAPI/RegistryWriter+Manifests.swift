@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterClients
 import Content
 import HTTPKit
 import HTTPTypes
@@ -32,11 +33,21 @@ extension RegistryWriter {
         }
         try check(request.headers[.contentType], names: document.mediaType)
         try await checkReferences(of: document, in: name)
+        let condition = try TagCondition(headers: request.headers)
         try await sink.blobs.putManifest(bytes, as: digest, in: name)
-        if case .tag(let tag) = reference {
-            try await sink.tags.put(QualifiedTag(repository: name, tag: tag), digest)
+        try await restore(digest, in: name)
+        if let subject = document.subject?.digest {
+            // Before the tag, so that whoever finds the manifest finds it among the referrers.
+            try await sink.tags.noteReferrer(digest, of: subject, in: name, isGone: false)
         }
-        return created("/v2/\(name)/manifests/\(digest)", digest)
+        if case .tag(let tag) = reference {
+            let tag = QualifiedTag(repository: name, tag: tag)
+            try await sink.tags.put(tag, digest, condition: condition)
+        }
+        var response = created("/v2/\(name)/manifests/\(digest)", digest)
+        response.headers[.eTag] = "\"\(digest)\""
+        response.headers[.subject] = document.subject?.digest.description
+        return response
     }
 
     private func collectManifest(_ request: Request) async throws -> [UInt8] {
@@ -62,11 +73,12 @@ extension RegistryWriter {
 
     /// Refuses a document whose `Content-Type` says that it is another kind than its bytes say.
     ///
-    /// It would be served with another type than it was pushed with. Types that name no kind at all are let pass.
+    /// It would be served with another type than it was pushed with. Types that are nobody's own, such as
+    /// `application/json`, say nothing and are let pass.
     private func check(_ contentType: String?, names mediaType: ManifestMediaType) throws {
         let named = contentType?.split(separator: ";").first.map { $0.filter { $0 != " " } }
-        guard let claimed = named.flatMap({ ManifestMediaType(rawValue: $0) }),
-            claimed != mediaType
+        guard let claimed = named.map({ ManifestMediaType(rawValue: $0) }), claimed != mediaType,
+            claimed.rawValue.contains("/vnd.")
         else { return }
         throw RegistryError(
             .manifestInvalid,
@@ -89,9 +101,11 @@ extension RegistryWriter {
                 if index >= Self.lookUpsMax, let result = try await group.next() {
                     if let digest = result { missing.append(digest) }
                 }
-                group.addTask { [blobs] in
+                group.addTask { [blobs, tags] in
+                    async let isDeleted = tags.isSurelyDeleted(descriptor.digest, in: name)
                     let bytes = try await blobs.blobSize(descriptor.digest, in: name)
-                    return bytes == nil ? descriptor.digest : nil
+                    let isGone = try await isDeleted
+                    return bytes == nil || isGone ? descriptor.digest : nil
                 }
             }
             for try await result in group { if let digest = result { missing.append(digest) } }

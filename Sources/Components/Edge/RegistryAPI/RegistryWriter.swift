@@ -10,6 +10,7 @@ import Primitives
 /// The half of the registry that writes: uploads, mounts, manifests.
 struct RegistryWriter: Sendable {
     let blobs: any BlobSource
+    let tags: any TagSource
     let sink: Registry.Writes
     let limits: Limits
 
@@ -18,7 +19,7 @@ struct RegistryWriter: Sendable {
         switch parsed {
         case .startUpload(let name, .session): return try await start(name)
         case .startUpload(let name, .mount(let digest, from: let source)):
-            guard try await sink.blobs.mount(digest, from: source, in: name) else {
+            guard try await mount(digest, from: source, in: name) else {
                 return try await start(name)
             }
             return created("/v2/\(name)/blobs/\(digest)", digest)
@@ -35,6 +36,7 @@ struct RegistryWriter: Sendable {
             let upload = try await upload(id, name)
             _ = try await append(request, range, to: upload, name)
             try await upload.commit(as: digest)
+            try await restore(digest, in: name)
             return created("/v2/\(name)/blobs/\(digest)", digest)
         case .cancelUpload(let name, let id):
             await (try upload(id, name)).cancel()
@@ -43,7 +45,11 @@ struct RegistryWriter: Sendable {
             return response
         case .putManifest(let name, let reference):
             return try await putManifest(name, reference, request)
-        case .ping, .repositories, .tags, .manifest, .blob:
+        case .deleteManifest(let name, let reference):
+            return try await deleteManifest(name, reference, request)
+        case .deleteBlob(let name, let digest):
+            return try await deleteBlob(name, digest)
+        case .ping, .repositories, .tags, .manifest, .blob, .referrers:
             preconditionFailure("reads do not come here")
         }
     }
@@ -59,7 +65,29 @@ struct RegistryWriter: Sendable {
 
     private func start(_ name: RepositoryName) async throws -> Response {
         let upload = try await sink.blobs.startUpload(in: name)
-        return progress(of: upload.id, name, bytes: 0, .accepted)
+        var response = progress(of: upload.id, name, bytes: 0, .accepted)
+        if limits.uploadChunkBytesMin > 0 {
+            response.headers[.chunkBytesMin] = String(limits.uploadChunkBytesMin)
+        }
+        return response
+    }
+
+    /// What was deleted from the repository it is to come from can't be mounted.
+    private func mount(
+        _ digest: Digest,
+        from source: RepositoryName?,
+        in name: RepositoryName
+    ) async throws -> Bool {
+        if let source, try await tags.isSurelyDeleted(digest, in: source) { return false }
+        guard try await sink.blobs.mount(digest, from: source, in: name) else { return false }
+        try await restore(digest, in: name)
+        return true
+    }
+
+    /// Makes `digest`, which was stored, one of the repository again if it was deleted from it.
+    func restore(_ digest: Digest, in name: RepositoryName) async throws {
+        guard try await tags.isSurelyDeleted(digest, in: name) else { return }
+        try await sink.tags.noteDeletion(of: digest, in: name, isUndone: true)
     }
 
     /// The whole blob in one request.
@@ -72,6 +100,7 @@ struct RegistryWriter: Sendable {
         do {
             _ = try await upload.append(IncomingBody(base: request.body, count: nil), at: nil)
             try await upload.commit(as: digest)
+            try await restore(digest, in: name)
         } catch {
             // Its name was never told, so nobody else can go on with it.
             await upload.cancel()

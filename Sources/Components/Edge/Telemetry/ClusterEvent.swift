@@ -65,6 +65,8 @@ package struct EventKind: RawRepresentable, Hashable, Codable, Sendable, CustomS
     package static let blobRefreshed = EventKind("blob_refreshed")
     /// A tag was set.
     package static let tagPut = EventKind("tag_put")
+    /// A tag was removed.
+    package static let tagDeleted = EventKind("tag_deleted")
     /// A blob waits to be written to its backend.
     package static let writeBackQueued = EventKind("writeback_queued")
     /// A blob was written to its backend.

@@ -84,86 +84,147 @@ package struct BuildIndexComponent: Service {
             configuration: configuration,
             environment: environment
         )
-        let server = makeServer(backends, origins, store, writeBack, replication, dependencies)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await writeBack.run() }
-            group.addTask { await replication.run() }
-            do { try await server.run() } catch {
-                group.cancelAll()
-                throw error
-            }
-            await writeBack.stop(within: configuration.drainTimeout)
-            await replication.stop(within: Self.replicationDrainTimeout)
-            try await group.waitForAll()
-        }
-        await database.close()
-        await backends.close()
-    }
-
-    /// How long a stop waits for replications under way. What is left goes on after the next start.
-    private static let replicationDrainTimeout = Duration.seconds(2)
-
-    private func makeServer(
-        _ backends: BackendTable,
-        _ origins: OriginCluster,
-        _ store: TagStore,
-        _ writeBack: TagWriteBack,
-        _ replication: TagReplication,
-        _ dependencies: TagDependencies
-    ) -> HTTPServer {
         let status = ComponentStatus(
             .buildIndex,
             environment,
             settings: configuration.settings
         )
-        let snapshot = BuildIndexSnapshot(
-            status: status,
+        let neighbours = try await makeNeighbours(store, status, database)
+        let parts = Parts(
+            backends: backends,
+            origins: origins,
             store: store,
             writeBack: writeBack,
-            replication: replication
+            replication: replication,
+            neighbours: neighbours,
+            dependencies: dependencies,
+            status: status
         )
+        try await serve(parts)
+        await database.close()
+        await backends.close()
+    }
+
+    private func serve(_ parts: Parts) async throws {
+        let server = try makeServer(parts)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await parts.writeBack.run() }
+            group.addTask { await parts.neighbours.run() }
+            group.addTask { await parts.replication.run() }
+            do { try await server.run() } catch {
+                group.cancelAll()
+                throw error
+            }
+            await parts.neighbours.stop(within: configuration.drainTimeout)
+            await parts.writeBack.stop(within: configuration.drainTimeout)
+            await parts.replication.stop(within: Self.replicationDrainTimeout)
+            try await group.waitForAll()
+        }
+    }
+
+    /// How long a stop waits for replications under way. What is left goes on after the next start.
+    private static let replicationDrainTimeout = Duration.seconds(2)
+
+    /// What the server is made of.
+    private struct Parts {
+        let backends: BackendTable
+        let origins: OriginCluster
+        let store: TagStore
+        let writeBack: TagWriteBack
+        let replication: TagReplication
+        let neighbours: TagNeighbours
+        let dependencies: TagDependencies
+        let status: ComponentStatus
+    }
+
+    private func makeNeighbours(
+        _ store: TagStore,
+        _ status: ComponentStatus,
+        _ database: RetryDatabase
+    ) async throws -> TagNeighbours {
         let cluster = HostList(
             configuration.cluster,
             pool: environment.pool,
             checks: configuration.hostChecks["cluster"]
         )
         let isNamed = HostNames.needLookUp(configuration.cluster)
-        let tags = TagService(
+        return try await TagNeighbours(
             store: store,
-            backend: TagBackend(table: backends),
-            writeBack: writeBack,
-            replication: replication,
-            dependencies: dependencies,
-            configuration: configuration,
-            neighbours: { [configuration, cluster, http = environment.httpClient] in
+            clients: { [configuration, cluster, http = environment.httpClient] in
                 let own = configuration.selfAddress ?? status.address()
                 let port = own.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
                 return await cluster.lookedUpHosts()
                     .filter { $0 != own && !(isNamed && HostNames.isLocal($0, port: port)) }
                     .map { BuildIndexClient(address: $0, http: http) }
             },
+            stagger: configuration.duplicatePutStagger,
+            database: database,
+            environment: environment
+        )
+    }
+
+    private func makeService(_ parts: Parts) throws -> TagService {
+        let backend = TagBackend(table: parts.backends)
+        return TagService(
+            store: parts.store,
+            backend: backend,
+            reader: TagReader(
+                store: parts.store,
+                backend: backend,
+                interval: configuration.tagCacheInterval,
+                limits: limits,
+                log: environment.log
+            ),
+            writeBack: parts.writeBack,
+            replication: parts.replication,
+            neighbours: parts.neighbours,
+            dependencies: parts.dependencies,
+            replicationStagger: configuration.duplicateReplicateStagger,
+            writesThrough: configuration.writesThrough,
+            immutable: try configuration.immutableTags.map { try NamespacePattern($0) },
             events: environment.events,
             counters: environment.counters,
             log: environment.log
         )
+    }
+
+    private func makeServer(_ parts: Parts) throws -> HTTPServer {
+        let snapshot = BuildIndexSnapshot(
+            status: parts.status,
+            store: parts.store,
+            writeBack: parts.writeBack,
+            replication: parts.replication,
+            neighbours: parts.neighbours
+        )
+        let tags = try makeService(parts)
+        let lists = TagLists(store: parts.store, backends: parts.backends, limits: limits)
         let router = Router(context: ServerContext.self)
         BuildIndexRoutes(
             tags: tags,
-            lists: TagLists(store: store, backends: backends, limits: limits),
+            lists: lists,
+            referrers: TagReferrers(
+                tags: tags,
+                lists: lists,
+                manifests: ManifestReader(origins: parts.origins, limits: limits),
+                limits: limits
+            ),
             configuration: configuration,
             limits: limits,
             tagsRead: environment.counters.counter("tags_read")
         ).add(to: router)
-        RetryRoutes([writeBack.queue, replication.queue], limits: limits).add(to: router)
+        RetryRoutes(
+            [parts.writeBack.queue, parts.replication.queue, parts.neighbours.queue],
+            limits: limits
+        ).add(to: router)
         StandardRoutes(
             environment,
             readiness: { [hasOrigins = !configuration.origins.isEmpty] in
-                try await backends.checkReadiness(of: .tags)
-                if hasOrigins { try await origins.checkReadiness() }
+                try await parts.backends.checkReadiness(of: .tags)
+                if hasOrigins { try await parts.origins.checkReadiness() }
             },
             snapshot: { await snapshot.snapshot() }
         ).add(to: router)
-        return status.listener(
+        return parts.status.listener(
             at: (configuration.host, configuration.port),
             router,
             limits: limits,

@@ -4,6 +4,7 @@ import ClusterClients
 import ClusterConfiguration
 import Content
 import HTTPKit
+import HTTPTypes
 import Hummingbird
 import Primitives
 import Telemetry
@@ -13,6 +14,7 @@ import Telemetry
 struct BuildIndexRoutes: Sendable {
     let tags: TagService
     let lists: TagLists
+    let referrers: TagReferrers
     let configuration: BuildIndexConfiguration
     let limits: Limits
     let tagsRead: Counter
@@ -21,19 +23,33 @@ struct BuildIndexRoutes: Sendable {
         router.put("/tags/{tag}/digest/{digest}") { (request, context) -> Response in
             let (tag, digest) = (try Self.tag(context), try Self.digest(context))
             let isReplicated = try request.queryBool("replicate") ?? false
-            try await tags.put(tag, digest, replicating: isReplicated ? Self.cause(request) : nil)
+            try await tags.put(
+                tag,
+                digest,
+                condition: try Self.condition(request),
+                replicating: isReplicated ? Self.cause(request) : nil
+            )
+            return .empty()
+        }
+        // Kraken's tags can't be removed.
+        router.delete("/tags/{tag}") { (request, context) -> Response in
+            try await tags.delete(try Self.tag(context), condition: try Self.condition(request))
             return .empty()
         }
         router.head("/tags/{tag}") { (_, context) -> Response in
-            guard try await has(try Self.tag(context)) else { throw HTTPProblem.notFound().asEmpty }
+            guard await tags.digest(of: try Self.tag(context)) != nil else {
+                throw HTTPProblem.notFound().asEmpty
+            }
             return .empty()
         }
         router.get("/tags/{tag}") { (_, context) -> Response in
-            guard let digest = try await tags.digest(of: try Self.tag(context)) else {
+            guard let digest = await tags.digest(of: try Self.tag(context)) else {
                 throw HTTPProblem.notFound().asEmpty
             }
             tagsRead.add()
-            return .text(digest.description)
+            var response = Response.text(digest.description)
+            response.headers[.eTag] = "\"\(digest)\""
+            return response
         }
         addLists(to: router)
         addReplication(to: router)
@@ -44,19 +60,45 @@ struct BuildIndexRoutes: Sendable {
             }
             return .text(origin)
         }
+        addDuplicates(to: router)
+    }
+
+    /// What neighbours have taken.
+    private func addDuplicates(to router: Router<ServerContext>) {
         router.put("/internal/duplicate/tags/{tag}/digest/{digest}") {
             (request, context) -> Response in
-            let (tag, digest) = (try Self.tag(context), try Self.digest(context))
-            let body = try await request.json(upTo: limits.jsonBodyBytesMax)
-            try await tags.putDuplicate(tag, digest, delay: try Self.delay(body))
-            return .empty()
+            try await takeOver(request, try Self.tag(context), try Self.digest(context))
         }
+        router.delete("/internal/duplicate/tags/{tag}") { (request, context) -> Response in
+            try await takeOver(request, try Self.tag(context), nil)
+        }
+    }
+
+    private func takeOver(
+        _ request: Request,
+        _ tag: QualifiedTag,
+        _ digest: Digest?
+    ) async throws -> Response {
+        let body = try await request.json(upTo: limits.jsonBodyBytesMax)
+        let madeAt = body["put_at_ns"]?.integer.map { Timestamp(unixNanoseconds: Int64($0)) }
+        try await tags.takeOver(tag, digest, madeAt: madeAt, delay: try Self.delay(body))
+        return .empty()
     }
 
     private func addLists(to router: Router<ServerContext>) {
         router.get("/repositories/{repo}/tags") { (request, context) -> Response in
             let repository = try Self.parsing { try RepositoryName(try context.parameter("repo")) }
             return try await lists.tags(of: repository, request)
+        }
+        router.get("/repositories/{repo}/referrers/{digest}") { (request, context) -> Response in
+            let repository = try Self.parsing { try RepositoryName(try context.parameter("repo")) }
+            let page = try await referrers.page(
+                of: try Self.digest(context),
+                in: repository,
+                artifactType: try request.query("artifactType"),
+                after: try request.query("last")
+            )
+            return .json(page)
         }
         router.get("/list") { request, _ in try await lists.names(request) }
         router.get("/list/**") { request, _ in try await lists.names(request) }
@@ -65,7 +107,7 @@ struct BuildIndexRoutes: Sendable {
     private func addReplication(to router: Router<ServerContext>) {
         router.post("/remotes/tags/{tag}") { (_, context) -> Response in
             let tag = try Self.tag(context)
-            guard let digest = try await tags.digest(of: tag) else {
+            guard let digest = await tags.digest(of: tag) else {
                 throw HTTPProblem.notFound().asEmpty
             }
             try await tags.replicate(tag, digest)
@@ -85,11 +127,6 @@ struct BuildIndexRoutes: Sendable {
         }
     }
 
-    private func has(_ tag: QualifiedTag) async throws -> Bool {
-        if await tags.store.record(of: tag) != nil { return true }
-        return try await tags.backend.has(tag)
-    }
-
     // MARK: - Parameters
 
     /// Who wants a tag to be replicated: another cluster, when the request says through which ones it came.
@@ -104,6 +141,10 @@ struct BuildIndexRoutes: Sendable {
 
     static func digest(_ context: ServerContext) throws -> Digest {
         try parsing { try Digest(parsing: try context.parameter("digest")) }
+    }
+
+    static func condition(_ request: Request) throws -> TagCondition {
+        try parsing { try TagCondition(headers: request.headers) }
     }
 
     static func delay(_ body: JSON) throws -> Duration {

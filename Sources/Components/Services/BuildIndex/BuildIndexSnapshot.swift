@@ -9,11 +9,13 @@ struct BuildIndexSnapshot: Sendable {
     let store: TagStore
     let writeBack: TagWriteBack
     let replication: TagReplication
+    let neighbours: TagNeighbours
 
     /// The build-index's state now.
     func snapshot() async -> ComponentSnapshot {
         var snapshot = status.snapshot()
-        snapshot.queues = await writeBack.status() + (await replication.status())
+        let owed = await (writeBack.status(), replication.status(), neighbours.status())
+        snapshot.queues = owed.0 + owed.1 + owed.2
         snapshot.tags = TagStatus(tagCount: await store.count, latest: await store.latestEntries)
         return snapshot
     }

@@ -55,6 +55,17 @@ struct TagBackend: Sendable {
         }
     }
 
+    /// Makes the backend say that there is no `tag`.
+    func remove(_ tag: QualifiedTag) async throws {
+        let namespace = try Namespace(tag.description)
+        try await table.backend(for: namespace).delete(tag.description, namespace: namespace)
+    }
+
+    /// Makes the backend say what `digest`, nil for no such tag, says of `tag`.
+    func apply(_ digest: Digest?, to tag: QualifiedTag) async throws {
+        if let digest { try await write(digest, for: tag) } else { try await remove(tag) }
+    }
+
     /// Fails unless `tag` has a backend.
     func checkBackend(of tag: QualifiedTag) throws {
         _ = try table.backend(for: try Namespace(tag.description))

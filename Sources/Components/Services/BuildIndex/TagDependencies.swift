@@ -28,6 +28,8 @@ struct TagDependencies: Sendable {
     /// The blobs that `tag` needs if it names `digest`, the one it names last.
     /// - Throws: 500 with the reason when they can't be told.
     func resolve(_ tag: QualifiedTag, _ digest: Digest) async throws -> [Digest] {
+        // Names what may be gone already.
+        if case .deleted = ReservedTag(tag.tag) { return [] }
         switch try type(of: tag) {
         case .blob: return [digest]
         case .docker: return try await references(of: digest, tag: tag) + [digest]
@@ -41,6 +43,7 @@ struct TagDependencies: Sendable {
     /// which it may be sent there: what refers to others comes in a later part than these.
     /// - Throws: 500 or 503 with the reason when that can't be told.
     func levels(_ tag: QualifiedTag, _ digest: Digest) async throws -> [[Digest]] {
+        if case .deleted = ReservedTag(tag.tag) { return [] }
         guard try type(of: tag) == .docker else { return [[digest]] }
         var levels: [[Digest]] = []
         var seen: Set<Digest> = [digest]
@@ -71,6 +74,7 @@ struct TagDependencies: Sendable {
     }
 
     private func type(of tag: QualifiedTag) throws -> TagType {
+        if case .referrer = ReservedTag(tag.tag) { return .docker }
         guard let rule = rules.first(where: { $0.pattern.isFound(in: tag.description) }) else {
             throw HTTPProblem.internalError(
                 "no tag type matches \(tag); add a row to tag_types"

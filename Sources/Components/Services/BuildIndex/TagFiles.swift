@@ -13,6 +13,8 @@ import Telemetry
 struct TagFiles: Sendable {
     private let tags: String
     private let temporary: String
+    /// Bytes of one file; what is longer was not written here.
+    private static let recordBytesMax = 4 << 10
 
     /// The files below `root`.
     init(root: String) {
@@ -69,7 +71,10 @@ struct TagFiles: Sendable {
                 do {
                     let repository = try RepositoryName(components.joined(separator: "/"))
                     let tag = QualifiedTag(repository: repository, tag: try Tag(name))
-                    guard let bytes = try AtomicFile.read(path, bytesMax: 4096) else { continue }
+                    guard let bytes = try AtomicFile.read(path, bytesMax: Self.recordBytesMax)
+                    else {
+                        continue
+                    }
                     records[tag] = try TagRecord(fileBytes: bytes)
                 } catch {
                     log.warning(

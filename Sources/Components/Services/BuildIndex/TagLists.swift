@@ -39,6 +39,26 @@ struct TagLists: Sendable {
         return Self.response(page.names, next: page.nextToken, request)
     }
 
+    /// All names that begin with `prefix`, which is in the namespace `namespace`.
+    /// - Throws: 503 when there are more than `namesMax`.
+    func allNames(_ prefix: String, namespace: String, namesMax: Int) async throws -> [String] {
+        var names: [String] = []
+        var request = Page(limit: nil, offset: nil)
+        repeat {
+            let page = try await page(prefix, namespace: namespace, request)
+            names += page.names
+            guard names.count <= namesMax else {
+                throw HTTPProblem.unavailable(
+                    "more than \(namesMax) names begin with \(prefix)"
+                ).asText
+            }
+            // A page that leads to itself would never end.
+            guard page.nextToken != request.offset else { break }
+            request.offset = page.nextToken
+        } while request.offset != nil
+        return names
+    }
+
     /// Names begin with what precedes Kraken's `<repository>/_manifests/tags` and a colon.
     static func namePrefix(_ prefix: String) -> String {
         guard let range = prefix.firstRange(of: "/_manifests") else { return prefix }
@@ -61,11 +81,13 @@ struct TagLists: Sendable {
         }
         // A page ends where the backend's does; of the pending names it gets those that lie before
         // that.
-        let pending = await store.pendingNames(prefix: prefix).filter { name in
+        let pending = await store.pendingNames(prefix: prefix)
+        let added = pending.added.filter { name in
             guard let end = stored.nextToken else { return true }
             return !end.utf8.lexicographicallyPrecedes(name.utf8)
         }
-        var merged = BackendListPage(of: Array(Set(stored.names + pending)), for: request)
+        let names = Set(stored.names + added).subtracting(pending.removed)
+        var merged = BackendListPage(of: Array(names), for: request)
         if merged.nextToken == nil, stored.nextToken != nil { merged.nextToken = stored.nextToken }
         return merged
     }

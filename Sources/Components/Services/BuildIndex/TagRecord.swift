@@ -5,9 +5,9 @@ import Telemetry
 
 /// What a build-index knows of one tag.
 struct TagRecord: Hashable, Sendable {
-    /// What the tag names.
-    var digest: Digest
-    /// When it was put here.
+    /// What the tag names; nil once it was deleted.
+    var digest: Digest?
+    /// When that was so first; of two changes of a tag the one made later stands, wherever they were made.
     var putAt: Timestamp
     /// What has yet to be done so that the backend says the same; nil when it does.
     var writeBack: WriteBack?
@@ -29,6 +29,14 @@ struct TagRecord: Hashable, Sendable {
         /// A neighbour was.
         case neighbour(replaced: Digest?)
     }
+
+    /// Whether a change at `moment` to `digest` comes after this one. Of two at the same moment, which only clocks of two
+    /// members can bring about, all take the same one.
+    func precedes(_ digest: Digest?, madeAt moment: Timestamp) -> Bool {
+        if putAt != moment { return putAt < moment }
+        guard let digest else { return self.digest != nil }
+        return self.digest.map { $0 < digest } ?? false
+    }
 }
 
 // MARK: - On disk
@@ -40,7 +48,8 @@ extension TagRecord {
     var fileBytes: [UInt8] {
         var members: [JSON.Member] = [
             .init("version", .integer(Self.version)),
-            .init("digest", .string(digest.description)),
+            digest.map { .init("digest", .string($0.description)) }
+                ?? .init("deleted", .bool(true)),
             .init("put_at_ns", .integer(Int(putAt.unixNanoseconds))),
         ]
         if let writeBack {
@@ -61,11 +70,13 @@ extension TagRecord {
     init(fileBytes: [UInt8]) throws(ContentError) {
         let document = try JSON(parsing: fileBytes)
         guard document["version"]?.integer == Self.version,
-            let text = document["digest"]?.string, let putAt = document["put_at_ns"]?.integer
+            let putAt = document["put_at_ns"]?.integer
         else {
             throw ContentError(.invalidJSON, what: "read tag record", why: "not of version 1")
         }
-        digest = try Digest(parsing: text)
+        if document["deleted"]?.bool != true {
+            digest = try Digest(parsing: document["digest"]?.string ?? "")
+        }
         self.putAt = Timestamp(unixNanoseconds: Int64(putAt))
         guard let pending = document["write_back"] else { return }
         let due = Timestamp(unixNanoseconds: Int64(pending["due_at_ns"]?.integer ?? 0))

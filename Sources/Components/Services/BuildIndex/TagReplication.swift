@@ -154,7 +154,9 @@ private struct TagReplicator: Sendable {
             return done(task, nil, start, "no rule sends it there any more")
         }
         let payload = try ReplicationPayload(parsing: task.payload)
-        let digest = try await wanted(tag, payload)
+        guard let digest = try await wanted(tag, payload) else {
+            return done(task, nil, start, "it was deleted")
+        }
         let remote = BuildIndexClient(address: task.destination, http: environment.httpClient)
         if try await remote.digest(of: tag) == digest {
             return done(task, digest, start, "it was there")
@@ -174,12 +176,14 @@ private struct TagReplicator: Sendable {
         return done(task, digest, start, nil)
     }
 
-    /// What the tag shall name. A neighbour's put may have been followed by one that this build-index has missed; then the
+    /// What the tag shall name: its last value, whichever put was queued last; nil when it was deleted meanwhile, which stays
+    /// a matter of this cluster. A neighbour's put may have been followed by one that this build-index has missed; then the
     /// backend, which the neighbours have in common, knows better.
-    private func wanted(_ tag: QualifiedTag, _ payload: ReplicationPayload) async throws -> Digest {
-        guard payload.isNeighbours else { return payload.digest }
+    private func wanted(_ tag: QualifiedTag, _ payload: ReplicationPayload) async throws -> Digest?
+    {
         let record = await store.record(of: tag)
-        if record?.writeBack != nil { return record?.digest ?? payload.digest }
+        if let record, !payload.isNeighbours || record.writeBack != nil { return record.digest }
+        guard payload.isNeighbours else { return payload.digest }
         return try await backend.digest(of: tag) ?? record?.digest ?? payload.digest
     }
 

@@ -5,97 +5,165 @@ import ClusterClients
 import ClusterConfiguration
 import Content
 import HTTPKit
+import HTTPTypes
 import Logging
 import Primitives
 import RetryStorage
 import Telemetry
 
-/// What the endpoints do: put and look up tags, and tell the neighbours.
+/// What the endpoints do: put, remove and look up tags, and tell the neighbours.
 struct TagService: Sendable {
     let store: TagStore
     let backend: TagBackend
+    let reader: TagReader
     let writeBack: TagWriteBack
     let replication: TagReplication
+    let neighbours: TagNeighbours
     let dependencies: TagDependencies
-    let configuration: BuildIndexConfiguration
-    /// The other build-indexes of this cluster.
-    let neighbours: @Sendable () async -> [BuildIndexClient]
+    /// By how much each further neighbour's replication is put off.
+    let replicationStagger: Duration
+    let writesThrough: Bool
+    /// Tags that match one of these are put once.
+    let immutable: [NamespacePattern]
     let events: EventLog
     let counters: Counters
     let log: Logger
 
+    /// How often a change under a condition is begun anew because the tag has changed meanwhile.
+    private static let attemptsMax = 16
+
     /// Makes `tag` name `digest`, here and at the neighbours, once everything it needs is there; with a `cause`, in other
     /// clusters, too, later.
+    /// - Throws: 412 when `condition` is not met, 409 when the tag may not move.
     func put(
         _ tag: QualifiedTag,
         _ digest: Digest,
+        condition: TagCondition = .none,
         replicating cause: ReplicationCause? = nil
     ) async throws {
         try backend.checkBackend(of: tag)
         let needed = try await dependencies.resolve(tag, digest)
         try await dependencies.check(needed, of: tag)
-        if configuration.writesThrough {
-            try await writeThrough(tag, digest)
-            try await store.put(tag, digest, writeBackAfter: nil)
-        } else {
-            try await store.put(tag, digest, writeBackAfter: .zero)
-            try await queue(tag, digest, after: .zero)
-        }
+        var through: (@Sendable () async throws -> Void)?
+        if writesThrough { through = { try await writeThrough(tag, digest) } }
+        let change = TagChange(digest: digest, writeBackAfter: writesThrough ? nil : .zero)
+        let record = try await make(change, of: tag, condition, through: through)
+        if !writesThrough { try await queue(tag, digest, after: .zero) }
         if let cause, replication.concerns(tag) {
             try await replication.add(tag, digest, cause: cause)
             await tellNeighboursToReplicate(tag, digest, needed)
         }
         counters.counter("tags_put").add()
         events.record(ClusterEvent(.tagPut, blob: digest, detail: ["tag": "\(tag)"]))
-        await tellNeighbours(tag, digest)
+        try await neighbours.tell(tag, record)
     }
 
-    /// Makes `tag`, which names `digest`, be replicated to the other clusters.
-    func replicate(_ tag: QualifiedTag, _ digest: Digest) async throws {
-        guard replication.concerns(tag) else { return }
-        try await replication.add(tag, digest, cause: .client)
-        let needed = try await dependencies.resolve(tag, digest)
-        await tellNeighboursToReplicate(tag, digest, needed)
-    }
-
-    /// Takes over a put that a neighbour has made; writes it back after `delay` unless the
-    /// neighbour did by then.
-    func putDuplicate(_ tag: QualifiedTag, _ digest: Digest, delay: Duration) async throws {
+    /// Removes `tag` here, in the backend and at the neighbours.
+    ///
+    /// The backend is told before anything else, because its lists would bring the tag back; while it fails, so does this.
+    /// - Throws: 404 when there is no such tag, 412 when `condition` is not met, 409 when the tag may not be removed, 405
+    ///   when its storage removes nothing.
+    func delete(_ tag: QualifiedTag, condition: TagCondition = .none) async throws {
         try backend.checkBackend(of: tag)
-        try await store.put(tag, digest, writeBackAfter: delay, isNeighbours: true)
+        guard let digest = await reader.digest(of: tag) else {
+            throw HTTPProblem.notFound().asEmpty
+        }
+        // Once more by the queue: a write-back of what the tag named may be under way.
+        let change = TagChange(digest: nil, writeBackAfter: .zero)
+        let record = try await make(change, of: tag, condition) {
+            do { try await backend.remove(tag) } catch let error as BackendError {
+                throw HTTPProblem(removing: tag, failed: error).asText
+            }
+        }
+        try await queue(tag, nil, after: .zero)
+        counters.counter("tags_deleted").add()
+        events.record(ClusterEvent(.tagDeleted, blob: digest, detail: ["tag": "\(tag)"]))
+        try await neighbours.tell(tag, record)
+    }
+
+    /// Takes over a change that a neighbour has made; writes it back after `delay` unless the
+    /// neighbour did by then.
+    func takeOver(
+        _ tag: QualifiedTag,
+        _ digest: Digest?,
+        madeAt: Timestamp?,
+        delay: Duration
+    ) async throws {
+        try backend.checkBackend(of: tag)
+        let change = TagChange(
+            digest: digest,
+            madeAt: madeAt,
+            writeBackAfter: delay,
+            isNeighbours: true
+        )
+        let record = try await store.apply(change, to: tag)
+        await reader.forget(tag)
+        guard record?.writeBack != nil else { return }
         try await queue(tag, digest, after: delay)
     }
 
-    /// What `tag` names: what was put here, else what the backend says; nil when neither knows it.
-    ///
-    /// A backend that fails counts as one that does not know: pushes go on while storage is down,
-    /// as in Kraken.
-    func digest(of tag: QualifiedTag) async throws -> Digest? {
-        let record = await store.record(of: tag)
-        if let record, !isOutdated(record) { return record.digest }
-        do {
-            guard let digest = try await backend.digest(of: tag) else { return record?.digest }
-            if let record { try await store.adopt(digest, for: tag, insteadOf: record) }
-            return digest
-        } catch let error as BackendError {
-            log.warning(
-                "tag not read from the backend",
-                metadata: [LogKey.tag: "\(tag)", LogKey.error: "\(error)"]
-            )
-            return record?.digest
+    /// What `tag` names; nil when there is no such tag.
+    func digest(of tag: QualifiedTag) async -> Digest? { await reader.digest(of: tag) }
+
+    // MARK: - Changes
+
+    private func make(
+        _ change: TagChange,
+        of tag: QualifiedTag,
+        _ condition: TagCondition,
+        through: (@Sendable () async throws -> Void)?
+    ) async throws -> TagRecord {
+        let isFixed =
+            ReservedTag(tag.tag) == nil && immutable.contains { $0.isFound(in: tag.description) }
+        for _ in 0..<Self.attemptsMax {
+            var expected: TagStore.Expectation?
+            if isFixed || condition != .none {
+                let current = await reader.digest(of: tag)
+                let record = await store.record(of: tag)
+                // It has changed between the two questions.
+                if let record, record.digest != current { continue }
+                try check(change, of: tag, naming: current, condition, isFixed: isFixed)
+                expected = TagStore.Expectation(record: record)
+            }
+            let made = try await store.apply(change, to: tag, over: expected, through: through)
+            await reader.forget(tag)
+            if let made { return made }
         }
+        throw HTTPProblem.unavailable("\(tag) changes all the time", retryAfter: .seconds(1)).asText
     }
 
-    /// Whether `record`, which the backend has had, is so old that a put elsewhere may have been
-    /// missed.
-    private func isOutdated(_ record: TagRecord) -> Bool {
-        let age = Timestamp.now.unixNanoseconds - record.putAt.unixNanoseconds
-        return record.writeBack == nil && age > configuration.tagLifetime.nanoseconds
+    private func check(
+        _ change: TagChange,
+        of tag: QualifiedTag,
+        naming current: Digest?,
+        _ condition: TagCondition,
+        isFixed: Bool
+    ) throws {
+        let names = current.map { "it names \($0)" } ?? "there is no such tag"
+        // Made already, as by a request whose answer was lost: RFC 9110 §13.1.1 lets it pass.
+        let isMade: Bool =
+            if case .names = condition { change.digest != nil && current == change.digest } else {
+                false
+            }
+        guard condition.isMet(by: current) || isMade else {
+            var headers = HTTPFields()
+            if let current { headers[.eTag] = "\"\(current)\"" }
+            throw HTTPProblem(
+                .preconditionFailed,
+                "\(tag) is not what the request wants it to be: \(names)",
+                headers: headers,
+                style: .text
+            )
+        }
+        guard isFixed, let current, current != change.digest else { return }
+        throw HTTPProblem.conflict(
+            "\(tag) can't be moved or removed, because it matches immutable_tags: \(names)"
+        ).asText
     }
 
     private func queue(
         _ tag: QualifiedTag,
-        _ digest: Digest,
+        _ digest: Digest?,
         after delay: Duration
     ) async throws {
         events.record(ClusterEvent(.writeBackQueued, blob: digest, detail: ["tag": "\(tag)"]))
@@ -122,59 +190,15 @@ struct TagService: Sendable {
             }
         }
     }
+}
 
-    /// A neighbour that can't be told does not step in, should this build-index never come back; the task here stands.
-    private func tellNeighboursToReplicate(
-        _ tag: QualifiedTag,
-        _ digest: Digest,
-        _ needed: [Digest]
-    ) async {
-        let neighbours = await neighbours()
-        await withDiscardingTaskGroup { group in
-            for (index, neighbour) in neighbours.enumerated() {
-                let delay = configuration.duplicateReplicateStagger * (index + 1)
-                group.addTask {
-                    do {
-                        try await neighbour.duplicateReplicate(
-                            tag,
-                            digest,
-                            dependencies: needed,
-                            delay: delay
-                        )
-                    } catch {
-                        counters.counter("duplicate_replicate_failures").add()
-                        log.warning(
-                            "a neighbour did not take a replication",
-                            metadata: [
-                                LogKey.tag: "\(tag)", LogKey.address: "\(neighbour.address)",
-                                LogKey.error: "\(error)",
-                            ]
-                        )
-                    }
-                }
-            }
-        }
-    }
-
-    /// A neighbour that can't be told reads the tag from the backend later; the put stands.
-    private func tellNeighbours(_ tag: QualifiedTag, _ digest: Digest) async {
-        let neighbours = await neighbours()
-        await withDiscardingTaskGroup { group in
-            for (index, neighbour) in neighbours.enumerated() {
-                let delay = configuration.duplicatePutStagger * (index + 1)
-                group.addTask {
-                    do { try await neighbour.duplicatePut(tag, digest, delay: delay) } catch {
-                        counters.counter("duplicate_put_failures").add()
-                        log.warning(
-                            "a neighbour did not take a tag",
-                            metadata: [
-                                LogKey.tag: "\(tag)", LogKey.address: "\(neighbour.address)",
-                                LogKey.error: "\(error)",
-                            ]
-                        )
-                    }
-                }
-            }
+extension HTTPProblem {
+    fileprivate init(removing tag: QualifiedTag, failed error: BackendError) {
+        switch error.code {
+        case .unsupported:
+            self.init(.methodNotAllowed, "cannot delete \(tag): \(error)")
+        default:
+            self = .unavailable("cannot delete \(tag): \(error)", retryAfter: .seconds(1))
         }
     }
 }

@@ -20,6 +20,8 @@ actor TagStore {
     private let now: @Sendable () -> Timestamp
     private let log: Logger
     private var records: [QualifiedTag: TagRecord] = [:]
+    /// How many of them say that the tag was deleted.
+    private var deletedCount = 0
     /// Tags whose file is being written, with those who wait to write it next.
     private var locks: [QualifiedTag: [CheckedContinuation<Void, Never>]] = [:]
     private var latest: [QualifiedTag] = []
@@ -39,18 +41,19 @@ actor TagStore {
     /// Reads what is on disk.
     func open() async throws {
         records = try await pool.run { [files, log] in try files.open(log: log) }
+        deletedCount = records.values.count { $0.digest == nil }
         latest = records.sorted { $0.value.putAt < $1.value.putAt }.suffix(Self.latestMax).map(
             \.key
         )
     }
 
     /// How many tags there are.
-    var count: Int { records.count }
+    var count: Int { records.count - deletedCount }
 
     /// The tags put last, the latest first.
     var latestEntries: [TagStatus.Entry] {
         latest.reversed().compactMap { tag in
-            records[tag].map { TagStatus.Entry(tag: tag.description, digest: $0.digest) }
+            records[tag]?.digest.map { TagStatus.Entry(tag: tag.description, digest: $0) }
         }
     }
 
@@ -62,46 +65,58 @@ actor TagStore {
         records.compactMap { tag, record in record.writeBack.map { (tag, $0.dueAt) } }
     }
 
-    /// The tags among ``pendingWriteBacks`` whose name begins with `prefix`: lists of the backend
-    /// lack them.
-    func pendingNames(prefix: String) -> [String] {
-        records.compactMap { tag, record in
-            guard record.writeBack != nil else { return nil }
+    /// What lists of the backend don't know yet among the names that begin with `prefix`: those it lacks, and those that
+    /// were deleted.
+    func pendingNames(prefix: String) -> (added: [String], removed: Set<String>) {
+        var (added, removed) = ([String](), Set<String>())
+        for (tag, record) in records where record.writeBack != nil {
             let name = tag.description
-            return name.hasPrefix(prefix) ? name : nil
+            guard name.hasPrefix(prefix) else { continue }
+            if record.digest == nil { removed.insert(name) } else { added.append(name) }
         }
+        return (added, removed)
     }
 
-    /// Makes `tag` name `digest`, durably.
+    /// Makes `change` of `tag`, durably.
     ///
     /// - Parameters:
-    ///   - delay: when the backend shall be written; nil when it says so already.
-    ///   - isNeighbours: a neighbour took the put and will write the backend, too.
-    func put(
-        _ tag: QualifiedTag,
-        _ digest: Digest,
-        writeBackAfter delay: Duration?,
-        isNeighbours: Bool = false
-    ) async throws {
+    ///   - expected: what the store must still say of the tag; nil: anything.
+    ///   - through: done first, while no other change of the tag can be made.
+    /// - Returns: what holds afterwards, which is what held before when that was made later; nil when the store does not
+    ///   say what was expected.
+    func apply(
+        _ change: TagChange,
+        to tag: QualifiedTag,
+        over expected: Expectation? = nil,
+        through: (@Sendable () async throws -> Void)? = nil
+    ) async throws -> TagRecord? {
         await lock(tag)
         defer { unlock(tag) }
         let before = records[tag]
-        if before == nil { try await makeRoom() }
-        let putAt = now()
-        var record = TagRecord(digest: digest, putAt: putAt)
-        if let delay {
-            var due = Timestamp(unixNanoseconds: putAt.unixNanoseconds + delay.nanoseconds)
-            if before?.digest == digest, let owed = before?.writeBack { due = min(due, owed.dueAt) }
-            let origin = isNeighbours ? origin(replacing: before) : .client
-            record.writeBack = .init(dueAt: due, origin: origin)
+        if let expected, !expected.isMet(by: before) { return nil }
+        if let before, let moment = change.madeAt, !before.precedes(change.digest, madeAt: moment) {
+            return before
         }
+        if before == nil { try await makeRoom() }
+        let record = change.record(after: before, at: now())
+        try await through?()
         try await write(record, for: tag, durable: true)
         noteLatest(tag)
+        return record
+    }
+
+    /// What the store must say of a tag for a change to be made.
+    struct Expectation: Sendable {
+        let record: TagRecord?
+
+        func isMet(by current: TagRecord?) -> Bool {
+            current?.digest == record?.digest && current?.putAt == record?.putAt
+        }
     }
 
     /// Notes that the backend says `digest` for `tag`; no effect when the tag has moved on
     /// meanwhile.
-    func markWrittenBack(_ tag: QualifiedTag, _ digest: Digest) async throws {
+    func markWrittenBack(_ tag: QualifiedTag, _ digest: Digest?) async throws {
         await lock(tag)
         defer { unlock(tag) }
         guard var record = records[tag], record.digest == digest, record.writeBack != nil else {
@@ -121,20 +136,14 @@ actor TagStore {
         try await write(TagRecord(digest: digest, putAt: now()), for: tag, durable: false)
     }
 
-    /// Whose the write-back of a neighbour's put is that replaces `before`.
-    private func origin(replacing before: TagRecord?) -> TagRecord.Origin {
-        switch before?.writeBack?.origin {
-        // We owe the backend a write, so what it says now is nobody's latest word.
-        case .client: .client
-        // The neighbour may not have come to write yet: the backend may still say what was there
-        // before both puts.
-        case .neighbour(let replaced): .neighbour(replaced: replaced)
-        case nil: .neighbour(replaced: before?.digest)
-        }
-    }
-
     private func write(_ record: TagRecord, for tag: QualifiedTag, durable: Bool) async throws {
         try await pool.run { [files] in try files.write(record, for: tag, durable: durable) }
+        set(record, for: tag)
+    }
+
+    private func set(_ record: TagRecord?, for tag: QualifiedTag) {
+        if let before = records[tag], before.digest == nil { deletedCount -= 1 }
+        if let record, record.digest == nil { deletedCount += 1 }
         records[tag] = record
     }
 
@@ -150,7 +159,7 @@ actor TagStore {
         // Nobody holds it: that was asked for above, and nothing has suspended since.
         locks[oldest] = []
         defer { unlock(oldest) }
-        records[oldest] = nil
+        set(nil, for: oldest)
         try await pool.run { [files] in try files.remove(oldest) }
     }
 

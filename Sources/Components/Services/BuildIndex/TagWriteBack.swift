@@ -112,6 +112,7 @@ private struct TagWriter: Sendable {
         var reason: String?
         if case .neighbour(let replaced) = owed.origin {
             let current = try await backend.digest(of: tag)
+            // A tag that was deleted is deleted still if the backend says what it named before.
             if let current, current != record.digest, current != replaced {
                 // Somebody else's put came later and is in the backend already: it stays.
                 try await store.adopt(current, for: tag, insteadOf: record)
@@ -119,7 +120,7 @@ private struct TagWriter: Sendable {
             }
             if current == record.digest { reason = "it was there" }
         }
-        if reason == nil { try await backend.write(record.digest, for: tag) }
+        if reason == nil { try await backend.apply(record.digest, to: tag) }
         try await store.markWrittenBack(tag, record.digest)
         return done(tag, record.digest, reason)
     }
@@ -130,7 +131,7 @@ private struct TagWriter: Sendable {
         try await store.markWrittenBack(tag, record.digest)
     }
 
-    private func done(_ tag: QualifiedTag, _ digest: Digest, _ reason: String?) -> ClusterEvent {
+    private func done(_ tag: QualifiedTag, _ digest: Digest?, _ reason: String?) -> ClusterEvent {
         ClusterEvent(.writeBackDone, blob: digest, reason: reason, detail: ["tag": "\(tag)"])
     }
 }

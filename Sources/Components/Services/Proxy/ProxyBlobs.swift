@@ -17,7 +17,7 @@ struct ProxyBlobs: BlobSource, BlobSink {
     let counters: ProxyCounters
     let environment: ComponentEnvironment
     let limits: Limits
-    private let manifests: ManifestCache
+    private let manifests: ManifestReader
 
     init(
         origins: OriginCluster,
@@ -28,7 +28,7 @@ struct ProxyBlobs: BlobSource, BlobSink {
     ) {
         (self.origins, self.staging, self.counters) = (origins, staging, counters)
         (self.environment, self.limits) = (environment, limits)
-        manifests = ManifestCache(bytesMax: limits.manifestCacheBytesMax)
+        manifests = ManifestReader(origins: origins, limits: limits)
     }
 
     // MARK: - Reading
@@ -89,34 +89,15 @@ struct ProxyBlobs: BlobSource, BlobSink {
 
     func manifest(_ digest: Digest, in repository: RepositoryName) async throws -> [UInt8]? {
         let namespace = Namespace(repository)
-        guard let bytes = try await manifestBytes(digest, namespace) else { return nil }
+        let bytes: [UInt8]?
+        do {
+            bytes = try await manifests.manifest(digest, namespace: namespace)
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: "read the manifest \(digest)", whom: "origin")
+        }
+        guard let bytes else { return nil }
         counters.bytesPulled.add(bytes.count)
         notePull(digest, namespace, bytes: bytes.count)
-        return bytes
-    }
-
-    private func manifestBytes(_ digest: Digest, _ namespace: Namespace) async throws -> [UInt8]? {
-        if let bytes = manifests.bytes(of: digest) { return bytes }
-        let what = "read the manifest \(digest)"
-        let bytes: [UInt8]
-        do {
-            let body = try await origins.download(digest, namespace: namespace)
-            // Nothing so long can be a manifest.
-            guard body.count ?? 0 <= limits.manifestBytesMax else { return nil }
-            bytes = Array(try await body.collect(upTo: limits.manifestBytesMax).readableBytesView)
-        } catch let error as ClusterError where error.code == .notFound {
-            return nil
-        } catch let error as ClusterError {
-            throw RegistryError(error, what: what, whom: "origin")
-        }
-        guard Digest(hashing: bytes) == digest else {
-            throw RegistryError(
-                .unknown,
-                .badGateway,
-                "cannot \(what): the origin sent other bytes"
-            )
-        }
-        manifests.insert(bytes, as: digest)
         return bytes
     }
 
@@ -158,7 +139,7 @@ struct ProxyBlobs: BlobSource, BlobSink {
         } catch let error as ClusterError {
             throw RegistryError(error, what: "store the manifest \(digest)", whom: "origin")
         }
-        manifests.insert(bytes, as: digest)
+        manifests.note(bytes, as: digest)
         counters.manifestsPut.add()
         counters.bytesUploaded.add(bytes.count)
     }

@@ -13,6 +13,9 @@ struct ProxyTags: TagSource, TagSink {
     let counters: ProxyCounters
     let environment: ComponentEnvironment
 
+    /// Tags looked up at a time.
+    private static let lookUpsMax = 16
+
     func digest(of tag: QualifiedTag) async throws -> Digest? {
         try await reading.digest(of: tag)
     }
@@ -25,15 +28,103 @@ struct ProxyTags: TagSource, TagSink {
         try await reading.repositories(page: page)
     }
 
-    func put(_ tag: QualifiedTag, _ digest: Digest) async throws {
-        do {
-            try await buildIndexes.put(tag, digest, replicating: true)
-        } catch let error as ClusterError {
-            throw RegistryError(error, what: "tag \(tag)", whom: "build-index")
+    func referrers(
+        of subject: Digest,
+        in repository: RepositoryName,
+        artifactType: String?,
+        after last: Digest?
+    ) async throws -> ReferrerPage {
+        try await reading.referrers(
+            of: subject,
+            in: repository,
+            artifactType: artifactType,
+            after: last
+        )
+    }
+
+    func isDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool {
+        try await reading.isDeleted(digest, in: repository)
+    }
+
+    // MARK: - Changes
+
+    func put(_ tag: QualifiedTag, _ digest: Digest, condition: TagCondition) async throws {
+        try await changing("tag \(tag)") {
+            try await buildIndexes.put(tag, digest, replicating: true, condition: condition)
         }
         counters.pushes.add()
         environment.events.record(
             ClusterEvent(.push, blob: digest, detail: ["tag": tag.description])
         )
+    }
+
+    func delete(_ tag: QualifiedTag, condition: TagCondition) async throws -> Bool {
+        do {
+            try await buildIndexes.delete(tag, condition: condition)
+            return true
+        } catch let error as ClusterError where error.code == .notFound {
+            return false
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: "delete \(tag)", whom: "build-index")
+        }
+    }
+
+    func deleteAll(naming digest: Digest, in repository: RepositoryName) async throws {
+        let names = try await reading.userTags(of: repository)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (index, name) in names.enumerated() {
+                if index >= Self.lookUpsMax { try await group.next() }
+                let tag = QualifiedTag(repository: repository, tag: try Tag(name))
+                group.addTask {
+                    guard try await self.digest(of: tag) == digest else { return }
+                    do {
+                        _ = try await delete(tag, condition: .names([digest]))
+                    } catch let error as RegistryError where error.code == .preconditionFailed {
+                        // It was moved in this moment.
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    func noteReferrer(
+        _ referrer: Digest,
+        of subject: Digest,
+        in repository: RepositoryName,
+        isGone: Bool
+    ) async throws {
+        try await note(.referrer(referrer, of: subject), in: repository, isGone: isGone)
+    }
+
+    func noteDeletion(
+        of digest: Digest,
+        in repository: RepositoryName,
+        isUndone: Bool
+    ) async throws {
+        try await note(.deleted(digest), in: repository, isGone: isUndone)
+    }
+
+    private func note(
+        _ reserved: ReservedTag,
+        in repository: RepositoryName,
+        isGone: Bool
+    ) async throws {
+        let tag = QualifiedTag(repository: repository, tag: reserved.tag)
+        if isGone {
+            _ = try await delete(tag, condition: .none)
+        } else {
+            // Deletions stay in this cluster.
+            let isShared = if case .referrer = reserved { true } else { false }
+            try await changing("note \(reserved)") {
+                try await buildIndexes.put(tag, reserved.digest, replicating: isShared)
+            }
+        }
+    }
+
+    private func changing(_ what: String, _ change: () async throws -> Void) async throws {
+        do { try await change() } catch let error as ClusterError {
+            throw RegistryError(error, what: what, whom: "build-index")
+        }
     }
 }

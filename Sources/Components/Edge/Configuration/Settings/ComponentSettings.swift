@@ -141,6 +141,8 @@ extension BuildIndexConfiguration {
         list.add("writeback.retry_interval", \.writeBack.pauseMax)
         list.add("writeback.retry_interval_min", \.writeBack.pauseMin)
         list.add("writeback.attempts_max", \.writeBack.attemptsMax)
+        list.add("tag_cache_interval", \.tagCacheInterval)
+        for pattern in immutableTags { list.append("immutable_tags", pattern, isChanged: true) }
         return list.settings
     }
 }

@@ -23,6 +23,10 @@ extension BuildIndexConfiguration {
         cluster = try table.upstream("cluster", &checks) ?? cluster
         hostChecks = checks
         if let rows = try table.take("tag_types")?.list() { tagTypes = try Self.tagTypes(rows) }
+        for pattern in try table.take("immutable_tags")?.list() ?? [] {
+            immutableTags.append(try pattern.pattern())
+        }
+        tagCacheInterval = try table.duration("tag_cache_interval") ?? tagCacheInterval
         if let remotes = table.take("remotes") { self.remotes = try Self.remotes(remotes) }
         if var server = try table.table("tagserver") {
             duplicatePutStagger =

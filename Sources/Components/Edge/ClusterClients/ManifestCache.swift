@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Content
+package import Content
 import Synchronization
 
 /// Manifests in memory, by digest: what is in it is right for ever, so it is never asked again.
 ///
 /// When it is full, the ones longest not asked for make room.
-final class ManifestCache: Sendable {
+package final class ManifestCache: Sendable {
     private let bytesMax: Int
     private let state = Mutex(State())
 
@@ -19,10 +19,11 @@ final class ManifestCache: Sendable {
     /// Besides its bytes an entry takes this much, or so; it bounds the number of entries.
     private static let entryBytes = 256
 
-    init(bytesMax: Int) { self.bytesMax = bytesMax }
+    /// A cache of about `bytesMax` bytes.
+    package init(bytesMax: Int) { self.bytesMax = bytesMax }
 
     /// The manifest `digest`, if it is here.
-    func bytes(of digest: Digest) -> [UInt8]? {
+    package func bytes(of digest: Digest) -> [UInt8]? {
         state.withLock { state in
             guard let entry = state.entries[digest] else { return nil }
             state.uses += 1
@@ -32,7 +33,7 @@ final class ManifestCache: Sendable {
     }
 
     /// Keeps `bytes`, which hash to `digest`; not those that would take up more than an eighth of the room.
-    func insert(_ bytes: [UInt8], as digest: Digest) {
+    package func insert(_ bytes: [UInt8], as digest: Digest) {
         let size = bytes.count + Self.entryBytes
         guard size <= bytesMax / 8 else { return }
         state.withLock { state in

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterClients
+import Content
+import Logging
+import Telemetry
+
+extension TagService {
+    /// Makes `tag`, which names `digest`, be replicated to the other clusters.
+    func replicate(_ tag: QualifiedTag, _ digest: Digest) async throws {
+        guard replication.concerns(tag) else { return }
+        try await replication.add(tag, digest, cause: .client)
+        let needed = try await dependencies.resolve(tag, digest)
+        await tellNeighboursToReplicate(tag, digest, needed)
+    }
+
+    /// A neighbour that can't be told does not step in, should this build-index never come back; the task here stands.
+    func tellNeighboursToReplicate(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        _ needed: [Digest]
+    ) async {
+        let neighbours = await neighbours.clients()
+        await withDiscardingTaskGroup { group in
+            for (index, neighbour) in neighbours.enumerated() {
+                let delay = replicationStagger * (index + 1)
+                group.addTask {
+                    do {
+                        try await neighbour.duplicateReplicate(
+                            tag,
+                            digest,
+                            dependencies: needed,
+                            delay: delay
+                        )
+                    } catch {
+                        counters.counter("duplicate_replicate_failures").add()
+                        log.warning(
+                            "a neighbour did not take a replication",
+                            metadata: [
+                                LogKey.tag: "\(tag)", LogKey.address: "\(neighbour.address)",
+                                LogKey.error: "\(error)",
+                            ]
+                        )
+                    }
+                }
+            }
+        }
+    }
+}
