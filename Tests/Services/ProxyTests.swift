@@ -147,16 +147,20 @@ extension ServicesTests {
             }
         }
 
-        @Test("starts with a clean disk, whatever was left on it")
+        @Test("goes on with uploads after a restart, and keeps nothing else")
         func restart() async throws {
             try await ProxyCluster.run { cluster in
                 var configuration = cluster.configuration
                 configuration.dataDirectory += "-2"
+                let blob = Self.bytes(300_000)
+                let digest = Digest(hashing: blob)
                 let first = try await ProxyCluster.startProxy(configuration)
                 let registry = try #require(first.addresses["registry"])
                 let start = try await ProxyCluster.send(.post, registry, "/v2/a/blobs/uploads/")
                 let location = try #require(start["Location"])
-                try await ProxyCluster.send(.patch, registry, location, Self.bytes(1000))
+                try await ProxyCluster.send(.patch, registry, location, Array(blob[..<100_000]))
+                let ended = try await ProxyCluster.send(.post, registry, "/v2/a/blobs/uploads/")
+                try await ProxyCluster.send(.delete, registry, try #require(ended["Location"]))
                 try await first.stop()
                 // As if the process had been killed between the commit and the hand-over to the origins.
                 let hex = String(repeating: "ab", count: 32)
@@ -166,20 +170,37 @@ extension ServicesTests {
                     withIntermediateDirectories: true
                 )
                 try Data([1, 2, 3]).write(to: URL(fileURLWithPath: entry + "/data"))
-                let left = try FileManager.default.subpathsOfDirectory(
-                    atPath: configuration.dataDirectory
+                // And one whose label was lost, which nobody can find any more.
+                let stray = "\(configuration.dataDirectory)/upload/stray"
+                try FileManager.default.createDirectory(
+                    atPath: stray,
+                    withIntermediateDirectories: true
                 )
-                #expect(left.filter { $0.hasSuffix("/data") }.count == 2)
 
                 let second = try await ProxyCluster.startProxy(configuration)
                 let again = try #require(second.addresses["registry"])
-                let answer = try await ProxyCluster.send(.get, again, location)
-                #expect(answer.status == 404)
-                #expect(answer.code == "BLOB_UPLOAD_UNKNOWN")
-                let rest = try FileManager.default.subpathsOfDirectory(
+                let elsewhere = location.replacing("/v2/a/", with: "/v2/b/")
+                #expect(try await ProxyCluster.send(.get, again, elsewhere).status == 404)
+                let status = try await ProxyCluster.send(.get, again, location)
+                #expect(status.status == 204)
+                #expect(status["Range"] == "0-99999")
+                let rest = try await ProxyCluster.send(
+                    .patch,
+                    again,
+                    location,
+                    Array(blob[100_000...]),
+                    headers: [.contentRange: "100000-299999"]
+                )
+                #expect(rest.status == 202)
+                let put = try await ProxyCluster.send(.put, again, "\(location)?digest=\(digest)")
+                #expect(put.status == 201, "\(put.text)")
+                #expect(
+                    try await ProxyCluster.send(.get, again, "/v2/a/blobs/\(digest)").bytes == blob
+                )
+                let left = try FileManager.default.subpathsOfDirectory(
                     atPath: configuration.dataDirectory
                 )
-                #expect(rest.filter { $0.hasSuffix("/data") }.isEmpty)
+                #expect(left.filter { $0.hasPrefix("upload/") || $0.hasSuffix("/data") } == [])
                 try await second.stop()
             }
         }

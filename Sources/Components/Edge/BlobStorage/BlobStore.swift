@@ -50,17 +50,22 @@ package final class BlobStore: Sendable {
         (self.diskUsage, self.log) = (diskUsage, log)
     }
 
-    /// Makes the directories and wipes what an earlier run left unfinished, downloads excepted: they are resumed.
+    /// Makes the directories and wipes what an earlier run left unfinished, but for downloads, which are resumed, and
+    /// uploads that the configuration keeps.
     /// - Throws: `FileError`.
     package func open() async throws {
-        try await pool.run { [layout] in
+        let kept = try await pool.run { [layout] in
             for directory in [layout.upload, layout.download, layout.cache] {
                 try Directory.create(directory)
             }
-            for name in try Directory.list(layout.upload) ?? [] {
+            let kept = self.configuration.keepsUploads ? try self.reopenUploads() : []
+            let names = Set(kept.flatMap { [$0.id, DiskLayout.labelName(of: $0.id)] })
+            for name in try Directory.list(layout.upload) ?? [] where !names.contains(name) {
                 try Directory.remove("\(layout.upload)/\(name)")
             }
+            return kept
         }
+        uploads.withLock { uploads in for upload in kept { uploads[upload.id] = upload } }
     }
 
     /// The store's time, in Unix seconds.
@@ -78,8 +83,12 @@ package final class BlobStore: Sendable {
     /// Starts an upload.
     /// - Parameter pieceBytes: the piece length that the commit will probably ask for, so that piece sums are taken as the
     ///   bytes arrive; with another one, or none here, the commit reads the bytes again.
+    /// - Parameter label: what the upload is found by after a restart, see ``BlobStoreConfiguration/keepsUploads``.
     /// - Throws: ``StorageError`` `.tooManyUploads`, `FileError`.
-    package func startUpload(pieceBytes: Int? = nil) async throws -> Upload {
+    package func startUpload(
+        pieceBytes: Int? = nil,
+        label: String? = nil
+    ) async throws -> Upload {
         let max = configuration.limits.uploadSessionsMax
         let id = Self.makeIdentifier()
         guard uploads.withLock({ $0.count }) < max else {
@@ -93,8 +102,10 @@ package final class BlobStore: Sendable {
                 bytes: 0,
                 preallocate: false
             )
+            if let label { try self.writeLabel(label, of: id) }
             return Upload(
                 id: id,
+                label: label,
                 directory: directory,
                 file: file,
                 pieceBytes: pieceBytes,
@@ -121,7 +132,7 @@ package final class BlobStore: Sendable {
     package var uploadCount: Int { uploads.withLock { $0.count } }
 
     /// All uploads under way.
-    func allUploads() -> [Upload] { uploads.withLock { Array($0.values) } }
+    package func allUploads() -> [Upload] { uploads.withLock { Array($0.values) } }
 
     func removeUpload(_ id: String) { uploads.withLock { $0[id] = nil } }
 

@@ -11,6 +11,8 @@ package struct BlobStoreConfiguration: Sendable {
     package var downloadDirectory: String
     /// Whole blobs.
     package var cacheDirectory: String
+    /// Whether labelled uploads outlive the process; all others are wiped when the store is opened.
+    package var keepsUploads = false
     /// When blobs go.
     package var cleanup: CleanupPolicy
     /// The bounds that apply to stores: `uploadSessionsMax`, `metaInfoBytesMax` and others.

@@ -5,7 +5,8 @@ import Content
 /// Where everything lies on disk; each entry is a directory that holds `data` and sidecars.
 ///
 /// ```
-/// <upload>/<uuid>/{data, sidecars}                 an upload; all of it is wiped at every start
+/// <upload>/<uuid>/{data, sidecars}                 an upload; wiped at every start, unless it has a label
+/// <upload>/<uuid>.label                            what a kept upload is found by; Herd's own
 /// <download>/ab/cd/<64 hex>/{data, sidecars}       a download of an agent, resumed after a restart
 /// <cache>/ab/cd/<64 hex>/{data, sidecars}          a whole, verified blob
 /// ```
@@ -42,6 +43,9 @@ struct DiskLayout: Sendable {
     func cacheEntry(_ digest: Digest) -> String { Self.entry(in: cache, digest) }
     /// The directory of the unfinished download of `digest`.
     func downloadEntry(_ digest: Digest) -> String { Self.entry(in: download, digest) }
+
+    /// The name, beside that of the upload `id`, of the file that has its label.
+    static func labelName(of id: String) -> String { "\(id).label" }
 
     private static func entry(in root: String, _ digest: Digest) -> String {
         let hex = digest.hex

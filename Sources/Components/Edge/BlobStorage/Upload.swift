@@ -12,6 +12,8 @@ import Synchronization
 package final class Upload: Sendable {
     /// The upload's name: a random UUID.
     package let id: String
+    /// What it is found by after a restart; nil when it is not kept.
+    package let label: String?
     private let directory: String
     private let file: SharedFile
     private let store: BlobStore
@@ -41,12 +43,24 @@ package final class Upload: Sendable {
         let generation: Int
     }
 
-    init(id: String, directory: String, file: SharedFile, pieceBytes: Int?, in store: BlobStore) {
-        (self.id, self.directory, self.file, self.store) = (id, directory, file, store)
+    /// - Parameter bytesReceived: the bytes that an earlier run has left in the file; the commit reads them.
+    init(
+        id: String,
+        label: String?,
+        directory: String,
+        file: SharedFile,
+        bytesReceived: Int = 0,
+        pieceBytes: Int?,
+        in store: BlobStore
+    ) {
+        (self.id, self.label, self.directory) = (id, label, directory)
+        (self.file, self.store) = (file, store)
         state = Mutex(
             State(
+                bytesReceived: bytesReceived,
                 lastUsedAt: store.clock(),
                 hasher: BlobHasher(pieceBytes: pieceBytes),
+                flushedBytes: bytesReceived,
                 pieceBytes: pieceBytes
             )
         )
@@ -109,7 +123,15 @@ package final class Upload: Sendable {
             // Not cancelled with the task: a client that goes away must not leave the outcome open.
             return try await store.pool.runUncancelled {
                 let start = hasher ?? BlobHasher(pieceBytes: pieceBytes)
-                return try self.store.commit(self.directory, self.file, start, as: digest, options)
+                let info = try self.store.commit(
+                    self.directory,
+                    self.file,
+                    start,
+                    as: digest,
+                    options
+                )
+                self.removeLabel()
+                return info
             }
         } catch {
             await discard()
@@ -133,9 +155,17 @@ package final class Upload: Sendable {
         if isMine { await discard() }
     }
 
+    /// Without its directory a label means nothing, so it goes last.
+    private func removeLabel() {
+        if label != nil { store.discard("\(directory).label") }
+    }
+
     private func discard() async {
         do {
-            try await store.pool.runUncancelled { self.store.discard(self.directory) }
+            try await store.pool.runUncancelled {
+                self.store.discard(self.directory)
+                self.removeLabel()
+            }
         } catch {
             // The pool has ended; the next start wipes the directory.
         }

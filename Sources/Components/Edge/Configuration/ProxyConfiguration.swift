@@ -11,7 +11,7 @@ package struct ProxyConfiguration: Hashable, Sendable {
     package var registryPort: Int
     /// The port of the server for operators; 0 picks a free one.
     package var port: Int
-    /// The directory for uploads under way; made when absent, what an earlier run left in it is removed.
+    /// The directory for uploads under way; made when absent. Those that an earlier run left in it go on.
     package var dataDirectory: String
     /// The origins, `host:port`; any of them knows who owns a blob.
     package var origins: [String]

@@ -13,7 +13,8 @@ import Telemetry
 
 /// The component that builders push to: an OCI registry whose blobs are the origins' and whose tags the build-indexes'.
 ///
-/// It keeps nothing: an upload lies on its disk while it comes in, and is acknowledged when the origins have it.
+/// It keeps nothing: an upload lies on its disk while it comes in, over restarts too, and is acknowledged when the origins
+/// have it.
 /// - Source: uber/kraken proxy. Where ours differs: blobs are stored under their repository as the namespace, which is
 ///   what agents ask for, instead of the literal `TODO`; nothing is cached on disk.
 package struct ProxyComponent: Service {
@@ -66,6 +67,7 @@ package struct ProxyComponent: Service {
             counters: counters,
             environment: environment
         )
+        await staging.resume()
         let blobs = ProxyBlobs(
             origins: origins,
             staging: staging,
@@ -102,6 +104,7 @@ package struct ProxyComponent: Service {
             limits: configuration.limits
         )
         store.cleanup.isDisabled = true
+        store.keepsUploads = true
         return BlobStore(
             configuration: store,
             pool: environment.pool,

@@ -13,8 +13,8 @@ import Telemetry
 
 /// The uploads under way: their bytes lie on the proxy's disk until the origins have them.
 ///
-/// A blob's digest, and so its owners, are known only when its last byte is in; the SHA-256 runs along. What a crash
-/// leaves behind is removed at the next start: nothing was acknowledged that the origins do not have.
+/// A blob's digest, and so its owners, are known only when its last byte is in; the SHA-256 runs along. After a restart of
+/// the process its uploads go on where they stood, found by their repository, which is their label.
 final class UploadStaging: Sendable {
     private let store: BlobStore
     private let origins: OriginCluster
@@ -47,12 +47,28 @@ final class UploadStaging: Sendable {
     func start(in repository: RepositoryName) async throws -> UploadSession {
         let upload: Upload
         do {
-            upload = try await store.startUpload()
+            upload = try await store.startUpload(label: repository.name)
         } catch let error as StorageError {
             throw RegistryError(error, upload: "")
         } catch let error as FileError {
             throw RegistryError(error)
         }
+        return add(upload, to: repository)
+    }
+
+    /// Takes up the uploads that an earlier run has left in the store.
+    func resume() async {
+        for upload in store.allUploads() {
+            // A label that is no repository is not ours.
+            guard let label = upload.label, let repository = try? RepositoryName(label) else {
+                await upload.cancel()
+                continue
+            }
+            _ = add(upload, to: repository)
+        }
+    }
+
+    private func add(_ upload: Upload, to repository: RepositoryName) -> UploadSession {
         let session = UploadSession(
             upload,
             repository: repository,
