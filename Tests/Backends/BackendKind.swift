@@ -16,6 +16,21 @@ import TestfsService
 /// The backends that pass the contract suite, each over the real thing.
 enum BackendKind: String, CaseIterable, Sendable {
     case file, testfs
+    case seaweedfs, moto
+
+    /// Those whose server is installed, and in CI all.
+    static let tagStores = allCases.filter { kind in kind.program.map(ServerTools.has) ?? true }
+    /// Those of them that keep blobs, too.
+    static let available = tagStores
+
+    /// The server's program.
+    private var program: String? {
+        switch self {
+        case .file, .testfs: nil
+        case .seaweedfs: "weed"
+        case .moto: "moto_server"
+        }
+    }
 
     /// Runs `body` with an empty backend.
     func withBackend(_ namePath: NamePath, _ body: (any Backend) async throws -> Void) async throws
@@ -24,17 +39,41 @@ enum BackendKind: String, CaseIterable, Sendable {
         case .file:
             let folder = try TemporaryFolder()
             let root = folder.path + "/made/on/demand"
-            try await body(FileBackend(root: root, namePath: namePath, pool: .singleton))
+            try await body(
+                backend("file: {root: \(root), name_path: \(namePath.rawValue)}")
+            )
         case .testfs:
-            try await withTestfs { address, http in
+            try await withTestfs { address, http async throws in
                 for root in ["", "some/root"] {
+                    let keys = "addr: \"\(address)\", root: \"\(root)\""
                     try await body(
-                        TestfsBackend(address: address, root: root, namePath: namePath, http: http)
+                        backend("testfs: {\(keys), name_path: \(namePath.rawValue)}")
                     )
                 }
             }
+        case .seaweedfs:
+            try await body(backend(yaml: S3Server.seaweed.value.yaml(namePath.rawValue)))
+        case .moto:
+            try await body(backend(yaml: S3Server.moto.value.yaml(namePath.rawValue)))
         }
     }
+}
+
+/// The backend of the configuration `{<kind>: {…}}`.
+func backend(_ kind: String) throws -> any Backend {
+    try backend(yaml: "backends: [{namespace: .*, backend: {\(kind)}}]")
+}
+
+/// The one backend in the rows of `yaml`, read as a build-index reads it.
+func backend(yaml: String, context: BackendContext = testContext) throws -> any Backend {
+    try BackendTable(rules: rules(yaml), context: context).backend(for: "any")
+}
+
+/// The rows of backends in `yaml`, read as a build-index reads them.
+func rules(_ yaml: String) throws -> [BackendRule] {
+    let rest = "\norigin: {hosts: {static: [\"a:1\"]}}\ndata_dir: /nowhere\n"
+    let node = try ConfigurationFile.parse(yaml + rest, file: "f.yaml")
+    return try BuildIndexConfiguration(yaml: node).backends
 }
 
 /// Runs `body` beside a real testfs server.
@@ -80,6 +119,8 @@ final class TemporaryFolder: Sendable {
 
 /// One client for all tests of this process, which is never shut down.
 let testClient = HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton, pool: .singleton)
+
+let testContext = BackendContext(http: testClient, pool: .singleton)
 
 let anyNamespace = Namespace.proxyUploads
 

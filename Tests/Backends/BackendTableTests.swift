@@ -4,6 +4,7 @@ import Backends
 import ClusterConfiguration
 import Content
 import Files
+import Primitives
 import Testing
 
 @Suite("Backend table") struct BackendTableTests {
@@ -12,8 +13,7 @@ import Testing
             rules: rows.map {
                 BackendRule(namespacePattern: $0.0, backend: .file(root: $0.1, namePath: .identity))
             },
-            http: testClient,
-            pool: .singleton
+            context: testContext
         )
     }
 
@@ -81,6 +81,51 @@ import Testing
     )
     func badNames(_ namePath: NamePath, name: String) {
         #expect(throws: BackendError.self) { try namePath.path(of: name) }
+    }
+
+    @Test(
+        "a row that cannot be read is named with its line",
+        arguments: [
+            ("{s4: {bucket: b}}", "the kind s4 is not supported; use one of file, testfs, s3"),
+            ("{file: {root: r, name_path: identity}}", "file.root: r is not absolute"),
+            ("{file: {root: /r}}", "the key name_path is missing"),
+            (
+                "{file: {root: /r, name_path: identity, rot: 1}}",
+                "rot: unknown key; did you mean root?"
+            ),
+            ("{file: {}, testfs: {}}", "expected exactly one kind of backend"),
+            (
+                "{s3: {username: u, region: r, bucket: b, root_directory: /, name_path: identity}}",
+                "no credentials of u; set auth.s3.u.s3, best in the file of --secrets"
+            ),
+        ]
+    )
+    func unreadable(_ backend: String, _ why: String) throws {
+        let error = #expect(throws: ConfigurationError.self) {
+            try BackendCatalog.check(rules("backends:\n- namespace: .*\n  backend: \(backend)"))
+        }
+        #expect(error?.description.hasPrefix("f.yaml:3: backends[0].backend") == true)
+        #expect(error?.description.contains(why) == true, "\(error?.description ?? "")")
+    }
+
+    @Test("equal rows share a backend's configuration, and secrets stay out of texts")
+    func equality() throws {
+        let row = "{namespace: .*, backend: {file: {root: /r, name_path: identity}}}"
+        let read = try rules("backends: [\(row), \(row)]\nauth: {s3: {u: {s3: {key: hidden}}}}")
+        #expect(read[0] == read[1])
+        #expect(!"\(read)".contains("hidden"))
+    }
+
+    @Test("bandwidth is read as Kraken writes it")
+    func bandwidth() throws {
+        let file = "backend: {file: {root: /r, name_path: identity}}"
+        func read(_ text: String) throws -> BackendBandwidth? {
+            try rules("backends: [{namespace: .*, \(file), bandwidth: \(text)}]")[0].bandwidth
+        }
+        let both = try read("{enable: true, egress_bits_per_sec: 8000, ingress_bits_per_sec: 80}")
+        #expect(both?.egress.bytesPerSecond == 1000 && both?.ingress.bytesPerSecond == 10)
+        #expect(try read("{enable: false, egress_bits_per_sec: 8000}") == nil)
+        #expect(try read("{enabled: true}") == .unsaid)
     }
 
     @Test("backend URLs say which backend and where")

@@ -90,14 +90,14 @@ import Testing
         #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
     }
 
-    @Test("refuses a backend it does not have")
-    func unknownBackend() throws {
+    @Test("refuses a row with two backends")
+    func twoBackends() throws {
         let text = """
             data_dir: /data
             origin: {hosts: {static: ["a:1"]}}
             backends:
               - namespace: .*
-                backend: {s3: {bucket: b}}
+                backend: {s3: {bucket: b}, file: {root: /r}}
             """
         let node = try ConfigurationFile.parse(text, file: "f.yaml")
         let error = #expect(throws: ConfigurationError.self) {
@@ -105,7 +105,7 @@ import Testing
         }
         #expect(
             error?.description
-                == "f.yaml:5: backends[0].backend: the kind s3 is not supported; use testfs or file"
+                == "f.yaml:5: backends[0].backend: expected exactly one kind of backend"
         )
     }
 

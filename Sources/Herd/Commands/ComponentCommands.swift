@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Backends
 import BuildIndexService
 import ClusterConfiguration
 import HTTPKit
@@ -54,6 +55,9 @@ extension ComponentCommand {
         do {
             let document = try options.document()
             let configuration = try Component.Configuration(yaml: document)
+            if let backed = configuration as? any BackedConfiguration {
+                try BackendCatalog.check(backed.backends)
+            }
             for warning in document.warnings.all {
                 StandardError.tell("warning: \(warning)", level: .warning)
             }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Backends
 import ClusterConfiguration
 import Telemetry
 
@@ -51,9 +52,10 @@ struct ConfigCheckCommand: ParsableCommand {
     private static func check(_ document: ConfigurationNode, _ kind: ComponentKind) throws {
         switch kind {
         case .agent: _ = try AgentConfiguration(yaml: document)
-        case .origin: _ = try OriginConfiguration(yaml: document)
+        case .origin: try BackendCatalog.check(OriginConfiguration(yaml: document).backends)
         case .tracker: _ = try TrackerConfiguration(yaml: document)
-        case .buildIndex: _ = try BuildIndexConfiguration(yaml: document)
+        case .buildIndex:
+            try BackendCatalog.check(BuildIndexConfiguration(yaml: document).backends)
         case .proxy: _ = try ProxyConfiguration(yaml: document)
         case .testfs: _ = try TestfsConfiguration(yaml: document)
         }

@@ -80,6 +80,13 @@ package struct Limits: Sendable, Hashable {
     package var retryTasksMax = 1_000_000
     /// Tasks on one page of a list of tasks; a request for more gets 400.
     package var queuePageTasksMax = 1000
+    /// Bytes of a backend's object that are asked for at a time where it is fetched in parts.
+    package var backendPartBytes = 4 << 20
+    /// Such parts of one backend in memory, over all its transfers; a further transfer waits, and one that runs gets
+    /// no more at a time than are free.
+    package var backendPartsMax = 16
+    /// Bytes of a backend's answer that is no object: a list, a token; a longer one is refused.
+    package var backendAnswerBytesMax = 64 << 20
     /// Tags a build-index holds, some 500 B each; one that is in its backend makes room, else a new one gets 503.
     package var tagsMax = 200_000
     /// Tags, known or not, of which a build-index remembers for a moment what its backend said, some 150 B each; all are

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-package import Files
 package import NIOCore
 
 /// Storage for good, outside the cluster: blobs named by their 64 hexadecimal digits, tags named
@@ -34,8 +33,12 @@ package protocol Backend: Sendable {
     /// - Throws: ``BackendError`` `.unsupported` when this storage can't be told to.
     func delete(_ name: String, namespace: Namespace) async throws
 
-    /// One page of the names that begin with `prefix`, in the order of their bytes.
+    /// One page of the names that begin with `prefix`, in the order of ``lists(_:before:)``.
     func list(_ request: BackendListRequest) async throws -> BackendListPage
+
+    /// Whether `first` comes before `second` in this backend's lists. Stores of objects sort by their paths, which is
+    /// not the order of the names where a name ends at a character below `/`.
+    func lists(_ first: String, before second: String) -> Bool
 
     /// Gives up connections and files; no call may follow.
     func close() async
@@ -50,6 +53,10 @@ extension Backend {
             remedy: "remove it where it is stored"
         )
     }
+
+    package func lists(_ first: String, before second: String) -> Bool {
+        first.utf8.lexicographicallyPrecedes(second.utf8)
+    }
 }
 
 /// An object in a backend.
@@ -59,22 +66,6 @@ package struct BackendObject: Hashable, Sendable {
 
     /// An object of `bytes` bytes.
     package init(bytes: Int) { self.bytes = bytes }
-}
-
-/// Where the bytes of an upload come from; always readable a second time.
-package enum BackendSource: Sendable {
-    /// All bytes of a file, `count` of them.
-    case file(SharedFile, count: Int)
-    /// Bytes in memory.
-    case bytes(ByteBuffer)
-
-    /// The number of bytes.
-    package var count: Int {
-        switch self {
-        case .file(_, let count): count
-        case .bytes(let buffer): buffer.readableBytes
-        }
-    }
 }
 
 /// Which names to list.
@@ -105,12 +96,15 @@ package struct BackendListPage: Hashable, Sendable {
     }
 
     /// The page of `names`, which are all there are, that `request` asks for; tokens are the last
-    /// name of a page.
-    package init(of names: [String], for request: BackendListRequest) {
-        let sorted = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        let rest = request.token.map { token in
-            sorted.drop { !token.utf8.lexicographicallyPrecedes($0.utf8) }
-        }
+    /// name of a page. `precedes` is the order of the list, that of the names' bytes when nil.
+    package init(
+        of names: [String],
+        for request: BackendListRequest,
+        by precedes: ((String, String) -> Bool)? = nil
+    ) {
+        let precedes = precedes ?? { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        let sorted = names.sorted(by: precedes)
+        let rest = request.token.map { token in sorted.drop { !precedes(token, $0) } }
         let candidates = rest ?? sorted[...]
         let page = candidates.prefix(max(1, request.limit ?? .max))
         self.init(

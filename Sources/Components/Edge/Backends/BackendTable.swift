@@ -2,9 +2,6 @@
 
 package import ClusterConfiguration
 package import Content
-package import Files
-package import HTTPKit
-package import Primitives
 
 /// Which backend stores what: rows of patterns, of which the first that is found in a namespace
 /// wins.
@@ -15,24 +12,25 @@ package struct BackendTable: Sendable {
     private struct Row: Sendable {
         let pattern: NamespacePattern
         let backend: any Backend
+        let gates: BandwidthGates?
         let mustBeReady: Bool
     }
 
     /// The table of `rules`; equal configurations share a backend.
-    /// - Throws: ``BackendError`` `.invalidConfiguration` when a pattern can't be read.
-    package init(
-        rules: [BackendRule],
-        http: HTTPClient,
-        pool: BlockingPool,
-        limits: Limits = Limits()
-    ) throws {
+    /// - Throws: ``BackendError`` `.invalidConfiguration` when a pattern can't be read;
+    ///   `ConfigurationError` when a backend's settings can't.
+    package init(rules: [BackendRule], context: BackendContext) throws {
         var made: [BackendConfiguration: any Backend] = [:]
         rows = try rules.map { rule in
-            let backend = made[rule.backend] ?? Self.make(rule.backend, http, pool, limits)
+            let backend =
+                try made[rule.backend]
+                ?? BackendCatalog.settings(rule.backend).makeBackend(context)
             made[rule.backend] = backend
+            let gates = rule.bandwidth.map(BandwidthGates.init)
             return Row(
                 pattern: try NamespacePattern(rule.namespacePattern),
-                backend: backend,
+                backend: gates.map { ThrottledBackend(backend, $0) } ?? backend,
+                gates: gates,
                 mustBeReady: rule.mustBeReady
             )
         }
@@ -40,7 +38,14 @@ package struct BackendTable: Sendable {
 
     /// One backend for every namespace.
     package init(_ backend: any Backend) throws {
-        rows = [Row(pattern: try NamespacePattern(".*"), backend: backend, mustBeReady: false)]
+        rows = [
+            Row(
+                pattern: try NamespacePattern(".*"),
+                backend: backend,
+                gates: nil,
+                mustBeReady: false
+            )
+        ]
     }
 
     /// The backend of `namespace`.
@@ -88,20 +93,11 @@ package struct BackendTable: Sendable {
         }
     }
 
+    /// Gives each of `memberCount` components that share a backend its part of the bandwidth.
+    package func shareBandwidth(among memberCount: Int) {
+        for row in rows { row.gates?.share(among: memberCount) }
+    }
+
     /// Closes every backend.
     package func close() async { for row in rows { await row.backend.close() } }
-
-    private static func make(
-        _ configuration: BackendConfiguration,
-        _ http: HTTPClient,
-        _ pool: BlockingPool,
-        _ limits: Limits
-    ) -> any Backend {
-        switch configuration {
-        case .file(let root, let namePath):
-            FileBackend(root: root, namePath: namePath, pool: pool, limits: limits)
-        case .testfs(let address, let root, let namePath):
-            TestfsBackend(address: address, root: root, namePath: namePath, http: http)
-        }
-    }
 }

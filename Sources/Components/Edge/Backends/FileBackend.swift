@@ -6,6 +6,27 @@ package import Files
 package import NIOCore
 package import Primitives
 
+/// The keys of `file:`.
+package struct FileSettings: BackendSettings {
+    package static let kind = "file"
+
+    private let root: String
+    private let namePath: NamePath
+
+    /// Reads the keys.
+    package init(
+        _ table: inout ConfigurationTable,
+        credentials: BackendCredentials
+    ) throws(ConfigurationError) {
+        root = try table.absolutePath("root")
+        namePath = try table.require("name_path").namePath()
+    }
+
+    package func makeBackend(_ context: BackendContext) -> any Backend {
+        FileBackend(root: root, namePath: namePath, pool: context.pool, limits: context.limits)
+    }
+}
+
 /// A directory as a backend: one file an object, replaced by renaming, durable before an upload
 /// returns.
 ///
@@ -136,6 +157,7 @@ package struct FileBackend: Backend {
         var offset = 0
         while offset < source.count {
             let (start, length) = (offset, min(chunkBytes, source.count - offset))
+            try await source.pace?(length)
             try await running("write \(name)") {
                 let part = try source.part(at: start, count: length)
                 try part.withUnsafeReadableBytes { try file.write($0, at: start) }
@@ -195,16 +217,5 @@ extension SharedFile {
             )
         }
         return buffer
-    }
-}
-
-extension BackendSource {
-    /// `count` bytes from `offset` on; blocks on a file.
-    func part(at offset: Int, count: Int) throws -> ByteBuffer {
-        switch self {
-        case .file(let file, _): return try file.buffer(at: offset, count: count)
-        case .bytes(let buffer):
-            return buffer.getSlice(at: buffer.readerIndex + offset, length: count) ?? ByteBuffer()
-        }
     }
 }

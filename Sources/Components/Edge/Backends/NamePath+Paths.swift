@@ -66,7 +66,7 @@ extension NamePath {
     /// `prefix`; empty is the root.
     /// - Throws: ``BackendError`` `.invalidName`.
     package func directory(ofPrefix prefix: String) throws(BackendError) -> String {
-        let prefix = namePrefix(prefix)
+        let prefix = plainPrefix(prefix)
         let segments = prefix.prefix { $0 != ":" }.split(separator: "/")
         guard segments.allSatisfy(Self.isSafe) else {
             throw invalid(prefix, "a segment of it climbs or holds control characters")
@@ -83,13 +83,31 @@ extension NamePath {
         }
     }
 
+    /// What the paths of all names begin with that begin with `prefix`, for stores that list by prefix: at best nothing
+    /// else is below it.
+    /// - Throws: ``BackendError`` `.invalidName`.
+    package func pathPrefix(ofPrefix prefix: String) throws(BackendError) -> String {
+        // Says whether the prefix is one.
+        let directory = try directory(ofPrefix: prefix)
+        let plain = plainPrefix(prefix)
+        switch self {
+        case .dockerTag:
+            guard let (repository, tag) = Self.split(plain, at: ":") else {
+                return "\(Self.repositories)/\(plain)"
+            }
+            return "\(Self.repositories)/\(repository)/_manifests/tags/\(tag)"
+        case .shardedDockerBlob: return directory + "/"
+        case .identity: return plain
+        }
+    }
+
     /// Whether `name` is one that a list of `prefix` shows.
     package func matches(_ name: String, prefix: String) -> Bool {
-        name.hasPrefix(namePrefix(prefix))
+        name.hasPrefix(plainPrefix(prefix))
     }
 
     /// What names begin with, of a prefix that may be Kraken's `/<repository>/_manifests/tags`.
-    private func namePrefix(_ prefix: String) -> String {
+    func plainPrefix(_ prefix: String) -> String {
         let plain = String(prefix.drop { $0 == "/" })
         guard self == .dockerTag, let (repository, _) = Self.split(plain, at: "/_manifests") else {
             return plain

@@ -2,11 +2,32 @@
 
 package import ClusterConfiguration
 package import Content
-import Files
-package import HTTPKit
+import HTTPKit
 import HTTPTypes
 package import NIOCore
-import Primitives
+
+/// The keys of `testfs:`.
+package struct TestfsSettings: BackendSettings {
+    package static let kind = "testfs"
+
+    private let address: String
+    private let root: String
+    private let namePath: NamePath
+
+    /// Reads the keys.
+    package init(
+        _ table: inout ConfigurationTable,
+        credentials: BackendCredentials
+    ) throws(ConfigurationError) {
+        address = try table.require("addr").address()
+        root = try table.text("root") ?? ""
+        namePath = try table.require("name_path").namePath()
+    }
+
+    package func makeBackend(_ context: BackendContext) -> any Backend {
+        TestfsBackend(address: address, root: root, namePath: namePath, context: context)
+    }
+}
 
 /// A testfs server as a backend.
 /// - Source: uber/kraken lib/backend/testfs/client.go.
@@ -14,20 +35,28 @@ package struct TestfsBackend: Backend {
     private let address: String
     private let root: String
     private let namePath: NamePath
-    private let http: HTTPClient
+    private let transport: BackendTransport
 
-    package var name: String { "testfs://\(address)/\(root)" }
+    package var name: String { transport.backend }
 
     /// The server at `address`, below `root`, which may be empty.
-    package init(address: String, root: String, namePath: NamePath, http: HTTPClient) {
-        (self.address, self.namePath, self.http) = (address, namePath, http)
+    package init(address: String, root: String, namePath: NamePath, context: BackendContext) {
+        (self.address, self.namePath) = (address, namePath)
         self.root = root.split(separator: "/").joined(separator: "/")
+        transport = BackendTransport(
+            backend: "testfs://\(address)/\(self.root)",
+            context,
+            TransportSettings(),
+            remedy: "check that the testfs server runs"
+        )
     }
 
     package func stat(_ name: String, namespace: Namespace) async throws -> BackendObject? {
-        let request = ClientRequest(.head, try url(of: name), timeout: .seconds(30))
+        let url = try url(of: name)
         do {
-            let response = try await send(request, "stat \(name)")
+            let response = try await transport.collect("stat \(name)") {
+                ClientRequest(.head, url, timeout: .seconds(30))
+            }.response
             // Go writes the header as `Size`; names of fields have no case.
             let size = HTTPField.Name("Size").flatMap { response.headers[$0] }
             guard let bytes = size.flatMap({ Int($0) }), bytes >= 0 else {
@@ -47,24 +76,12 @@ package struct TestfsBackend: Backend {
         namespace: Namespace,
         into write: (ByteBuffer) async throws -> Void
     ) async throws {
-        let request = ClientRequest(.get, try url(of: name), timeout: .hours(24), isBulk: true)
-        let what = "read \(name)"
-        let response = try await send(request, what)
-        var count = 0
-        do {
-            for try await part in response.body {
-                count += part.readableBytes
-                try await write(part)
-            }
-        } catch let error as HTTPClientError {
-            throw failure(error, what)
+        let url = try url(of: name)
+        try await transport.download("read \(name)") { offset, first in
+            .part(of: url, from: offset, first)
+        } into: {
+            try await write($0)
         }
-        guard let announced = response.contentLength, announced != count else { return }
-        throw BackendError(
-            .unavailable,
-            what: "\(what) in \(self.name)",
-            why: "\(count) of \(announced) bytes came"
-        )
     }
 
     package func upload(
@@ -72,35 +89,21 @@ package struct TestfsBackend: Backend {
         namespace: Namespace,
         from source: BackendSource
     ) async throws {
-        let body: ClientRequest.Body =
-            switch source {
-            case .file(let file, let count): .file(file, 0..<count)
-            case .bytes(let buffer): .bytes(buffer)
-            }
-        let request = ClientRequest(
-            .post,
-            try url(of: name),
-            body: body,
-            timeout: .minutes(15),
-            retry: .idempotent  // the same bytes to the same name
-        )
-        do { _ = try await http.collect(request, upTo: 1 << 16) } catch let error as HTTPClientError
-        {
-            throw failure(error, "write \(name)")
+        let url = try url(of: name)
+        _ = try await transport.collect("write \(name)") {
+            ClientRequest(
+                .post,
+                url,
+                body: source.body(source.range, transport.context),
+                timeout: transport.settings.timeout(sending: source.count)
+            )
         }
     }
 
     package func delete(_ name: String, namespace: Namespace) async throws {
-        let request = ClientRequest(
-            .delete,
-            try url(of: name),
-            timeout: .seconds(30),
-            acceptedStatuses: [200, 404],
-            retry: .idempotent
-        )
-        do { _ = try await http.collect(request, upTo: 1 << 16) } catch let error as HTTPClientError
-        {
-            throw failure(error, "remove \(name)")
+        let url = try url(of: name)
+        _ = try await transport.collect("remove \(name)") {
+            ClientRequest(.delete, url, timeout: .seconds(30), acceptedStatuses: [200, 404])
         }
     }
 
@@ -108,14 +111,21 @@ package struct TestfsBackend: Backend {
         let directory = try namePath.directory(ofPrefix: request.prefix)
         let path = [root, directory].filter { !$0.isEmpty }.joined(separator: "/")
         let what = "list \(request.prefix)"
-        let get = ClientRequest(.get, "http://\(address)/list/\(Self.escape(path))")
-        let body: ByteBuffer
-        do {
-            body = try await http.collect(get, upTo: 64 << 20).body
-        } catch let error as HTTPClientError {
+        // Kraken's server says with 500 that a directory is not there, which no repeat would change.
+        let (response, body) = try await transport.collect(what) {
+            ClientRequest(
+                .get,
+                "http://\(address)/list/\(Self.escape(path))",
+                acceptedStatuses: [200, 404, 500]
+            )
+        }
+        guard response.status.code == 200 else {
+            let why = String(buffer: body)
             // A directory that nobody has made yet holds nothing.
-            if error.isMissingDirectory { return BackendListPage(names: []) }
-            throw failure(error, what)
+            if response.status.code == 404 || why.contains("no such file") {
+                return BackendListPage(names: [])
+            }
+            throw BackendError(.unavailable, what: "\(what) in \(name)", why: why)
         }
         do {
             let paths = try JSON(parsing: body.readableBytesView).array ?? []
@@ -146,35 +156,5 @@ package struct TestfsBackend: Backend {
 
     private static func escape(_ path: String) -> String {
         path.split(separator: "/").map { PercentCoding.encode($0) }.joined(separator: "/")
-    }
-
-    private func send(_ request: ClientRequest, _ what: String) async throws -> ClientResponse {
-        do { return try await http.send(request) } catch let error as HTTPClientError {
-            throw failure(error, what)
-        }
-    }
-
-    private func failure(_ error: HTTPClientError, _ what: String) -> BackendError {
-        let code: BackendError.Code =
-            switch error {
-            case .status(404, _, _): .notFound
-            case .status, .network, .timeout: error.isTransient ? .unavailable : .failed
-            case .bodyTooLarge, .invalidURL: .failed
-            }
-        return BackendError(
-            code,
-            what: "\(what) in \(name)",
-            why: error.description,
-            remedy: code == .notFound ? "" : "check that the testfs server runs"
-        )
-    }
-}
-
-extension HTTPClientError {
-    /// Whether a testfs server said that a directory to list is not there; Kraken's server says so
-    /// with 500.
-    fileprivate var isMissingDirectory: Bool {
-        guard case .status(let code, _, let body) = self else { return false }
-        return code == 404 || (code == 500 && body.contains("no such file"))
     }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Primitives
+
 /// One row of a component's backend table: what is named by a matching namespace lives in this
 /// backend.
 ///
@@ -10,6 +12,8 @@ package struct BackendRule: Hashable, Sendable {
     package var namespacePattern: String
     /// Where matching blobs or tags are stored.
     package var backend: BackendConfiguration
+    /// How fast bytes go there and come from there; nil without a limit.
+    package var bandwidth: BackendBandwidth?
     /// Whether the component is ready only while this backend answers.
     package var mustBeReady: Bool
 
@@ -17,19 +21,84 @@ package struct BackendRule: Hashable, Sendable {
     package init(
         namespacePattern: String = ".*",
         backend: BackendConfiguration,
+        bandwidth: BackendBandwidth? = nil,
         mustBeReady: Bool = false
     ) {
         (self.namespacePattern, self.backend) = (namespacePattern, backend)
-        self.mustBeReady = mustBeReady
+        (self.bandwidth, self.mustBeReady) = (bandwidth, mustBeReady)
     }
 }
 
-/// Which backend, and where.
-package enum BackendConfiguration: Hashable, Sendable {
+/// The configuration of a component that has backends.
+package protocol BackedConfiguration {
+    /// The table of backends.
+    var backends: [BackendRule] { get }
+}
+
+/// How fast bytes go to a backend and come from it, over all transfers of one component.
+package struct BackendBandwidth: Hashable, Sendable {
+    /// To the backend.
+    package var egress: ByteRate
+    /// From the backend.
+    package var ingress: ByteRate
+
+    /// Kraken's rates where one is switched on and not said: 8 and 80 Gibit/s.
+    /// - Source: uber/kraken lib/backend/s3backend.
+    package static let unsaid = BackendBandwidth(
+        egress: ByteRate(bytesPerSecond: 1 << 30),
+        ingress: ByteRate(bytesPerSecond: 10 << 30)
+    )
+
+    /// A pair of rates.
+    package init(egress: ByteRate, ingress: ByteRate) {
+        (self.egress, self.ingress) = (egress, ingress)
+    }
+}
+
+/// Which backend, and where, as a configuration says it; the backend itself knows its keys.
+package struct BackendConfiguration: Hashable, Sendable, CustomStringConvertible {
+    /// The one key below `backend:`: `s3`, `file`.
+    package var kind: String
+    /// What stands below that key.
+    package var settings: ConfigurationNode
+    /// What stands below the file's `auth:`, for all kinds; nil without it.
+    package var credentials: ConfigurationNode?
+
+    /// The backend of `kind` that `settings` describe.
+    package init(kind: String, settings: ConfigurationNode, credentials: ConfigurationNode? = nil) {
+        (self.kind, self.settings, self.credentials) = (kind, settings, credentials)
+    }
+
+    /// The backend of `kind` with these keys and values.
+    package init(kind: String, _ values: [(key: String, value: String)]) {
+        self.init(
+            kind: kind,
+            settings: ConfigurationNode(values: values, path: "backend.\(kind)")
+        )
+    }
+
     /// A directory of the local or a mounted file system: its absolute path.
-    case file(root: String, namePath: NamePath)
+    package static func file(root: String, namePath: NamePath) -> BackendConfiguration {
+        BackendConfiguration(
+            kind: "file",
+            [("root", root), ("name_path", namePath.rawValue)]
+        )
+    }
+
     /// A testfs server at `address` (`host:port`), below `root` (may be empty).
-    case testfs(address: String, root: String, namePath: NamePath)
+    package static func testfs(
+        address: String,
+        root: String,
+        namePath: NamePath
+    ) -> BackendConfiguration {
+        BackendConfiguration(
+            kind: "testfs",
+            [("addr", address), ("root", root), ("name_path", namePath.rawValue)]
+        )
+    }
+
+    /// The kind only: settings and credentials stay out of logs.
+    package var description: String { kind }
 
     /// What a component keeps in its backend.
     package enum Purpose: Hashable, Sendable {

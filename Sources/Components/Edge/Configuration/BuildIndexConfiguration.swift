@@ -5,7 +5,7 @@ package import RetryCore
 
 /// A build-index's settings.
 /// - Source: uber/kraken build-index/cmd/config.go; the defaults are its.
-package struct BuildIndexConfiguration: Hashable, Sendable {
+package struct BuildIndexConfiguration: BackedConfiguration, Hashable, Sendable {
     /// The address to listen on.
     package var host: String
     /// The port to listen on; 0 picks a free one. 15004 as in Kraken's devcluster.

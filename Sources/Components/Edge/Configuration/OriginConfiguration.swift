@@ -6,7 +6,7 @@ package import SwarmCore
 
 /// An origin's settings.
 /// - Source: uber/kraken origin/cmd/config.go; the defaults are its, but where a comment says otherwise.
-package struct OriginConfiguration: Hashable, Sendable {
+package struct OriginConfiguration: BackedConfiguration, Hashable, Sendable {
     /// The address to listen on for HTTP.
     package var host = "127.0.0.1"
     /// The port to listen on for HTTP; 0 picks a free one. 15002 as in Kraken's devcluster.

@@ -108,6 +108,16 @@ package struct RetryPolicy: Hashable, Sendable {
     }
 }
 
+/// Where a streamed body came from failed, so the exchange says nothing about the server; thrown by such streams, and
+/// by whoever sends them.
+package struct BodySourceFailure: Error {
+    /// What went wrong there.
+    package let base: any Error
+
+    /// A failure because of `base`.
+    package init(_ base: any Error) { self.base = base }
+}
+
 /// Why an exchange failed.
 package enum HTTPClientError: Error, Sendable, CustomStringConvertible {
     /// The server answered with a status that was not accepted; `body` is the beginning of its body.

@@ -22,16 +22,19 @@ package struct HTTPClient: Sendable {
     private let draws: JitterSource
     private var faults: FaultSwitch?
 
-    /// A client whose connections live on `eventLoopGroup` and which reads files on `pool`.
+    /// A client whose connections live on `eventLoopGroup` and which reads files on `pool`. Hosts in `addresses` are
+    /// found there, as by a line of /etc/hosts.
     package init(
         eventLoopGroup: any EventLoopGroup,
         pool: BlockingPool,
         limits: Limits = Limits(),
         seed: UInt64 = .random(in: .min ... .max),
         connectTimeout: Duration = .seconds(5),
-        bulkReadTimeout: Duration = .seconds(60)
+        bulkReadTimeout: Duration = .seconds(60),
+        addresses: [String: String] = [:]
     ) {
         var configuration = AsyncHTTPClient.HTTPClient.Configuration()
+        configuration.dnsOverride = addresses
         configuration.redirectConfiguration = .disallow
         configuration.httpVersion = .http1Only
         configuration.timeout.connect = TimeAmount(connectTimeout)
@@ -204,7 +207,7 @@ extension HTTPClientError {
     /// `error`, whoever threw it, as one of ours; cancellation stays cancellation.
     static func wrapping(_ error: any Error, url: String) -> any Error {
         switch error {
-        case is HTTPClientError, is CancellationError: return error
+        case is HTTPClientError, is CancellationError, is BodySourceFailure: return error
         case is NIOTooManyBytesError: return HTTPClientError.bodyTooLarge(bytesMax: 0)
         case let error as AsyncHTTPClient.HTTPClientError:
             switch error {

@@ -3,6 +3,7 @@
 import Backends
 import ClusterClients
 package import ClusterConfiguration
+import FoundationEssentials
 package import HTTPKit
 import Hummingbird
 package import Primitives
@@ -32,9 +33,12 @@ package struct BuildIndexComponent: Service {
     package func run() async throws {
         let backends = try BackendTable(
             rules: configuration.backends,
-            http: environment.httpClient,
-            pool: environment.pool,
-            limits: limits
+            context: BackendContext(
+                http: environment.httpClient,
+                pool: environment.pool,
+                limits: limits,
+                environment: ProcessInfo.processInfo.environment
+            )
         )
         let origins = OriginCluster(
             hosts: HostList(

@@ -83,11 +83,13 @@ struct TagLists: Sendable {
         // that.
         let pending = await store.pendingNames(prefix: prefix)
         let added = pending.added.filter { name in
-            guard let end = stored.nextToken else { return true }
-            return !end.utf8.lexicographicallyPrecedes(name.utf8)
+            guard stored.nextToken != nil, let end = stored.names.last else { return true }
+            return !backend.lists(end, before: name)
         }
         let names = Set(stored.names + added).subtracting(pending.removed)
-        var merged = BackendListPage(of: Array(names), for: request)
+        var merged = BackendListPage(of: Array(names), for: request) {
+            backend.lists($0, before: $1)
+        }
         if merged.nextToken == nil, stored.nextToken != nil { merged.nextToken = stored.nextToken }
         return merged
     }

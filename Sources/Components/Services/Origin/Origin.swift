@@ -4,6 +4,7 @@ import Backends
 import BlobStorage
 package import ClusterConfiguration
 import Content
+import FoundationEssentials
 package import HTTPKit
 import Hummingbird
 import Logging
@@ -27,9 +28,12 @@ package struct OriginComponent: Service {
     package func run() async throws {
         let backends = try BackendTable(
             rules: configuration.backends,
-            http: environment.httpClient,
-            pool: environment.pool,
-            limits: configuration.limits
+            context: BackendContext(
+                http: environment.httpClient,
+                pool: environment.pool,
+                limits: configuration.limits,
+                environment: ProcessInfo.processInfo.environment
+            )
         )
         let store = BlobStore(
             configuration: BlobStoreConfiguration(

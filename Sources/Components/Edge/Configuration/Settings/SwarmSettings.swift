@@ -73,13 +73,21 @@ extension SettingList {
 }
 
 extension BackendConfiguration {
-    /// The kind, and where it is for kinds whose place holds no secret.
+    /// The kind, and where it is, by the keys that hold no secret in any kind.
     var place: String {
-        if case .file(let root, let names) = self { return "file \(root) (\(names.rawValue))" }
-        if case .testfs(let address, let root, let names) = self {
-            return "testfs \(address)/\(root) (\(names.rawValue))"
-        }
-        // The name of the case.
-        return Mirror(reflecting: self).children.first?.label ?? "another backend"
+        var places = ["endpoint", "addr", "address", "bucket", "root", "root_directory"].compactMap(
+            value
+        ).filter { !$0.isEmpty && !$0.contains("@") }
+        let first = places.isEmpty ? "" : " " + places.removeFirst()
+        let rest = places.map { "/" + $0.split(separator: "/").joined(separator: "/") }.joined()
+        let names = value("name_path").map { " (\($0))" } ?? ""
+        return kind + first + rest + names
+    }
+
+    private func value(_ key: String) -> String? {
+        guard case .mapping(let entries) = settings.value,
+            case .scalar(let text)? = entries.last(where: { $0.key == key })?.value.value
+        else { return nil }
+        return text
     }
 }

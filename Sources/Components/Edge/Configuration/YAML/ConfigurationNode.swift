@@ -109,3 +109,39 @@ package struct ConfigurationNode: Sendable {
         return result
     }
 }
+
+extension ConfigurationNode {
+    /// A mapping of `values` that comes from no file; `path` names it in errors.
+    package init(values: [(key: String, value: String)], path: String) {
+        let warnings = ConfigurationWarnings()
+        func node(_ value: Value, _ path: String) -> ConfigurationNode {
+            ConfigurationNode(value: value, file: "", line: 1, path: path, warnings: warnings)
+        }
+        let entries = values.map { key, value in
+            Entry(key: key, line: 1, file: "", value: node(.scalar(value), "\(path).\(key)"))
+        }
+        self = node(.mapping(entries), path)
+    }
+}
+
+// Nodes are equal when they say the same, wherever they stand.
+extension ConfigurationNode: Hashable {
+    package static func == (left: ConfigurationNode, right: ConfigurationNode) -> Bool {
+        left.value == right.value
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(value) }
+}
+
+extension ConfigurationNode.Value: Hashable {}
+
+extension ConfigurationNode.Entry: Hashable {
+    package static func == (left: Self, right: Self) -> Bool {
+        left.key == right.key && left.value == right.value
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(key)
+        hasher.combine(value)
+    }
+}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Primitives
+
 /// Sections that several components' configurations have in common.
 extension ConfigurationTable {
     /// The members under `key`, where Kraken writes `key: {hosts: {static: […]}, healthcheck: …}`; how they are watched goes
@@ -115,49 +117,59 @@ extension ConfigurationTable {
         return root
     }
 
-    /// The table of backends: `backends: [{namespace, backend: {<kind>: …}, must_ready}]`.
+    /// The table of backends, `backends: [{namespace, backend: {<kind>: …}, bandwidth, must_ready}]`, with the
+    /// credentials under `auth:`. What stands below a kind is read by that backend.
     /// - Source: uber/kraken lib/backend/manager.go.
     mutating func backends(_ key: String) throws(ConfigurationError) -> [BackendRule]? {
+        let credentials = take("auth")
         guard let rows = try take(key)?.list() else { return nil }
         var rules: [BackendRule] = []
         for row in rows {
             var table = try row.table()
             let pattern = try table.require("namespace").pattern()
-            var kinds = try table.require("backend").table()
-            let backend = try kinds.backend()
+            var backend = try table.require("backend").backend()
+            backend.credentials = credentials
             let mustBeReady = try table.flag("must_ready") ?? false
-            try table.finish(ignoring: ["bandwidth"])
+            let bandwidth = try table.backendBandwidth("bandwidth")
+            try table.finish()
             rules.append(
-                BackendRule(namespacePattern: pattern, backend: backend, mustBeReady: mustBeReady)
+                BackendRule(
+                    namespacePattern: pattern,
+                    backend: backend,
+                    bandwidth: bandwidth,
+                    mustBeReady: mustBeReady
+                )
             )
         }
         return rules
     }
 
-    /// The one backend in `{testfs: {…}}` or `{file: {…}}`.
-    private mutating func backend() throws(ConfigurationError) -> BackendConfiguration {
-        guard keys.count == 1 else { throw defect("expected exactly one kind of backend") }
-        if var testfs = try table("testfs") {
-            let address = try testfs.require("addr").address()
-            let root = try testfs.text("root") ?? ""
-            let namePath = try testfs.require("name_path").namePath()
-            try testfs.finish()
-            try finish()
-            return .testfs(address: address, root: root, namePath: namePath)
+    /// `{enable, egress_bits_per_sec, ingress_bits_per_sec}`; nil when absent or not enabled.
+    private mutating func backendBandwidth(
+        _ key: String
+    ) throws(ConfigurationError) -> BackendBandwidth? {
+        guard var section = try table(key) else { return nil }
+        // Kraken's documents say enabled, its code says enable.
+        let (enable, enabled) = (try section.flag("enable"), try section.flag("enabled"))
+        let egress = try section.integer("egress_bits_per_sec", in: 8...Int.max)
+        let ingress = try section.integer("ingress_bits_per_sec", in: 8...Int.max)
+        try section.finish(ignoring: ["token_size"])
+        guard enable ?? enabled ?? false else { return nil }
+        var bandwidth = BackendBandwidth.unsaid
+        if let egress { bandwidth.egress = ByteRate(bytesPerSecond: egress / 8) }
+        if let ingress { bandwidth.ingress = ByteRate(bytesPerSecond: ingress / 8) }
+        return bandwidth
+    }
+}
+
+extension ConfigurationNode {
+    /// The one backend in `{<kind>: {…}}`.
+    package func backend() throws(ConfigurationError) -> BackendConfiguration {
+        var kinds = try table()
+        guard kinds.keys.count == 1, let kind = kinds.keys.first else {
+            throw defect("expected exactly one kind of backend")
         }
-        if var file = try table("file") {
-            let root = try file.require("root")
-            let path = try root.text()
-            guard path.hasPrefix("/") else { throw root.defect("\(path) is not absolute") }
-            let namePath = try file.require("name_path").namePath()
-            try file.finish()
-            try finish()
-            return .file(root: path, namePath: namePath)
-        }
-        throw defect(
-            "the kind \(keys.joined()) is not supported",
-            remedy: "use testfs or file"
-        )
+        return BackendConfiguration(kind: kind, settings: try kinds.require(kind))
     }
 }
 
@@ -174,10 +186,10 @@ extension ConfigurationNode {
     }
 
     /// How names become paths.
-    func namePath() throws(ConfigurationError) -> NamePath { try choice() }
+    package func namePath() throws(ConfigurationError) -> NamePath { try choice() }
 
     /// One of the words that `Choice` knows.
-    func choice<Choice: RawRepresentable & CaseIterable>(
+    package func choice<Choice: RawRepresentable & CaseIterable>(
         _ type: Choice.Type = Choice.self
     ) throws(ConfigurationError) -> Choice where Choice.RawValue == String {
         let text = try text()

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Synchronization
+
+/// Why a server did not start.
+struct ServerFailure: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// A real server that runs beside the tests of this process and ends with it.
+///
+/// A shell between holds a pipe of ours: it ends the server, by its process id, when the pipe closes, however this
+/// process ends.
+final class ServerProcess: Sendable {
+    private let process: Process
+    private let lifeline = Pipe()
+    private let output = Pipe()
+    private let state = Mutex(State())
+
+    private struct State {
+        var lines: [String] = []
+        var rest = Data()
+        var waiter: CheckedContinuation<String, any Error>?
+        var isReady: (@Sendable (String) -> Bool)?
+        var ready: Result<String, ServerFailure>?
+    }
+
+    /// Lines of output kept for an error's text.
+    private static let linesMax = 40
+
+    /// Starts the program `words`; returns when it has written a line for which `isReady` holds.
+    /// - Returns: the server and that line.
+    static func start(
+        _ words: [String],
+        environment: [String: String] = [:],
+        within deadline: Duration = .seconds(90),
+        until isReady: @escaping @Sendable (String) -> Bool
+    ) async throws -> (ServerProcess, line: String) {
+        let server = ServerProcess(words, environment)
+        return (server, try await server.launch(isReady, deadline))
+    }
+
+    private init(_ words: [String], _ environment: [String: String]) {
+        process = Process()
+        process.executableURL = URL(filePath: "/bin/sh")
+        let script = "\"$@\" </dev/null & pid=$!; read -r line; kill -9 $pid; wait $pid"
+        process.arguments = ["-c", script, "sh"] + words
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardInput = lifeline
+        process.standardOutput = output
+        process.standardError = output
+    }
+
+    private func launch(
+        _ isReady: @escaping @Sendable (String) -> Bool,
+        _ deadline: Duration
+    ) async throws -> String {
+        state.withLock { $0.isReady = isReady }
+        output.fileHandleForReading.readabilityHandler = { [self] handle in
+            take(handle.availableData)
+        }
+        try process.run()
+        let timer = DispatchSource.makeTimerSource()
+        timer.schedule(deadline: .now() + .milliseconds(Int(deadline / .milliseconds(1))))
+        timer.setEventHandler { [self] in finish(.failure(failure("was not ready in time"))) }
+        timer.resume()
+        defer { timer.cancel() }
+        return try await withCheckedThrowingContinuation { continuation in
+            let ready = state.withLock { state -> Result<String, ServerFailure>? in
+                if state.ready == nil { state.waiter = continuation }
+                return state.ready
+            }
+            if let ready { continuation.resume(with: ready.mapError { $0 }) }
+        }
+    }
+
+    /// Ends the server.
+    func stop() { lifeline.fileHandleForWriting.closeFile() }
+
+    private func take(_ data: Data) {
+        guard !data.isEmpty else {
+            output.fileHandleForReading.readabilityHandler = nil
+            finish(.failure(failure("has ended")))
+            return
+        }
+        let lines = state.withLock { state -> [String] in
+            state.rest += data
+            var found: [String] = []
+            while let end = state.rest.firstIndex(of: UInt8(ascii: "\n")) {
+                found.append(String(decoding: state.rest[..<end], as: UTF8.self))
+                state.rest = Data(state.rest[state.rest.index(after: end)...])
+            }
+            state.lines = (state.lines + found).suffix(Self.linesMax)
+            return found
+        }
+        for line in lines where state.withLock({ $0.isReady?(line) == true }) {
+            finish(.success(line))
+        }
+    }
+
+    private func finish(_ result: Result<String, ServerFailure>) {
+        let waiter = state.withLock { state in
+            if state.ready == nil { state.ready = result }
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume(with: result.mapError { $0 })
+    }
+
+    private func failure(_ why: String) -> ServerFailure {
+        let words = (process.arguments ?? []).dropFirst(3).joined(separator: " ")
+        let lines = state.withLock { $0.lines }.joined(separator: "\n")
+        return ServerFailure(description: "\(words) \(why)\n\(lines)")
+    }
+}
+
+/// Where the programs are that the tests of backends run beside themselves.
+enum ServerTools {
+    /// Whether a missing program is an error, not a reason to leave tests out.
+    static let isCI = ProcessInfo.processInfo.environment["CI"] != nil
+
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// The program `name` of the virtual environment that `make deps` makes, or of the system.
+    /// - Throws: ``ServerFailure`` when it is not installed.
+    static func path(_ name: String) throws -> String {
+        let folders =
+            [root.path + "/.build-venv/bin"]
+            + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(
+                String.init
+            ) + ["/usr/sbin"]
+        for folder in folders {
+            if let path = executable("\(folder)/\(name)") { return path }
+        }
+        throw ServerFailure(description: "\(name) is not installed; run make deps")
+    }
+
+    /// The executable file that `pattern` finds; a star stands for the one folder that fits.
+    private static func executable(_ pattern: String) -> String? {
+        var matches = glob_t()
+        defer { globfree(&matches) }
+        guard glob(pattern, GLOB_NOSORT, nil, &matches) == 0, let first = matches.gl_pathv[0] else {
+            return nil
+        }
+        let path = String(cString: first)
+        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
+    }
+
+    /// Whether what needs `name` is tested: when it is missing, only outside of CI it is not, with a line that says so.
+    static func has(_ name: String) -> Bool {
+        do {
+            _ = try path(name)
+            return true
+        } catch {
+            FileHandle.standardError.write(Data("left out: \(error)\n".utf8))
+            return isCI
+        }
+    }
+}
