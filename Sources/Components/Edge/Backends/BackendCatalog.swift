@@ -9,6 +9,9 @@ package enum BackendCatalog {
         FileSettings.self,
         TestfsSettings.self,
         S3Settings.self,
+        HTTPBackendSettings.self,
+        RegistryBlobSettings.self,
+        RegistryTagSettings.self,
     ]
 
     /// What `configuration` says, read by its kind.

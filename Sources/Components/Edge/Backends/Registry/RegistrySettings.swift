@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import ClusterConfiguration
+import HTTPKit
+import Primitives
+
+/// The keys of `registry_blob:`.
+/// - Source: uber/kraken lib/backend/registrybackend.
+package struct RegistryBlobSettings: BackendSettings {
+    package static let kind = "registry_blob"
+    let registry: RegistrySettings
+
+    /// Reads the keys.
+    package init(
+        _ table: inout ConfigurationTable,
+        credentials: BackendCredentials
+    ) throws(ConfigurationError) {
+        registry = try RegistrySettings(&table)
+    }
+
+    package func makeBackend(_ context: BackendContext) -> any Backend {
+        RegistryBlobBackend(RegistrySource(registry, context: context))
+    }
+}
+
+/// The keys of `registry_tag:`, which are the same.
+package struct RegistryTagSettings: BackendSettings {
+    package static let kind = "registry_tag"
+    let registry: RegistrySettings
+
+    /// Reads the keys.
+    package init(
+        _ table: inout ConfigurationTable,
+        credentials: BackendCredentials
+    ) throws(ConfigurationError) {
+        registry = try RegistrySettings(&table)
+    }
+
+    package func makeBackend(_ context: BackendContext) -> any Backend {
+        RegistryTagBackend(RegistrySource(registry, context: context))
+    }
+}
+
+/// Which registry, and how to show who asks.
+/// - Source: uber/kraken lib/backend/registrybackend/security.
+struct RegistrySettings: Hashable, Sendable {
+    /// `host` or `host:port`.
+    let address: String
+    /// Whether it is asked over TLS.
+    let usesTLS: Bool
+    /// Whether it is asked without TLS when it has none.
+    let fallsBackToHTTP: Bool
+    let login: RegistryLogin
+    let transport: TransportSettings
+
+    init(_ table: inout ConfigurationTable) throws(ConfigurationError) {
+        var address = try table.requiredText("address")
+        var usesTLS = true
+        if address.hasPrefix("http://") {
+            (usesTLS, address) = (false, String(address.dropFirst(7)))
+        }
+        if address.hasPrefix("https://") { address = String(address.dropFirst(8)) }
+        self.address = address
+        var login = RegistryLogin.none
+        var fallsBack = false
+        if var security = try table.table("security") {
+            if var tls = try security.table("tls") {
+                usesTLS = try Self.usesTLS(&tls) && usesTLS
+                try tls.finish(ignoring: ["name", "server"])
+            }
+            fallsBack = try security.flag("enableHTTPFallback") ?? false
+            let helper = try security.text("credsStore") ?? ""
+            let password = try security.table("basic").map(RegistryPassword.init)
+            if helper == "ecr-login" {
+                login = .elasticContainerRegistry
+            } else if !helper.isEmpty {
+                login = .helper(helper, else: password)
+            } else if let password {
+                login = .password(password)
+            }
+            try security.finish()
+        }
+        (self.usesTLS, fallsBackToHTTP, self.login) = (usesTLS, fallsBack, login)
+        transport = try TransportSettings(&table)
+    }
+
+    private static func usesTLS(
+        _ tls: inout ConfigurationTable
+    ) throws(ConfigurationError) -> Bool {
+        if let roots = tls.take("cas"), try !roots.list().isEmpty {
+            throw roots.defect(
+                "authorities of a backend's own are not supported",
+                remedy: "add them to the system's, with update-ca-certificates"
+            )
+        }
+        guard var client = try tls.table("client") else { return true }
+        let isDisabled = try client.flag("disabled") ?? false
+        for key in ["cert", "key", "passphrase"] {
+            guard let node = client.take(key), !isDisabled else { continue }
+            throw node.defect("client certificates are not supported at a backend")
+        }
+        try client.finish()
+        return !isDisabled
+    }
+}
+
+/// How to show a registry who asks.
+enum RegistryLogin: Hashable, Sendable {
+    /// As nobody.
+    case none
+    /// With a password.
+    case password(RegistryPassword)
+    /// With what the program `docker-credential-<name>` says, or a password when it fails.
+    case helper(String, else: RegistryPassword?)
+    /// With a token that AWS gives for its keys.
+    case elasticContainerRegistry
+}
+
+/// A user's name with what proves it.
+struct RegistryPassword: Hashable, Sendable, CustomStringConvertible {
+    let username: String
+    let password: String
+    /// A token in place of the password, to be exchanged for others.
+    let identityToken: String
+
+    /// The name only.
+    var description: String { username }
+
+    init(username: String, password: String, identityToken: String = "") {
+        (self.username, self.password) = (username, password)
+        self.identityToken = identityToken
+    }
+
+    fileprivate init(_ table: ConfigurationTable) throws(ConfigurationError) {
+        var table = table
+        username = try table.text("username") ?? ""
+        password = try table.text("password") ?? ""
+        identityToken = try table.text("identitytoken") ?? ""
+        try table.finish(ignoring: ["auth", "email", "serveraddress", "registrytoken"])
+    }
+
+    /// Whether nothing is filled in, as in Kraken's examples: then it is asked as nobody.
+    var isEmpty: Bool { username.isEmpty && password.isEmpty && identityToken.isEmpty }
+}

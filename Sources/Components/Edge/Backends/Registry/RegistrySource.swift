@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterConfiguration
+import Content
+import HTTPKit
+import HTTPTypes
+import NIOCore
+import Primitives
+import Synchronization
+
+/// A registry of the OCI's kind that is read: how to ask it, with whatever it wants to know of who asks.
+/// - Source: OCI Distribution Specification; Docker Registry v2 authentication.
+final class RegistrySource: Sendable {
+    let settings: RegistrySettings
+    let transport: BackendTransport
+    private let authority: RegistryAuthority
+    /// Set once TLS was found to be missing where that is allowed.
+    private let isPlain: Mutex<Bool>
+
+    var name: String { transport.backend }
+
+    /// What manifests may be.
+    static let manifestTypes = [
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+    ].joined(separator: ", ")
+
+    /// The registry that `settings` name.
+    init(_ settings: RegistrySettings, context: BackendContext) {
+        self.settings = settings
+        isPlain = Mutex(!settings.usesTLS)
+        let authority = RegistryAuthority(settings, context: context)
+        self.authority = authority
+        transport = BackendTransport(
+            backend: "registry \(settings.address)",
+            context,
+            settings.transport,
+            remedy: "check the address and that the registry runs",
+            hops: TransportHops(statuses: TransportHops.redirectStatuses.union([401])) {
+                request,
+                response in
+                guard response.status.code == 401 else {
+                    return try await TransportHops.redirect(request, response)
+                }
+                return try await authority.answer(response, to: request)
+            }
+        )
+    }
+
+    /// Runs `body` with the beginning of the registry's URLs; without TLS when that is allowed and it has none.
+    func asking<Value>(_ body: (_ base: String) async throws -> Value) async throws -> Value {
+        let isPlain = isPlain.withLock { $0 }
+        do {
+            return try await body("\(isPlain ? "http" : "https")://\(settings.address)/v2")
+        } catch let error as BackendError
+            where error.code == .unavailable && !isPlain && settings.fallsBackToHTTP
+        {
+            let value = try await body("http://\(settings.address)/v2")
+            self.isPlain.withLock { $0 = true }
+            return value
+        }
+    }
+
+    /// The headers to ask for something of `repository`.
+    func headers(_ repository: String, accept: String? = nil) async throws -> HTTPFields {
+        var headers: HTTPFields = [:]
+        if let accept { headers[.accept] = accept }
+        headers[.authorization] = await authority.known(for: repository)
+        return headers
+    }
+}
+
+/// The blobs of a registry's repositories: the namespace is the repository.
+struct RegistryBlobBackend: Backend {
+    private let source: RegistrySource
+
+    var name: String { "\(source.name) (blobs)" }
+
+    /// The blobs of `source`.
+    init(_ source: RegistrySource) { self.source = source }
+
+    func stat(_ name: String, namespace: Namespace) async throws -> BackendObject? {
+        try await each(name, namespace) { url, accept in
+            let (response, _) = try await source.transport.collect("stat \(name)") {
+                ClientRequest(
+                    .head,
+                    url,
+                    headers: try await source.headers(namespace.name, accept: accept),
+                    timeout: source.settings.transport.timeout
+                )
+            }
+            guard let bytes = response.contentLength else {
+                throw BackendError(
+                    .failed,
+                    what: "stat \(name) in \(self.name)",
+                    why: "the registry does not say how long it is"
+                )
+            }
+            return BackendObject(bytes: bytes)
+        }
+    }
+
+    func download(
+        _ name: String,
+        namespace: Namespace,
+        into write: (ByteBuffer) async throws -> Void
+    ) async throws {
+        let found: Void? = try await each(name, namespace) { url, accept in
+            try await source.transport.download("read \(name)") { offset, first in
+                .part(
+                    of: url,
+                    from: offset,
+                    first,
+                    headers: try await source.headers(namespace.name, accept: accept)
+                )
+            } into: {
+                try await write($0)
+            }
+        }
+        if found == nil { throw BackendError.notFound(name, in: self.name) }
+    }
+
+    func upload(_ name: String, namespace: Namespace, from source: BackendSource) async throws {
+        throw BackendError.unsupported(
+            "write \(name)",
+            self.name,
+            remedy: "use another backend for namespaces that are pushed to"
+        )
+    }
+
+    func list(_ request: BackendListRequest) async throws -> BackendListPage {
+        throw BackendError.unsupported("list \(request.prefix)", name, remedy: "list its tags")
+    }
+
+    func close() async {}
+
+    /// What `body` returns for the URL of the blob, or of the manifest when there is no such blob; nil when there is
+    /// neither.
+    private func each<Value>(
+        _ name: String,
+        _ namespace: Namespace,
+        _ body: (_ url: String, _ accept: String?) async throws -> Value
+    ) async throws -> Value? {
+        guard let digest = Digest(hex: name) else {
+            throw BackendError(
+                .invalidName,
+                what: "find \(name) in \(self.name)",
+                why: "it is not 64 hex digits"
+            )
+        }
+        // A namespace that can't be a repository has no blobs there: the probe of readiness asks for one.
+        guard let repository = try? RepositoryName(namespace.name) else { return nil }
+        return try await source.asking { base in
+            for (kind, accept) in [("blobs", nil), ("manifests", RegistrySource.manifestTypes)] {
+                do {
+                    return try await body("\(base)/\(repository)/\(kind)/\(digest)", accept)
+                } catch let error as BackendError where error.code == .notFound { continue }
+            }
+            return nil
+        }
+    }
+}
+
+/// The tags of a registry: objects that hold their manifests' digests.
+struct RegistryTagBackend: Backend {
+    private let source: RegistrySource
+
+    var name: String { "\(source.name) (tags)" }
+
+    /// The tags of `source`.
+    init(_ source: RegistrySource) { self.source = source }
+
+    func stat(_ name: String, namespace: Namespace) async throws -> BackendObject? {
+        let tag = try tag(name)
+        do {
+            _ = try await source.asking { base in
+                try await source.transport.collect("stat \(name)") {
+                    try await request(.head, "\(base)/\(tag.repository)/manifests/\(tag.tag)", tag)
+                }
+            }
+            return BackendObject(bytes: Digest.prefix.utf8.count + 2 * Digest.byteCount)
+        } catch let error as BackendError where error.code == .notFound { return nil }
+    }
+
+    func download(
+        _ name: String,
+        namespace: Namespace,
+        into write: (ByteBuffer) async throws -> Void
+    ) async throws {
+        let tag = try tag(name)
+        let bytesMax = source.transport.context.limits.manifestBytesMax
+        // The digest is computed, not believed.
+        let (_, body) = try await source.asking { base in
+            try await source.transport.collect("read \(name)", upTo: bytesMax) {
+                try await request(.get, "\(base)/\(tag.repository)/manifests/\(tag.tag)", tag)
+            }
+        }
+        let digest = Digest(hashing: body.readableBytesView)
+        try await write(ByteBuffer(string: digest.description))
+    }
+
+    func upload(_ name: String, namespace: Namespace, from source: BackendSource) async throws {
+        throw BackendError.unsupported(
+            "write \(name)",
+            self.name,
+            remedy: "use another backend for tags that are pushed"
+        )
+    }
+
+    /// The tags of one repository: a registry lists no tags across repositories.
+    func list(_ request: BackendListRequest) async throws -> BackendListPage {
+        let what = "list \(request.prefix)"
+        let prefix = NamePath.dockerTag.plainPrefix(request.prefix)
+        guard let colon = prefix.lastIndex(of: ":"),
+            let repository = try? RepositoryName(String(prefix[..<colon]))  // said below
+        else {
+            throw BackendError.unsupported(what, name, remedy: "list the tags of one repository")
+        }
+        var query = request.limit.map { "?n=\($0)" } ?? ""
+        // A token that is none begins anew.
+        if let token = request.token.flatMap({ try? QualifiedTag(parsing: $0) }) {
+            query += (query.isEmpty ? "?" : "&") + "last=\(PercentCoding.encode(token.tag.name))"
+        }
+        do {
+            let (response, body) = try await source.asking { base in
+                try await source.transport.collect(what) {
+                    ClientRequest(
+                        .get,
+                        "\(base)/\(repository)/tags/list\(query)",
+                        headers: try await source.headers(repository.name)
+                    )
+                }
+            }
+            let tags = try JSON(parsing: body.readableBytesView)["tags"]?.array ?? []
+            let names = tags.compactMap { $0.string.map { "\(repository):\($0)" } }
+            let hasMore = response.headers[.known("link")] != nil && !names.isEmpty
+            return BackendListPage(
+                names: names.filter { $0.hasPrefix(prefix) },
+                nextToken: hasMore ? names.last : nil
+            )
+        } catch let error as BackendError where error.code == .notFound {
+            return BackendListPage(names: [])
+        }
+    }
+
+    func close() async {}
+
+    private func tag(_ name: String) throws -> QualifiedTag {
+        do { return try QualifiedTag(parsing: name) } catch {
+            throw BackendError(
+                .invalidName,
+                what: "find \(name) in \(self.name)",
+                why: error.why
+            )
+        }
+    }
+
+    private func request(
+        _ method: HTTPRequest.Method,
+        _ url: String,
+        _ tag: QualifiedTag
+    ) async throws -> ClientRequest {
+        ClientRequest(
+            method,
+            url,
+            headers: try await source.headers(
+                tag.repository.name,
+                accept: RegistrySource.manifestTypes
+            ),
+            timeout: source.settings.transport.timeout
+        )
+    }
+}
