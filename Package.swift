@@ -26,6 +26,7 @@ let settings: [SwiftSetting] = [
 // MARK: - Libraries, each with its reason in docs/decisions/0001-dependencies.md
 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let orderedCollections = Target.Dependency.product(
     name: "OrderedCollections",
@@ -188,7 +189,7 @@ let edgeTargets: [Target] = [
         "Backends",
         [
             "Primitives", "Content", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
-            httpTypes, nioCore, nioPosix, logging, crypto, deque,
+            httpTypes, nioCore, nioPosix, logging, crypto, cryptoExtras, deque, grdb,
         ]
     ),
     edge(
@@ -247,6 +248,7 @@ let edgeTargets: [Target] = [
         [
             "Backends", "TestfsService", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
             "Content", "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging, crypto,
+            cryptoExtras,
         ]
     ),
     tests(

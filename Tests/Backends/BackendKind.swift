@@ -17,16 +17,20 @@ import TestfsService
 enum BackendKind: String, CaseIterable, Sendable {
     case file, testfs
     case seaweedfs, moto
+    case gcs
+    case shadow
+    case sql
 
     /// Those whose server is installed, and in CI all.
     static let tagStores = allCases.filter { kind in kind.program.map(ServerTools.has) ?? true }
     /// Those of them that keep blobs, too.
-    static let available = tagStores
+    static let available = tagStores.filter { $0 != .sql }
 
     /// The server's program.
     private var program: String? {
         switch self {
-        case .file, .testfs: nil
+        case .file, .testfs, .shadow, .sql: nil
+        case .gcs: GCSServer.program
         case .seaweedfs: "weed"
         case .moto: "moto_server"
         }
@@ -55,6 +59,27 @@ enum BackendKind: String, CaseIterable, Sendable {
             try await body(backend(yaml: S3Server.seaweed.value.yaml(namePath.rawValue)))
         case .moto:
             try await body(backend(yaml: S3Server.moto.value.yaml(namePath.rawValue)))
+        case .gcs:
+            try await GCSServer.shared.value.withYAML(namePath.rawValue) { yaml, _ async throws in
+                try await body(backend(yaml: yaml))
+            }
+        case .shadow:
+            let folder = try TemporaryFolder()
+            func file(_ name: String) -> String {
+                "file: {root: \(folder.path)/\(name), name_path: \(namePath.rawValue)}"
+            }
+            try await body(
+                backend(
+                    "shadow: {active_backend: {\(file("active"))}, shadow_backend: {\(file("shadow"))}}"
+                )
+            )
+        case .sql:
+            let folder = try TemporaryFolder()
+            let backend = try backend(
+                "sql: {dialect: sqlite3, connection_string: '\(folder.path)/tags.db?cache=shared'}"
+            )
+            try await body(backend)
+            await backend.close()
         }
     }
 }

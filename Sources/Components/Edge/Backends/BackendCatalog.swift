@@ -12,6 +12,9 @@ package enum BackendCatalog {
         HTTPBackendSettings.self,
         RegistryBlobSettings.self,
         RegistryTagSettings.self,
+        ShadowSettings.self,
+        GCSSettings.self,
+        SQLSettings.self,
     ]
 
     /// What `configuration` says, read by its kind.
