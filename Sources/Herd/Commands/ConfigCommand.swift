@@ -10,9 +10,57 @@ struct ConfigCommand: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
             commandName: "config",
-            abstract: "Check configuration files.",
-            subcommands: [ConfigCheckCommand.self]
+            abstract: "Check and show configuration files.",
+            subcommands: [ConfigCheckCommand.self, ConfigPrintCommand.self]
         )
+    }
+}
+
+/// A component's configuration on the command line.
+struct ConfigurationOptions: ParsableArguments {
+    @Argument(help: "The configuration, in YAML.")
+    var file: String
+    @Option(
+        help: "The component it is for; otherwise its keys tell.",
+        transform: OptionValue.kind
+    )
+    var component: ComponentKind?
+    @Option(help: "A second file that is laid over the first.")
+    var secrets: String?
+
+    /// Reads the files and checks everything in them; warnings go to standard error.
+    func load() throws -> (kind: ComponentKind, settings: [SettingStatus]) {
+        do {
+            let document = try ConfigurationFile.load(file, secrets: secrets)
+            guard let kind = try component ?? ComponentKind(configuration: document) else {
+                throw ValidationError("cannot tell which component \(file) is for; use --component")
+            }
+            let settings = try Self.settings(document, kind)
+            for warning in document.warnings.all { StandardError.write("warning: \(warning)\n") }
+            return (kind, settings)
+        } catch let error as ConfigurationError {
+            throw Failure("the configuration cannot be used", why: error.description)
+        }
+    }
+
+    private static func settings(
+        _ document: ConfigurationNode,
+        _ kind: ComponentKind
+    ) throws -> [SettingStatus] {
+        switch kind {
+        case .agent: return try AgentConfiguration(yaml: document).settings
+        case .origin:
+            let configuration = try OriginConfiguration(yaml: document)
+            try BackendCatalog.check(configuration.backends)
+            return configuration.settings
+        case .tracker: return try TrackerConfiguration(yaml: document).settings
+        case .buildIndex:
+            let configuration = try BuildIndexConfiguration(yaml: document)
+            try BackendCatalog.check(configuration.backends)
+            return configuration.settings
+        case .proxy: return try ProxyConfiguration(yaml: document).settings
+        case .testfs: return try TestfsConfiguration(yaml: document).settings
+        }
     }
 }
 
@@ -25,40 +73,33 @@ struct ConfigCheckCommand: ParsableCommand {
         )
     }
 
-    @Argument(help: "The configuration, in YAML.")
-    var file: String
-    @Option(
-        help: "The component it is for; otherwise its keys tell.",
-        transform: OptionValue.kind
-    )
-    var component: ComponentKind?
-    @Option(help: "A second file that is laid over the first.")
-    var secrets: String?
+    @OptionGroup var options: ConfigurationOptions
 
     func run() throws {
-        do {
-            let document = try ConfigurationFile.load(file, secrets: secrets)
-            guard let kind = try component ?? ComponentKind(configuration: document) else {
-                throw ValidationError("cannot tell which component \(file) is for; use --component")
-            }
-            try Self.check(document, kind)
-            for warning in document.warnings.all { StandardError.write("warning: \(warning)\n") }
-            print("\(file): a valid configuration for \(kind.rawValue)")
-        } catch let error as ConfigurationError {
-            throw Failure("the configuration cannot be used", why: error.description)
-        }
+        let (kind, _) = try options.load()
+        print("\(options.file): a valid configuration for \(kind.rawValue)")
+    }
+}
+
+/// `herd config print FILE`.
+struct ConfigPrintCommand: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "print",
+            abstract:
+                "Print what a component's configuration sets, defaults included, without secrets."
+        )
     }
 
-    private static func check(_ document: ConfigurationNode, _ kind: ComponentKind) throws {
-        switch kind {
-        case .agent: _ = try AgentConfiguration(yaml: document)
-        case .origin: try BackendCatalog.check(OriginConfiguration(yaml: document).backends)
-        case .tracker: _ = try TrackerConfiguration(yaml: document)
-        case .buildIndex:
-            try BackendCatalog.check(BuildIndexConfiguration(yaml: document).backends)
-        case .proxy: _ = try ProxyConfiguration(yaml: document)
-        case .testfs: _ = try TestfsConfiguration(yaml: document)
-        }
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() throws {
+        for line in Self.lines(try options.load().settings) { print(line) }
+    }
+
+    /// A line a setting; those that nobody changed say so.
+    static func lines(_ settings: [SettingStatus]) -> [String] {
+        settings.map { "\($0.key): \($0.value)" + ($0.isChanged ? "" : "  # default") }
     }
 }
 
