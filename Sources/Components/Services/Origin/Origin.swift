@@ -35,6 +35,8 @@ package struct OriginComponent: Service {
                 environment: ProcessInfo.processInfo.environment
             )
         )
+        // Limits are a backend's, not a component's: as in Kraken, the ring's members share them.
+        backends.shareBandwidth(among: configuration.cluster.count)
         let store = BlobStore(
             configuration: BlobStoreConfiguration(
                 root: configuration.dataDirectory,
