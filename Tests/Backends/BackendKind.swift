@@ -18,21 +18,24 @@ enum BackendKind: String, CaseIterable, Sendable {
     case file, testfs
     case seaweedfs, moto
     case gcs
+    case hdfs
+    case azure
     case shadow
     case sql
 
     /// Those whose server is installed, and in CI all.
-    static let tagStores = allCases.filter { kind in kind.program.map(ServerTools.has) ?? true }
+    static let tagStores = allCases.filter(\.isThere)
     /// Those of them that keep blobs, too.
     static let available = tagStores.filter { $0 != .sql }
 
-    /// The server's program.
-    private var program: String? {
+    /// Whether its server is installed, and in CI always.
+    private var isThere: Bool {
         switch self {
-        case .file, .testfs, .shadow, .sql: nil
-        case .gcs: GCSServer.program
-        case .seaweedfs: "weed"
-        case .moto: "moto_server"
+        case .file, .testfs, .azure, .shadow, .sql: true
+        case .seaweedfs: ServerTools.has("weed")
+        case .moto: ServerTools.has("moto_server")
+        case .gcs: ServerTools.has(GCSServer.program)
+        case .hdfs: ServerTools.hasFile(HDFSServer.program)
         }
     }
 
@@ -62,6 +65,15 @@ enum BackendKind: String, CaseIterable, Sendable {
         case .gcs:
             try await GCSServer.shared.value.withYAML(namePath.rawValue) { yaml, _ async throws in
                 try await body(backend(yaml: yaml))
+            }
+        case .hdfs:
+            try await body(backend(HDFSServer.shared.value.settings(namePath.rawValue)))
+        case .azure:
+            let imitation = AzureImitation()
+            try await ScriptedServer.serve { request, _ in
+                try await imitation.answer(request)
+            } body: { address, _ async throws in
+                try await body(backend(yaml: AzureImitation.yaml(address, namePath.rawValue)))
             }
         case .shadow:
             let folder = try TemporaryFolder()

@@ -125,33 +125,44 @@ enum ServerTools {
 
     /// The program `name` of the virtual environment that `make deps` makes, or of the system.
     /// - Throws: ``ServerFailure`` when it is not installed.
-    static func path(_ name: String) throws -> String {
+    static func path(_ name: String) throws -> String { try find(name, mode: X_OK) }
+
+    /// The same for a file that is not run.
+    /// - Throws: ``ServerFailure`` when it is not installed.
+    static func file(_ name: String) throws -> String { try find(name, mode: R_OK) }
+
+    private static func find(_ name: String, mode: Int32) throws -> String {
         let folders =
             [root.path + "/.build-venv/bin"]
             + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(
                 String.init
             ) + ["/usr/sbin"]
         for folder in folders {
-            if let path = executable("\(folder)/\(name)") { return path }
+            if let path = match("\(folder)/\(name)", mode) { return path }
         }
         throw ServerFailure(description: "\(name) is not installed; run make deps")
     }
 
-    /// The executable file that `pattern` finds; a star stands for the one folder that fits.
-    private static func executable(_ pattern: String) -> String? {
+    /// The file that `pattern` finds; a star stands for what fits.
+    private static func match(_ pattern: String, _ mode: Int32) -> String? {
         var matches = glob_t()
         defer { globfree(&matches) }
         guard glob(pattern, GLOB_NOSORT, nil, &matches) == 0, let first = matches.gl_pathv[0] else {
             return nil
         }
         let path = String(cString: first)
-        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
+        return access(path, mode) == 0 ? path : nil
     }
 
     /// Whether what needs `name` is tested: when it is missing, only outside of CI it is not, with a line that says so.
-    static func has(_ name: String) -> Bool {
+    static func has(_ name: String) -> Bool { isThere { try path(name) } }
+
+    /// The same for a file that is not run.
+    static func hasFile(_ name: String) -> Bool { isThere { try file(name) } }
+
+    private static func isThere(_ find: () throws -> String) -> Bool {
         do {
-            _ = try path(name)
+            _ = try find()
             return true
         } catch {
             FileHandle.standardError.write(Data("left out: \(error)\n".utf8))

@@ -15,6 +15,8 @@ package enum BackendCatalog {
         ShadowSettings.self,
         GCSSettings.self,
         SQLSettings.self,
+        HDFSSettings.self,
+        AzureSettings.self,
     ]
 
     /// What `configuration` says, read by its kind.

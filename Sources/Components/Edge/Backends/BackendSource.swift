@@ -69,8 +69,8 @@ package struct BackendSource: Sendable {
         )
     }
 
-    /// The MD5 of all bytes in base64, for stores that know no other sum.
-    func md5(_ context: BackendContext) async throws -> String {
+    /// The MD5 of the bytes `range` in base64, for stores that know no other sum.
+    func md5(_ range: Range<Int>, _ context: BackendContext) async throws -> String {
         let hash = try await hash(Insecure.MD5(), range, context)
         return Data(hash.finalize()).base64EncodedString()
     }

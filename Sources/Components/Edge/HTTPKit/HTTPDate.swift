@@ -4,7 +4,7 @@ import Glibc
 import Synchronization
 
 /// The `Date` header's value, made once a second at most and only when somebody asks.
-enum HTTPDate {
+package enum HTTPDate {
     private static let cached = Mutex((second: -1, text: ""))
 
     /// Now, as RFC 9110 §5.6.7 wants it: `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -17,7 +17,7 @@ enum HTTPDate {
     }
 
     /// The moment `unixSeconds` after 1970.
-    static func text(unixSeconds: Int) -> String {
+    package static func text(unixSeconds: Int) -> String {
         var (moment, parts) = (unixSeconds, tm())
         gmtime_r(&moment, &parts)
         let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]

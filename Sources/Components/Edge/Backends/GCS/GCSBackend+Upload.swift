@@ -11,7 +11,7 @@ extension GCSBackend {
     func upload(_ name: String, namespace: Namespace, from source: BackendSource) async throws {
         let key = PercentCoding.encode(try key(of: name))
         let what = "write \(name)"
-        let md5 = try await source.md5(transport.context)
+        let md5 = try await source.md5(source.range, transport.context)
         let answer =
             source.count > settings.uploadPartBytes
             ? try await uploadInSession(source, key, what)
