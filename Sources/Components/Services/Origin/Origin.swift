@@ -35,8 +35,6 @@ package struct OriginComponent: Service {
                 environment: ProcessInfo.processInfo.environment
             )
         )
-        // Limits are a backend's, not a component's: as in Kraken, the ring's members share them.
-        backends.shareBandwidth(among: configuration.cluster.count)
         let store = BlobStore(
             configuration: BlobStoreConfiguration(
                 root: configuration.dataDirectory,
@@ -57,6 +55,7 @@ package struct OriginComponent: Service {
         )
         let blobs = makeBlobs(store, backends, writeBack, background)
         try await blobs.ring.join()
+        backends.shareBandwidth(among: blobs.ring.memberCount)
         let seeder = OriginSeeder(
             blobs: blobs,
             configuration: configuration,
@@ -125,7 +124,12 @@ package struct OriginComponent: Service {
         _ writeBack: WriteBackQueue,
         _ background: BackgroundTasks
     ) -> OriginBlobs {
-        let ring = OriginRing(configuration: configuration, environment: environment)
+        // Limits are a backend's, not a component's: as in Kraken, the ring's members share them.
+        let ring = OriginRing(
+            configuration: configuration,
+            environment: environment,
+            onMembers: { backends.shareBandwidth(among: $0) }
+        )
         let replicator = Replicator(
             store: store,
             ring: ring,

@@ -21,6 +21,8 @@ final class OriginRing: Sendable {
     /// Yields after a change of who owns what; one that was not seen yet stands for all since.
     let changes: AsyncStream<Void>
     private let change: AsyncStream<Void>.Continuation
+    /// Told how many origins there are when that may have changed.
+    private let onMembers: @Sendable (_ count: Int) -> Void
 
     private struct State {
         var ring: Ring
@@ -30,8 +32,13 @@ final class OriginRing: Sendable {
         var shardCounts: [Int]?
     }
 
-    init(configuration: OriginConfiguration, environment: ComponentEnvironment) {
+    init(
+        configuration: OriginConfiguration,
+        environment: ComponentEnvironment,
+        onMembers: @escaping @Sendable (_ count: Int) -> Void = { _ in }
+    ) {
         (self.configuration, self.environment) = (configuration, environment)
+        self.onMembers = onMembers
         (changes, change) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         let own = configuration.selfAddress ?? "\(configuration.host):\(configuration.port)"
         let isKnown = !configuration.cluster.isEmpty && !HostNames.needLookUp(configuration.cluster)
@@ -157,7 +164,10 @@ final class OriginRing: Sendable {
     }
 
     /// Has ``changes`` yield.
-    func noteChange() { change.yield() }
+    func noteChange() {
+        onMembers(memberCount)
+        change.yield()
+    }
 
     /// How many origins there are.
     var memberCount: Int { state.withLock { $0.ring.members.count } }
