@@ -4,6 +4,7 @@ import ClusterConfiguration
 import Content
 import HTTPKit
 import HTTPTypes
+import TestSupport
 import Testing
 
 @testable import Backends
@@ -90,6 +91,21 @@ import Testing
             #expect(try await backend(yaml: yaml).text("a b") == "content")
             #expect(server.lines == ["GET /c/some/root/a%20b?sv=2021&sig=x%2By"])
         }
+    }
+
+    @Test("a server that is down is named without the signature")
+    func unreachable() async throws {
+        let nobody = "127.0.0.1:\(try ReservedPort.make())"
+        let yaml = AzureImitation.yaml(nobody, "identity").replacing(
+            /account_key: '[^']*'/,
+            with: "sas_token: 'sig=hidden'"
+        )
+        let error = await #expect(throws: BackendError.self) {
+            try await backend(yaml: yaml).put("a", "x")
+        }
+        #expect(error?.code == .unavailable)
+        #expect(error?.description.contains(nobody) == true)
+        #expect(error?.description.contains("hidden") == false)
     }
 
     @Test("tokens of pages hold a name and a place")

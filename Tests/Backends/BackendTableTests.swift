@@ -93,6 +93,7 @@ import Testing
                 "{file: {root: /r, name_path: identity, rot: 1}}",
                 "rot: unknown key; did you mean root?"
             ),
+            ("{http: {download_url: 'http://u:p@h/%s'}}", "credentials in an address are not used"),
             ("{file: {}, testfs: {}}", "expected exactly one kind of backend"),
             (
                 "{s3: {username: u, region: r, bucket: b, root_directory: /, name_path: identity}}",

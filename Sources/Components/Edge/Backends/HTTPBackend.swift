@@ -30,6 +30,9 @@ package struct HTTPBackendSettings: BackendSettings {
                 remedy: "write it like https://host/blobs/%s; %s stands for the blob's digits"
             )
         }
+        guard !TransportHops.authority(of: template).contains("@") else {
+            throw node.defect("credentials in an address are not used, and would show in errors")
+        }
         var transport = try TransportSettings(&table)
         transport.timeout = try table.duration("download_timeout") ?? transport.timeout
         self.transport = transport

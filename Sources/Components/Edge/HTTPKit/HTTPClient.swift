@@ -206,6 +206,8 @@ extension HTTPClientError {
 
     /// `error`, whoever threw it, as one of ours; cancellation stays cancellation.
     static func wrapping(_ error: any Error, url: String) -> any Error {
+        // What follows may be a signature or a token, which no error may show.
+        let url = String(url.prefix { $0 != "?" })
         switch error {
         case is HTTPClientError, is CancellationError, is BodySourceFailure: return error
         case is NIOTooManyBytesError: return HTTPClientError.bodyTooLarge(bytesMax: 0)
