@@ -205,6 +205,24 @@ struct PictureBuilderTests {
         #expect(picture.marks.map(\.label) == ["first seed a01", "push", "first seed a00"])
     }
 
+    @Test("a fault of several components at once is one mark")
+    func commonFaults() {
+        var cluster = TestCluster(agents: 3)
+        _ = cluster.picture()
+        let events = (0..<3).map { number in
+            var event = cluster.event(.fault, by: "agent-\(number)")
+            event.reason = "throttled: 1 MiB/s: on"
+            return event
+        }
+        var picture = cluster.picture(after: 100, events: events)
+        #expect(picture.marks.map(\.label) == ["throttled: 1 MiB/s: on"])
+        cluster.now += 2_000_000_000
+        var later = cluster.event(.fault, by: "agent-0")
+        later.reason = "throttled: 1 MiB/s: on"
+        picture = cluster.picture(after: 100, events: [later])
+        #expect(picture.marks.count == 2)
+    }
+
     @Test("moments that matter are marked once")
     func marks() {
         var cluster = TestCluster(agents: 2)

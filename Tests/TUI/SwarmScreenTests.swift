@@ -100,6 +100,21 @@ struct SwarmScreenTests {
         let over = frame(piecesAgo: 1.1)
         #expect(dots(over) { $0.role == .agentEdge } == 0)
         #expect(over.text.contains("0 full edges of 0"))
+        // A piece that takes longer than that keeps its edge while it is arriving.
+        var slow = picture
+        let row = try #require(slow.swarm?.connections.firstIndex { !$0.askedOfFirst.isEmpty })
+        for index in (slow.swarm?.connections ?? []).indices {
+            slow.swarm?.connections[index].forwardPieceAt = now.later(bySeconds: -5)
+            slow.swarm?.connections[index].backwardPieceAt = now.later(bySeconds: -5)
+        }
+        for index in (slow.swarm?.peers ?? []).indices { slow.swarm?.peers[index].arriving = [] }
+        let (receiver, pieces) = try #require(
+            slow.swarm.map {
+                ($0.connections[row].second, $0.connections[row].askedOfFirst)
+            }
+        )
+        slow.swarm?.peers[receiver].arriving = [pieces[0]]
+        #expect(render(slow, view).text.contains(" of 1"))
     }
 
     @Test("pulses run with the picture's time, and only while something flows")

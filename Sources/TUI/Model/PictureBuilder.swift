@@ -230,8 +230,18 @@ package struct PictureBuilder: Sendable {
         case .fault: label = event.reason ?? event.detail?["fault"] ?? "fault \(who)"
         default: return
         }
-        picture.marks.append(TimeMark(at: event.timestamp, label: label))
+        let mark = TimeMark(at: event.timestamp, label: label)
+        // What is done to several at once is one moment.
+        if let last = picture.marks.last, last.label == label,
+            abs(mark.at.seconds(since: last.at)) < Self.momentSeconds
+        {
+            return
+        }
+        picture.marks.append(mark)
     }
+
+    /// Marks of the same words this close together are one.
+    private static let momentSeconds = 0.5
 
     private mutating func takeFaults(_ sample: Sample) {
         picture.faults = sample.faults

@@ -25,6 +25,17 @@ extension SwarmEdge {
     }
 }
 
+extension SwarmEdge {
+    /// Keeps the edge while one of the pieces in `asked` is arriving: on a slow link that takes longer than an edge fades.
+    fileprivate mutating func wake(_ peers: [PeerRow], asked: [Int]) {
+        guard !asked.isEmpty, peers.indices.contains(receiver) else { return }
+        let arriving = peers[receiver].arriving
+        guard asked.contains(where: arriving.contains) else { return }
+        // How fast is not known before the piece is there.
+        (freshness, rate) = (1, max(1, rate))
+    }
+}
+
 /// Which edges of a swarm are drawn, and how much of them.
 ///
 /// All of them at once are solid ink: in full come those of the selected peer and the fastest, as many as the canvas
@@ -52,7 +63,7 @@ struct SwarmEdges: Equatable, Sendable {
     ) {
         guard mode != .none else {
             movingCount = swarm.connections.count { row in
-                let (on, back) = Self.directions(row, now)
+                let (on, back) = Self.directions(row, swarm.peers, now)
                 return on.rate > 0 || back.rate > 0
             }
             return
@@ -64,7 +75,7 @@ struct SwarmEdges: Equatable, Sendable {
         for row in swarm.connections {
             let (first, second) = (row.first, row.second)
             guard first >= 0, second >= 0, first < count, second < count else { continue }
-            let (on, back) = Self.directions(row, now)
+            let (on, back) = Self.directions(row, swarm.peers, now)
             let edge = on.rate >= back.rate ? on : back
             if edge.rate > 0 {
                 moving.append(edge)
@@ -86,16 +97,19 @@ struct SwarmEdges: Equatable, Sendable {
     /// What flows on a connection, there and back.
     private static func directions(
         _ row: ConnectionRow,
+        _ peers: [PeerRow],
         _ now: Timestamp
     ) -> (on: SwarmEdge, back: SwarmEdge) {
         var on = SwarmEdge(supplier: row.first, receiver: row.second, rate: row.forwardRate.orZero)
         on.fade(since: row.forwardPieceAt, at: now)
+        on.wake(peers, asked: row.askedOfFirst)
         var back = SwarmEdge(
             supplier: row.second,
             receiver: row.first,
             rate: row.backwardRate.orZero
         )
         back.fade(since: row.backwardPieceAt, at: now)
+        back.wake(peers, asked: row.askedOfSecond)
         return (on, back)
     }
 
