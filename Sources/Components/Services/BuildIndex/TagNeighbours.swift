@@ -4,6 +4,7 @@ import ClusterClients
 import Content
 import HTTPKit
 import Logging
+import NIOCore
 import Primitives
 import RetryCore
 import RetryStorage
