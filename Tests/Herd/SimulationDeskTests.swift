@@ -129,6 +129,26 @@ import Testing
         #expect(step.at > .milliseconds(500))
     }
 
+    @Test("time does not jump once all have what they want")
+    func afterwards() async throws {
+        var plan = SimulationPlan()
+        (plan.agents, plan.blobBytes, plan.join) = (3, [4 << 20], .seconds(1))
+        // Two seconds of virtual time for each look.
+        let source = try SimulationSource(plan, pace: 20, desk: SimulationDesk())
+        let (moments, moment) = AsyncStream<Timestamp>.makeStream()
+        let running = Task { await source.run { moment.yield($0.snapshot.takenAt) } }
+        var (last, count) = (Timestamp?.none, 0)
+        for await at in moments {
+            // Seeders leave memory after minutes.
+            if let last { #expect(at.seconds(since: last) < 60) }
+            last = at
+            count += 1
+            if count == 20 { break }
+        }
+        running.cancel()
+        await running.value
+    }
+
     @Test("who asks a simulation that is over is told so")
     func over() async {
         let desk = SimulationDesk()

@@ -22,7 +22,7 @@ struct SimulationSource: PictureSource {
     /// The pause between two looks.
     private static let interval = Duration.milliseconds(100)
     /// Events between two looks at the clock.
-    private static let portion = 2000
+    private static let portion = 100
     /// After so long without a look one is taken, although virtual time has not come as far as it should.
     private static let lookTimeout = Duration.milliseconds(500)
 
@@ -91,11 +91,13 @@ struct SimulationSource: PictureSource {
     ) -> Bool {
         let begin = ContinuousClock.now
         var isRunning = isRunning
-        while isRunning, !Task.isCancelled, begin.duration(to: .now) < Self.lookTimeout {
-            guard let next = simulation.nextEventTime, next.nanoseconds <= target else { break }
-            // Few at a time near the target, so that time does not run ahead of it.
-            let isNear = target - next.nanoseconds < 10_000_000
-            isRunning = simulation.run(events: isNear ? 20 : Self.portion)
+        var count = 0
+        // One at a time: the next one may lie minutes ahead.
+        while isRunning, let next = simulation.nextEventTime, next.nanoseconds <= target {
+            isRunning = simulation.run(events: 1)
+            count += 1
+            guard count % Self.portion == 0 else { continue }
+            if Task.isCancelled || begin.duration(to: .now) >= Self.lookTimeout { break }
         }
         return isRunning
     }
