@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ClusterClients
+import Content
 import Telemetry
 
 /// What the interface has done to persisted queues; the component that holds one is told over HTTP, like by anybody else.
@@ -33,17 +34,25 @@ extension ClusterCommands {
         do {
             count = try await place.client.drop(place.filter(name: task))
         } catch let error as ClusterError {
-            throw Failure("cannot drop \(task) from \(place.name)", why: "\(error)")
+            throw Failure("cannot drop \(Self.brief(task)) from \(place.name)", why: "\(error)")
         }
         guard count > 0 else {
             throw Failure(
-                "cannot drop \(task) from \(place.name)",
+                "cannot drop \(Self.brief(task)) from \(place.name)",
                 why: "it is done, or runs just now",
                 remedy: "look again in a moment"
             )
         }
-        return "\(task) dropped from \(place.name)"
+        return "\(Self.brief(task)) dropped from \(place.name)"
     }
+
+    /// A digest by its beginning, anything else as it is.
+    private static func brief(_ task: String) -> String {
+        task.hasPrefix(Digest.prefix)
+            ? String(task.dropFirst(Digest.prefix.count).prefix(briefDigits)) + "…" : task
+    }
+
+    private static let briefDigits = 12
 
     /// A queue, and how to speak of it and to it.
     private struct QueuePlace {

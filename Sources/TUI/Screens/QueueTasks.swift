@@ -108,6 +108,12 @@ enum QueueTasks {
         }
     }
 
+    /// What a task is about, in few columns: a digest by its beginning.
+    static func brief(_ name: String) -> String {
+        guard name.hasPrefix(Digest.prefix) else { return name }
+        return String(name.dropFirst(Digest.prefix.count).prefix(12)) + "…"
+    }
+
     private static func next(_ task: QueueStatus.Task) -> String {
         if task.state == .dead { return "r tries" }
         return task.nextAttemptSeconds.map(QueuesScreen.inTime) ?? "now"

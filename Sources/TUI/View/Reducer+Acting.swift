@@ -110,7 +110,7 @@ extension Reducer {
         view.dialog = .confirm(
             Confirmation(
                 intent: .command(.dropTask(queue: queue, task: task)),
-                title: "drop \(task)",
+                title: "drop \(QueueTasks.brief(task))",
                 lines: ["The task is forgotten: what it should have copied is not copied."],
                 demanded: "drop"
             )
