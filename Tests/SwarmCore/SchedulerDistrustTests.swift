@@ -277,6 +277,21 @@ import Testing
         #expect(isHonestDialled)
     }
 
+    @Test(
+        "a tracker that never answers is given up, and asked again; whoever it names at last is dialled"
+    )
+    func silentTracker() throws {
+        var policy = LoneScheduler.policy
+        policy.announceTimeout = .seconds(10)
+        var host = try LoneScheduler(policy: policy)
+        #expect(host.open().announces.count == 1)
+        // Ten seconds each, and up to three between them; never two at a time, which the invariants see to.
+        #expect((8...13).contains(host.wait(.minutes(2)).announces.count))
+        let peer = try host.connect(to: 1)
+        for piece in host.fetch(host.count, from: peer) { host.deliver(piece, from: peer) }
+        #expect(host.log.commits == 1)
+    }
+
     // MARK: - Wrong wholes
 
     @Test("after a whole that was wrong, only origins are asked, as long as one is known")
