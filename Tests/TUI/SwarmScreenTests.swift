@@ -79,6 +79,9 @@ struct SwarmScreenTests {
         let now = picture.takenAt
         func frame(piecesAgo seconds: Double?) -> Frame {
             var picture = picture
+            for index in (picture.swarm?.peers ?? []).indices {
+                picture.swarm?.peers[index].arriving = []
+            }
             for index in (picture.swarm?.connections ?? []).indices {
                 let at = seconds.map { now.later(bySeconds: -$0) }
                 picture.swarm?.connections[index].forwardPieceAt = at
@@ -128,6 +131,9 @@ struct SwarmScreenTests {
         for index in later.swarm?.connections.indices ?? 0..<0 {
             later.swarm?.connections[index].forwardRate = 0
             later.swarm?.connections[index].backwardRate = .nan
+        }
+        for index in later.swarm?.peers.indices ?? 0..<0 {
+            later.swarm?.peers[index].arriving = []
         }
         #expect(!render(later, view).cells.contains { $0.flags == .bold })
     }
