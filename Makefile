@@ -7,9 +7,10 @@ SHELL := bash
 
 AGENTS ?= 10
 SEEDS ?= 1..2000
-# Debian's names. The first line builds and runs Herd, the second is what its tests drive.
-DEPENDENCIES := libncurses-dev libsqlite3-dev \
-	buildah curl docker-registry git make nginx-light podman python3 python3-venv skopeo tmux \
+# Debian's names: what builds and runs Herd, and what its tests drive.
+BUILD_DEPENDENCIES := git libncurses-dev libsqlite3-dev make
+DEPENDENCIES := $(BUILD_DEPENDENCIES) \
+	buildah curl docker-registry nginx-light podman python3 python3-venv skopeo tmux \
 	libasm-java libcommons-daemon-java libjersey1-core-java libjersey1-json-java libjersey1-server-java \
 	libjersey1-servlet-java openjdk-17-jre-headless
 # HDFS's name node and data node, out of what PyPI's Spark brings along.
@@ -41,8 +42,12 @@ $$sudo apt-get update -q; \
 DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends $$missing
 endef
 
+.PHONY: build-deps
+build-deps: ## Install the Debian packages that are missing to build and run it (as root or with sudo).
+	$(call install,$(BUILD_DEPENDENCIES))
+
 .PHONY: deps
-deps: ## Install the Debian packages that are missing (as root or with sudo), and test servers in .build-venv.
+deps: ## The same for the tests, and the servers that these run in .build-venv.
 	$(call install,$(DEPENDENCIES))
 	$(MAKE) --no-print-directory .build-venv/installed
 
@@ -65,7 +70,7 @@ bench-deps: ## The same for what `make bench` measures Herd against.
 	$(call install,$(BENCH_DEPENDENCIES))
 
 .PHONY: build
-build: deps ## Build the release executable: .build/release/herd
+build: build-deps ## Build the release executable: .build/release/herd
 	swift build -c release --product herd
 
 .PHONY: run
