@@ -12,7 +12,8 @@ import Testing
     private func simulation() throws -> Simulation {
         var plan = SimulationPlan()
         (plan.agents, plan.origins, plan.trackers) = (20, 2, 1)
-        plan.bandwidth = ByteRate(bytesPerSecond: 10 << 20)
+        // Small pieces: something happens every few milliseconds.
+        (plan.bandwidth, plan.pieceBytes) = (ByteRate(bytesPerSecond: 10 << 20), 64 << 10)
         plan.faults.isOpen = true
         var simulation = try Simulation(plan)
         // All have begun.

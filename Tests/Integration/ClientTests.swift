@@ -56,7 +56,7 @@ extension IntegrationTests {
 
             let mirror = folder.url.appending(path: "mirror")
             _ = try await skopeo([
-                "sync", "-q", "--src-tls-verify=false", "--src", "docker", "--dest", "dir",
+                "sync", "--src-tls-verify=false", "--src", "docker", "--dest", "dir",
                 "\(agent)/demo/app", mirror.path,
             ])
             let tags = try FileManager.default.contentsOfDirectory(atPath: mirror.path).sorted()

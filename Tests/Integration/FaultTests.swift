@@ -25,8 +25,8 @@ extension IntegrationTests {
             "a scenario holds unattended, with its faults",
             .timeLimit(.minutes(5)),
             arguments: [
-                ("first-pull", "agent-1"), ("rarest-first", "throttled to 12 MiB/s: on"),
-                ("endgame", "throttled to 512 KiB/s: off"), ("agent-dies", "killed: off"),
+                ("first-pull", "agent-1"), ("rarest-first", "throttled: 12 MiB/s: on"),
+                ("endgame", "throttled: 512 KiB/s: off"), ("agent-dies", "killed: off"),
                 ("origin-dies", "restarted"), ("corrupt-peer", "BAD PIECE"),
                 ("partition", "cut off from agent-1: on"),
                 ("tracker-outage", "outage: answers 503: off"), ("wipe", "its disk is emptied"),

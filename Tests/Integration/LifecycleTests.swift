@@ -98,13 +98,17 @@ extension IntegrationTests {
 
 /// What a stopped herd must not leave in its data directory.
 enum Leftovers {
-    /// Unfinished uploads and downloads, and temporary files, below `folder`.
+    /// Unfinished uploads and downloads, and temporary files, below `folder`; not the uploads that a proxy keeps for
+    /// clients to go on with: those have a label.
     static func find(in folder: URL) throws -> [String] {
         let paths =
             FileManager.default.enumerator(atPath: folder.path)?.compactMap { $0 as? String } ?? []
+        let labels = Set(paths.filter { $0.hasSuffix(".label") })
         return paths.filter { path in
             let parts = path.split(separator: "/")
-            let isUpload = parts.contains("upload") && parts.last != "upload"
+            let upload = path.hasSuffix("/data") ? String(path.dropLast("/data".count)) : path
+            let isKept = labels.contains(path) || labels.contains(upload + ".label")
+            let isUpload = parts.contains("upload") && parts.last != "upload" && !isKept
             // Empty directories of downloads that are through may stay.
             let isDownload = parts.contains("download") && parts.last == "data"
             return isUpload || isDownload || path.contains(".tmp") || path.hasSuffix("-tmp")

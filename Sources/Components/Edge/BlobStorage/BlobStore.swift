@@ -134,6 +134,12 @@ package final class BlobStore: Sendable {
     /// All uploads under way.
     package func allUploads() -> [Upload] { uploads.withLock { Array($0.values) } }
 
+    /// Removes all uploads that nobody can go on with after a restart; for the end of a component.
+    package func discardUploads() async {
+        guard !configuration.keepsUploads else { return }
+        for upload in allUploads() { await upload.cancel() }
+    }
+
     func removeUpload(_ id: String) { uploads.withLock { $0[id] = nil } }
 
     /// Puts `bytes` into the cache as `digest`: for manifests and other small blobs. Already there is fine.

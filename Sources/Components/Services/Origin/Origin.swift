@@ -77,6 +77,8 @@ package struct OriginComponent: Service {
             try await group.waitForAll()
             try outcome.get()
         }
+        // Those of peers that were interrupted: they begin anew elsewhere.
+        await blobs.store.discardUploads()
         await writeBack.close()
         await backends.close()
     }
