@@ -170,17 +170,8 @@ extension IntegrationTests {
                 patch + ["--data-binary", "@\(halves[0].path)", "\(base)\(location)"]
             )
             #expect(sent.status == 202, "\(sent.body)")
-            // A signature of the image, as cosign and oras push it.
-            let config = try #require(image.blobs.min { $0.value < $1.value }?.key)
-            let signature = """
-                {"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",\
-                "artifactType":"application/vnd.example.signature","config":{"mediaType":"x/y",\
-                "digest":"\(config)","size":\(image.blobs[config] ?? 0)},"layers":[],\
-                "subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json",\
-                "digest":"\(image.manifest)","size":\(image.blobs[image.manifest] ?? 0)}}
-                """
             let file = folder.url.appending(path: "signature.json")
-            try Data(signature.utf8).write(to: file)
+            try signature(of: image, at: file)
             let put = try await Clients.curl([
                 "-X", "PUT", "-H", "Content-Type: application/vnd.oci.image.manifest.v1+json",
                 "--data-binary", "@\(file.path)",
@@ -209,19 +200,41 @@ extension IntegrationTests {
                 ])
                 #expect(got.status == 200)
                 #expect(try Clients.sha256(copy) == digest)
-                let path = "http://\(registry)/v2/demo/app/referrers/\(image.manifest)"
-                let (status, body) = try await Clients.curl([path])
-                #expect(status == 200)
-                #expect(body.contains(try Clients.sha256(file)), "\(registry): \(body)")
-                #expect(body.contains("application/vnd.example.signature"))
-                let filtered = try await Clients.curl(["\(path)?artifactType=other"])
-                #expect(filtered.body.contains(#""manifests":[]"#), "\(filtered.body)")
-                let tags = try await Clients.curl(["http://\(registry)/v2/demo/app/tags/list"])
-                #expect(tags.body == #"{"name":"demo/app","tags":["v1"]}"#)
-                let catalog = try await Clients.curl(["http://\(registry)/v2/_catalog"])
-                #expect(catalog.body == #"{"repositories":["demo/app"]}"#)
+                try await checkLists(of: registry, image.manifest, try Clients.sha256(file))
             }
             #expect(try await second.stop() == 0)
+        }
+
+        /// Checks that `registry` lists the repository, its tag, and `referrer` of `manifest`.
+        private func checkLists(
+            of registry: String,
+            _ manifest: String,
+            _ referrer: String
+        ) async throws {
+            let path = "http://\(registry)/v2/demo/app/referrers/\(manifest)"
+            let (status, body) = try await Clients.curl([path])
+            #expect(status == 200)
+            #expect(body.contains(referrer), "\(registry): \(body)")
+            #expect(body.contains("application/vnd.example.signature"))
+            let filtered = try await Clients.curl(["\(path)?artifactType=other"])
+            #expect(filtered.body.contains(#""manifests":[]"#), "\(filtered.body)")
+            let tags = try await Clients.curl(["http://\(registry)/v2/demo/app/tags/list"])
+            #expect(tags.body == #"{"name":"demo/app","tags":["v1"]}"#)
+            let catalog = try await Clients.curl(["http://\(registry)/v2/_catalog"])
+            #expect(catalog.body == #"{"repositories":["demo/app"]}"#)
+        }
+
+        /// Writes a signature of `image` as signing tools push it.
+        private func signature(of image: OCIImage, at file: URL) throws {
+            let config = try #require(image.blobs.min { $0.value < $1.value }?.key)
+            let signature = """
+                {"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",\
+                "artifactType":"application/vnd.example.signature","config":{"mediaType":"x/y",\
+                "digest":"\(config)","size":\(image.blobs[config] ?? 0)},"layers":[],\
+                "subject":{"mediaType":"application/vnd.oci.image.manifest.v1+json",\
+                "digest":"\(image.manifest)","size":\(image.blobs[image.manifest] ?? 0)}}
+                """
+            try Data(signature.utf8).write(to: file)
         }
     }
 }

@@ -66,6 +66,17 @@ package struct BuildIndexComponent: Service {
             pool: environment.pool,
             limits: limits
         )
+        try await serve(try await makeParts(backends, origins, store, database))
+        await database.close()
+        await backends.close()
+    }
+
+    private func makeParts(
+        _ backends: BackendTable,
+        _ origins: OriginCluster,
+        _ store: TagStore,
+        _ database: RetryDatabase
+    ) async throws -> Parts {
         let writeBack = try await TagWriteBack(
             store: store,
             backend: TagBackend(table: backends),
@@ -94,7 +105,7 @@ package struct BuildIndexComponent: Service {
             settings: configuration.settings
         )
         let neighbours = try await makeNeighbours(store, status, database)
-        let parts = Parts(
+        return Parts(
             backends: backends,
             origins: origins,
             store: store,
@@ -104,9 +115,6 @@ package struct BuildIndexComponent: Service {
             dependencies: dependencies,
             status: status
         )
-        try await serve(parts)
-        await database.close()
-        await backends.close()
     }
 
     private func serve(_ parts: Parts) async throws {

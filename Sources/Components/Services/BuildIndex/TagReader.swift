@@ -122,6 +122,7 @@ actor TagReader {
         try await withThrowingTaskGroup(of: Digest?.self) { [backend] group in
             group.addTask { try await backend.digest(of: tag) }
             group.addTask {
+                // A time-out, not a wait for something: the answer comes first or not in time.
                 try await Task.sleep(for: Self.confirmationTimeout)
                 throw BackendError(
                     .unavailable,

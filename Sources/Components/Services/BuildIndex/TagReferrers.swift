@@ -87,8 +87,10 @@ struct TagReferrers: Sendable {
             repository: repository,
             tag: ReservedTag.fallback(for: subject)
         )
+        // Something else under that tag is no list of referrers, whatever it is.
         guard let digest = await tags.digest(of: tag),
             let bytes = try await manifest(digest, repository),
+            // As above: why it can't be read does not matter.
             case .index(let index)? = try? ManifestDocument(parsing: bytes, limits: limits)
         else { return [] }
         var digests: [Digest] = []
