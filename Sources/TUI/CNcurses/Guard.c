@@ -296,6 +296,16 @@ static void set_backstop(void) {
   alarm(restore_seconds);
 }
 
+// Swift's report reads memory that may not be there, in a thread that inherits our mask and catches the faults: where they
+// are blocked, the kernel ends the process instead, with another status and half a report.
+static void allow_faults(void) {
+  sigset_t faults;
+  sigemptyset(&faults);
+  sigaddset(&faults, SIGSEGV);
+  sigaddset(&faults, SIGBUS);
+  pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+}
+
 static void handle_fatal(int signal_number, siginfo_t *info, void *context) {
   int none = 0, self = this_thread();
   if (!atomic_compare_exchange_strong(&dying_thread, &none, self)) {
@@ -308,6 +318,7 @@ static void handle_fatal(int signal_number, siginfo_t *info, void *context) {
   set_backstop();
   herd_guard_restore();
   alarm(atomic_load(&is_stalled) ? stalled_report_seconds : report_seconds);
+  allow_faults();
   for (int i = 0; i < fatal_count; i++) {
     if (fatal_signals[i] != signal_number) continue;
     // Swift's own handler prints where it happened.
