@@ -57,6 +57,10 @@ struct Command: Sendable {
         process.standardOutput = outHandle
         process.standardError = errHandle
         let running = RunningProcess(process, name: words.joined(separator: " "))
+        defer {
+            // The program has its own.
+            for handle in [outHandle, errHandle] { try? handle.close() }
+        }
         try running.launch()
         return running
     }
@@ -90,6 +94,8 @@ final class RunningProcess: Sendable {
                 return state.waiters
             }
             for waiter in waiters { waiter.resume(returning: status) }
+            // It holds us, and we hold the process with its descriptors: some thousand of them by the end of all tests.
+            process.terminationHandler = nil
         }
         try process.run()
     }
