@@ -160,7 +160,7 @@ struct NarratorTests {
         picture.rules.requestsPerAgent = 7
         (picture.rules.spreadsRequests, picture.rules.movesRequests) = (false, false)
         (picture.rules.connectionsMax, picture.rules.connectionsDialled) = (20, 20)
-        picture.rules.endgameSeconds = 0
+        (picture.rules.endgameSeconds, picture.rules.slowPieceSeconds) = (0, nil)
         var narrator = Narrator(picture)
         func told(_ kind: EventKind, _ reason: String?) -> String {
             var event = ClusterEvent(kind, piece: 3, reason: reason)
