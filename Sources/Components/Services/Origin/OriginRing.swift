@@ -104,9 +104,12 @@ final class OriginRing: Sendable {
                 )
             }
             // A name server does not tell when it has learnt a name.
-            try await Task.sleep(for: .milliseconds(500))
+            try await Task.sleep(for: Self.lookUpInterval)
         }
     }
+
+    /// How long a name server is given to learn this origin's name before it is asked again.
+    private static let lookUpInterval = Duration.milliseconds(500)
 
     /// The members as the name servers have them now; nil when they do not say.
     private func lookUp() async -> [String]? {

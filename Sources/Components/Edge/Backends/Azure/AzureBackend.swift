@@ -77,7 +77,7 @@ struct AzureBackend: Backend {
     }
 
     func list(_ request: BackendListRequest) async throws -> BackendListPage {
-        let prefix = settings.prefix + (try settings.namePath.pathPrefix(ofPrefix: request.prefix))
+        let prefix = try keys.prefix(of: request)
         let wanted = request.limit.map { max(1, $0) } ?? .max
         let begin = request.token.map(AzurePageToken.init)
         var marker = begin?.marker ?? ""
@@ -85,11 +85,7 @@ struct AzureBackend: Backend {
         while true {
             let page = try await page(prefix: prefix, marker: marker)
             for key in page.keys {
-                guard key.hasPrefix(settings.prefix),
-                    let name = settings.namePath.name(
-                        at: String(key.dropFirst(settings.prefix.count))
-                    ), settings.namePath.matches(name, prefix: request.prefix)
-                else { continue }
+                guard let name = keys.name(at: key, for: request) else { continue }
                 if let begin, !lists(begin.name, before: name) { continue }
                 found.append((name, marker))
             }
@@ -113,7 +109,11 @@ struct AzureBackend: Backend {
 
     /// The name of the blob for the object `name`.
     func key(of name: String) throws -> String {
-        settings.prefix + (try settings.namePath.path(of: name))
+        try keys.key(of: name)
+    }
+
+    private var keys: ObjectKeys {
+        ObjectKeys(prefix: settings.prefix, namePath: settings.namePath)
     }
 
     /// A signed request for the blob `key`, or for the container when nil.

@@ -68,18 +68,14 @@ struct GCSBackend: Backend {
     }
 
     func list(_ request: BackendListRequest) async throws -> BackendListPage {
-        let prefix = settings.prefix + (try settings.namePath.pathPrefix(ofPrefix: request.prefix))
+        let prefix = try keys.prefix(of: request)
         var after = try request.token.map { try key(of: $0) }
         var names: [String] = []
         let wanted = request.limit.map { max(1, $0) } ?? .max
         while true {
             let page = try await page(prefix: prefix, after: after)
             for key in page.keys where key != after {
-                guard key.hasPrefix(settings.prefix),
-                    let name = settings.namePath.name(
-                        at: String(key.dropFirst(settings.prefix.count))
-                    ), settings.namePath.matches(name, prefix: request.prefix)
-                else { continue }
+                guard let name = keys.name(at: key, for: request) else { continue }
                 guard names.count < wanted else {
                     return BackendListPage(names: names, nextToken: names.last)
                 }
@@ -102,7 +98,11 @@ struct GCSBackend: Backend {
 
     /// The name of the object `name` in the bucket.
     func key(of name: String) throws -> String {
-        settings.prefix + (try settings.namePath.path(of: name))
+        try keys.key(of: name)
+    }
+
+    private var keys: ObjectKeys {
+        ObjectKeys(prefix: settings.prefix, namePath: settings.namePath)
     }
 
     /// Where objects of the bucket are, and where they are sent to.

@@ -65,18 +65,14 @@ package struct S3Backend: Backend {
     }
 
     package func list(_ request: BackendListRequest) async throws -> BackendListPage {
-        let prefix = settings.prefix + (try settings.namePath.pathPrefix(ofPrefix: request.prefix))
+        let prefix = try keys.prefix(of: request)
         var after = try request.token.map { try key(of: $0) }
         var names: [String] = []
         let wanted = request.limit.map { max(1, $0) } ?? .max
         while true {
             let page = try await page(prefix: prefix, after: after)
             for key in page.keys {
-                guard key.hasPrefix(settings.prefix),
-                    let name = settings.namePath.name(
-                        at: String(key.dropFirst(settings.prefix.count))
-                    ), settings.namePath.matches(name, prefix: request.prefix)
-                else { continue }
+                guard let name = keys.name(at: key, for: request) else { continue }
                 // One more than wanted says that there is a next page.
                 guard names.count < wanted else {
                     return BackendListPage(names: names, nextToken: names.last)
@@ -100,7 +96,11 @@ package struct S3Backend: Backend {
 
     /// The key of the object `name`.
     func key(of name: String) throws -> String {
-        settings.prefix + (try settings.namePath.path(of: name))
+        try keys.key(of: name)
+    }
+
+    private var keys: ObjectKeys {
+        ObjectKeys(prefix: settings.prefix, namePath: settings.namePath)
     }
 
     /// A signed request for the object `key`, or for the bucket when nil.

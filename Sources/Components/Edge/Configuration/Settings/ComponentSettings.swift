@@ -69,11 +69,7 @@ extension OriginConfiguration {
             isChanged: pieceLengths != usual.pieceLengths
         )
         list.add("blobserver.duplicate_write_back_stagger", \.duplicateWriteBackStagger)
-        list.add("writeback.num_incoming_workers", \.writeBack.freshWorkers)
-        list.add("writeback.num_retry_workers", \.writeBack.retryWorkers)
-        list.add("writeback.retry_interval", \.writeBack.pauseMax)
-        list.add("writeback.retry_interval_min", \.writeBack.pauseMin)
-        list.add("writeback.attempts_max", \.writeBack.attemptsMax)
+        list.addRetries("writeback", \.writeBack)
         list.add("blobrefresh.size_limit", \.refreshBytesMax)
         list.add("peer_id_factory", \.peerIDFactory)
         list.append(SettingList<Self>.cleanup("castore.cache_cleanup", cleanup))
@@ -129,18 +125,10 @@ extension BuildIndexConfiguration {
             list.append("remotes.\(remote.address)", remote.patterns.settingText, isChanged: true)
         }
         list.add("tagserver.duplicate_put_stagger", \.duplicatePutStagger)
-        list.add("tag_replication.num_incoming_workers", \.tagReplication.freshWorkers)
-        list.add("tag_replication.num_retry_workers", \.tagReplication.retryWorkers)
-        list.add("tag_replication.retry_interval", \.tagReplication.pauseMax)
-        list.add("tag_replication.retry_interval_min", \.tagReplication.pauseMin)
-        list.add("tag_replication.attempts_max", \.tagReplication.attemptsMax)
+        list.addRetries("tag_replication", \.tagReplication)
         list.add("tagserver.duplicate_replicate_stagger", \.duplicateReplicateStagger)
         list.add("tag_store.write_through", \.writesThrough)
-        list.add("writeback.num_incoming_workers", \.writeBack.freshWorkers)
-        list.add("writeback.num_retry_workers", \.writeBack.retryWorkers)
-        list.add("writeback.retry_interval", \.writeBack.pauseMax)
-        list.add("writeback.retry_interval_min", \.writeBack.pauseMin)
-        list.add("writeback.attempts_max", \.writeBack.attemptsMax)
+        list.addRetries("writeback", \.writeBack)
         list.add("tag_cache_interval", \.tagCacheInterval)
         for pattern in immutableTags { list.append("immutable_tags", pattern, isChanged: true) }
         return list.settings

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Primitives
+import RetryCore
 import Telemetry
 
 /// Makes the list of what a configuration says, beside what it would say by default.
@@ -43,6 +44,15 @@ struct SettingList<Configuration> {
         } else {
             append("\(key).static", hosts.settingText, isChanged: isChanged)
         }
+    }
+
+    /// Adds the rules of a queue at `path`, under keys that begin with `key`.
+    mutating func addRetries(_ key: String, _ path: KeyPath<Configuration, RetryRules>) {
+        add("\(key).num_incoming_workers", path.appending(path: \.freshWorkers))
+        add("\(key).num_retry_workers", path.appending(path: \.retryWorkers))
+        add("\(key).retry_interval", path.appending(path: \.pauseMax))
+        add("\(key).retry_interval_min", path.appending(path: \.pauseMin))
+        add("\(key).attempts_max", path.appending(path: \.attemptsMax))
     }
 
     /// Adds `value` under `key`.
