@@ -5,6 +5,8 @@ from herd_process import NAMESPACE, cached
 from machine import end, free_ports
 
 START_SECONDS = 60
+# As in fixtures/config/origin.yaml.
+PIECE_LENGTHS = {"0": "1MB", "512MB": "2MB", "1GB": "4MB", "4GB": "8MB"}
 
 
 class Cluster:
@@ -21,7 +23,8 @@ class Cluster:
         origins = {"hosts": {"static": [self.origin]}}
         try:
             self.start("origin", "origin", {
-                "cluster": {"static": [self.origin]}, "backends": backends, "scheduler": limited},
+                "cluster": {"static": [self.origin]}, "backends": backends, "scheduler": limited,
+                "metainfogen": {"piece_lengths": PIECE_LENGTHS}},
                 "--peer-ip", "127.0.0.1", "--peer-port", str(free_ports(1)[0]),
                 "--blobserver-hostname", "127.0.0.1", "--blobserver-port", self.origin.split(":")[1])
             self.start("tracker", "tracker", {"origin": origins}, "--port", self.tracker.split(":")[1])

@@ -6,13 +6,25 @@ TICKS = os.sysconf("SC_CLK_TCK")
 WARM_KEEP_MIB = 700  # free memory that warming leaves alone
 STOP_SECONDS = 15  # how long a process has to end before it is killed
 warms = True  # whether memory is warmed at all; not worth its time in a trial of the benchmarks themselves
+holds_old_pages = True  # whether memory is full of what this machine read and wrote before
 
 
 def settle(folder):
     """What precedes each timed run: the disk has nothing left to write of the run before, and memory is warm."""
     if warms:
         os.sync()
+        drop_old_pages()
         warm_memory(folder)
+
+
+def drop_old_pages():
+    """Once: what was built or read before lies in pages that the kernel has to reclaim one by one, at twice the CPU for
+    everything that writes. Only root may say so."""
+    global holds_old_pages
+    if holds_old_pages and os.geteuid() == 0:
+        with open("/proc/sys/vm/drop_caches", "w") as control:
+            control.write("1")
+    holds_old_pages = False
 
 
 def wait_until_freed(pid):
@@ -28,13 +40,12 @@ def wait_until_freed(pid):
 
 
 def warm_memory(folder):
-    """Fill free memory with clean pages: read a sparse file as large as what is free. It stays until `folder` goes, so
-    that the next call has only to fill what was freed meanwhile; the kernel takes clean pages back when need be."""
+    """Touch what memory is free, by reading a sparse file as large as that. The file goes at once: free pages are taken
+    faster than clean ones, which the kernel has to reclaim first."""
     free = int(re.search(r"MemFree:\s+(\d+)", open("/proc/meminfo").read()).group(1)) // 1024
     if free <= WARM_KEEP_MIB:
         return
-    handle, _ = tempfile.mkstemp(dir=folder, prefix="warm-")
-    with open(handle, "r+b", buffering=0) as file:
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
         file.truncate((free - WARM_KEEP_MIB) << 20)
         buffer = bytearray(1 << 20)
         while file.readinto(buffer):

@@ -125,6 +125,17 @@ import Testing
         )
     }
 
+    @Test(
+        "cuts blobs of rings without Kraken finely, but not into crumbs",
+        arguments: [
+            (1, 1), (64, 64), (511, 511), (512, 256), (1023, 512), (1024, 256), (4096, 512),
+        ]
+    )
+    func finePieces(mebibytes: Int, pieces: Int) {
+        let bytes = PieceLengthTable.fine.pieceBytes(for: mebibytes << 20)
+        #expect(((mebibytes << 20) - 1) / bytes + 1 == pieces)
+    }
+
     @Test("reads an origin's file")
     func origin() throws {
         let node = try ConfigurationFile.load(Self.fixture("origin"))
@@ -132,7 +143,7 @@ import Testing
         #expect(configuration.dataDirectory == "/var/lib/herd/origin")
         #expect(configuration.cluster == ["127.0.0.1:15002"])
         #expect(configuration.replicasMax == 3)
-        #expect(configuration.pieceLengths.pieceBytes(for: 1 << 20) == 4 << 20)
+        #expect(configuration.pieceLengths == .fine)
         #expect(configuration.pieceLengths.pieceBytes(for: 5 << 30) == 8 << 20)
         #expect(
             configuration.backends.map(\.backend)

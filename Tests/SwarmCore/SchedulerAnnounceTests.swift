@@ -160,7 +160,7 @@ import Testing
     @Test("a swarm whose slots are all in use does not announce")
     func saturated() throws {
         var policy = LoneScheduler.policy
-        (policy.connectionsMax, policy.slowPieceTime) = (1, nil)
+        (policy.connectionsMax, policy.slowMebibyteTime) = (1, nil)
         var host = try LoneScheduler(pieces: 200, policy: policy)
         host.open()
         let peer = try host.connect(to: 1)

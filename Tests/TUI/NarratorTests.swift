@@ -144,7 +144,7 @@ struct NarratorTests {
         #expect(rules.announceSeconds == policy.announceInterval / .seconds(1))
         #expect(rules.seederIdleSeconds == policy.seederIdleMax / .seconds(1))
         #expect(rules.leecherIdleSeconds == policy.leecherIdleMax / .seconds(1))
-        #expect(rules.slowPieceSeconds == policy.slowPieceTime.map { $0 / .seconds(1) })
+        #expect(rules.slowMebibyteSeconds == policy.slowMebibyteTime.map { $0 / .seconds(1) })
         #expect(rules.slowLinkFactor == SwarmPolicy.slowLinkFactor)
         #expect(policy.leavesSlots && rules.connectionsDialled == policy.connectionsMax * 3 / 5)
         for bytes in [1, 1 << 20, 4 << 20, 32 << 20] {
@@ -160,7 +160,7 @@ struct NarratorTests {
         picture.rules.requestsPerAgent = 7
         (picture.rules.spreadsRequests, picture.rules.movesRequests) = (false, false)
         (picture.rules.connectionsMax, picture.rules.connectionsDialled) = (20, 20)
-        (picture.rules.endgameSeconds, picture.rules.slowPieceSeconds) = (0, nil)
+        (picture.rules.endgameSeconds, picture.rules.slowMebibyteSeconds) = (0, nil)
         var narrator = Narrator(picture)
         func told(_ kind: EventKind, _ reason: String?) -> String {
             var event = ClusterEvent(kind, piece: 3, reason: reason)

@@ -91,6 +91,7 @@ struct ComponentFactory: Sendable {
         configuration.cluster = plan.addresses(.origin, "http")
         configuration.backends = [BackendRule(backend: blobBackend)]
         configuration.swarm = plan.options.policy.policy
+        if plan.options.policy == .herd { configuration.pieceLengths = .fine }
         configuration.drainTimeout = planned.kind.drainTimeout
         return configuration
     }

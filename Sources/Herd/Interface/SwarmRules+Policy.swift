@@ -23,7 +23,7 @@ extension SwarmRules {
         connectionsMax = policy.connectionsMax
         connectionsDialled = policy.connectionsSought(of: policy.connectionsMax)
         slowLinkFactor = SwarmPolicy.slowLinkFactor
-        slowPieceSeconds = policy.slowPieceTime?.seconds
+        slowMebibyteSeconds = policy.slowMebibyteTime?.seconds
         idleSeconds = policy.connectionIdleMax.seconds
         crowdedIdleSeconds = policy.crowdedIdleMax.seconds
         (banSeconds, banSecondsMax) = (policy.banDuration.seconds, policy.banDurationMax.seconds)

@@ -186,9 +186,9 @@ extension Narrator {
 
     /// More of them where links are slow.
     private var slowSlots: String {
-        guard let seconds = rules.slowPieceSeconds else { return "" }
+        guard let seconds = rules.slowMebibyteSeconds else { return "" }
         return ", \(rules.connectionsMax * rules.slowLinkFactor) where a piece takes longer than "
-            + Words.seconds(seconds)
+            + "\(Words.seconds(seconds)) a MiB"
     }
 
     private func dropReasons(_ event: ClusterEvent) -> [String] {

@@ -30,8 +30,8 @@ package struct SwarmRules: Hashable, Codable, Sendable {
     package var connectionsMax = 10
     /// How many times as many there are on slow links.
     package var slowLinkFactor = 2
-    /// Seconds from the request to the last byte of a piece from which on links count as slow; nil: never.
-    package var slowPieceSeconds: Double? = 0.25
+    /// Seconds from the request to the last byte of a piece, for each MiB of it, from which on links count as slow; nil: never.
+    package var slowMebibyteSeconds: Double? = 0.06
     /// Connections that a swarm dials by itself.
     package var connectionsDialled = 6
     /// When a connection is closed on which nothing moves; in a full swarm that is complete, when another needs its slot.

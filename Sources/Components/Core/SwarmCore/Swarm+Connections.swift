@@ -75,7 +75,7 @@ extension Swarm {
 
     /// Slots there are now: more where links turn out to be slow.
     func connectionsMax(_ policy: SwarmPolicy) -> Int {
-        policy.connectionsMax(pieceTime: agentsTake)
+        policy.connectionsMax(pieceTime: agentsTake, for: layout)
     }
 
     /// Slots taken below which more peers are dialled.

@@ -77,12 +77,12 @@ package struct SwarmPolicy: Sendable, Hashable {
     package var requestTimeoutPerMebibyte = Duration.seconds(4)
     /// Open and pending connections of one swarm.
     package var connectionsMax = 10
-    /// How long a piece takes from the request to its last byte where links are slow; a swarm there has twice
+    /// How long each MiB of a piece takes from the request to the last byte where links are slow; a swarm there has twice
     /// ``connectionsMax`` slots. nil: never. Not Kraken's.
     ///
     /// Where uplinks are the bound, the more neighbours choose from whom to fetch, the fewer uplinks idle. On fast links more
     /// neighbours are more messages and no gain.
-    package var slowPieceTime: Duration? = .milliseconds(250)
+    package var slowMebibyteTime: Duration? = .milliseconds(60)
     /// Whether two fifths of these are left for those who dial us, late joiners among them. Kraken: no.
     package var leavesSlots = true
     /// Neighbours in common from which on an incoming connection is refused; nil means never.
@@ -148,22 +148,24 @@ package struct SwarmPolicy: Sendable, Hashable {
         var policy = SwarmPolicy()
         (policy.sparesOrigins, policy.leavesSlots, policy.requestsSpread) = (false, false, nil)
         (policy.reroutes, policy.requestsOfAgentsMax) = (false, nil)
-        (policy.asksPromptFirst, policy.slowPieceTime) = (false, nil)
+        (policy.asksPromptFirst, policy.slowMebibyteTime) = (false, nil)
         policy.endgameDelay = .zero
         policy.refusalRetry = .seconds(30)
         policy.starvedAnnounceDelay = policy.announceInterval
         return policy
     }()
 
-    /// Open and pending connections of one swarm whose pieces take `pieceTime` of late.
-    func connectionsMax(pieceTime: Duration) -> Int {
-        guard let slowPieceTime, pieceTime >= slowPieceTime else { return connectionsMax }
-        return slowConnectionsMax
+    /// Open and pending connections of one swarm whose pieces, cut by `layout`, take `pieceTime` of late.
+    func connectionsMax(pieceTime: Duration, for layout: PieceLayout) -> Int {
+        guard let slowMebibyteTime else { return connectionsMax }
+        // What a tiny piece takes says nothing of the link.
+        let slowPieceTime = max(slowMebibyteTime, scaled(slowMebibyteTime, by: layout))
+        return pieceTime >= slowPieceTime ? slowConnectionsMax : connectionsMax
     }
 
     /// Open and pending connections of any swarm at most.
     package var slowConnectionsMax: Int {
-        slowPieceTime == nil ? connectionsMax : Self.slowLinkFactor * connectionsMax
+        slowMebibyteTime == nil ? connectionsMax : Self.slowLinkFactor * connectionsMax
     }
 
     /// How many times as many slots a swarm has on slow links.

@@ -96,8 +96,17 @@ package struct PieceLengthTable: Hashable, Sendable {
         let pieceBytes: Int
     }
 
-    /// 4 MiB for every blob, as Kraken ships it.
+    /// 4 MiB for every blob, as Kraken ships it: all origins of a ring need the same table.
     package init() { rows = [Row(threshold: 0, pieceBytes: 4 << 20)] }
+
+    /// For a ring without Kraken's origins: some 128 to 1000 pieces a blob, of 1 MiB at least, since the last piece of a blob
+    /// goes from host to host as a whole. `docs/decisions/0023-finer-pieces.md`.
+    package static let fine = PieceLengthTable(rows: [
+        Row(threshold: 0, pieceBytes: 1 << 20), Row(threshold: 512 << 20, pieceBytes: 2 << 20),
+        Row(threshold: 1 << 30, pieceBytes: 4 << 20), Row(threshold: 4 << 30, pieceBytes: 8 << 20),
+    ])
+
+    private init(rows: [Row]) { self.rows = rows }
 
     /// `pieceBytes` for every blob; nil unless positive.
     package init?(pieceBytes: Int) { self.init([.zero: ByteCount(pieceBytes)]) }
