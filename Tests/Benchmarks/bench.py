@@ -6,6 +6,7 @@
                        the same with a client at each agent that reads the blob while it arrives
   bench.py swarms      one blob to N agents at once, disk to disk, against swarms of aria2 and of libtorrent
   bench.py floor       what moving the same bytes costs at least: sendfile, recv, pwrite, with and without SHA-256
+  bench.py costs       system calls, context switches and allocations for each piece of one blob to N agents
   bench.py capped      one blob to N agents at once, each of them and the origin capped to a rate, beside the bound
   bench.py first-byte  time to the first byte of a blob that other agents have, and the same after it was deleted
   bench.py small       many blobs of 1 MiB, one after the other at each of N agents at once: time from GET to last byte
@@ -13,7 +14,7 @@
   bench.py interface   CPU and bytes of the terminal UI, idle and busy, and a blob to N agents with and without it
   bench.py goals FILE… the goals in the JSON of earlier runs, in one table
 
-Prints tables and writes JSON. Needs curl; nginx for fanout; aria2 and python3-libtorrent for swarms (make bench-deps).
+Prints tables and writes JSON. Needs curl; nginx for fanout; aria2 and python3-libtorrent for swarms; strace for costs (make bench-deps).
 Everything stays on loopback and in a temporary directory. Memory that has been free for a while may be cold on a
 virtual machine (its first touch costs seconds of CPU per GiB), so free memory is filled with clean page-cache pages
 before each timed run. Figures are medians over the rounds.
@@ -21,6 +22,7 @@ before each timed run. Figures are medians over the rounds.
 import argparse, json, os, signal, sys
 import machine
 from capped import capped
+from costs import costs
 from fanout import fanout
 from first_byte import first_byte
 from floor import floor
@@ -31,8 +33,8 @@ from small import small
 from swarms import swarms
 
 BENCHMARKS = {
-    "fanout": fanout, "floor": floor, "swarms": swarms, "capped": capped, "first-byte": first_byte, "small": small,
-    "idle": idle, "interface": interface}
+    "fanout": fanout, "floor": floor, "costs": costs, "swarms": swarms, "capped": capped, "first-byte": first_byte,
+    "small": small, "idle": idle, "interface": interface}
 
 
 def list_of(kind):
