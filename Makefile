@@ -87,7 +87,7 @@ IMAGE_TAG ?= $(shell .build/release/herd --version | cut -d ' ' -f 2)
 
 .PHONY: images
 images: build ## Build images of all components and of each: herd, herd-agent, … (IMAGE_PREFIX, IMAGE_TAG, IMAGE_TOOL).
-	deploy/images/build.sh "$(IMAGE_TOOL)" "$(IMAGE_PREFIX)" "$(IMAGE_TAG)" .build/release/herd .build/images/root
+	deploy/images/build.sh "$(IMAGE_TOOL)" "$(IMAGE_PREFIX)" "$(IMAGE_TAG)" .build/release/herd .build/images
 
 .PHONY: test
 test: deps ## Build and run all tests.

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# bundle.sh EXECUTABLE DIRECTORY: lays out in DIRECTORY all that an image of Herd holds: the executable without its symbols, the
-# shared libraries it asks for, certificates of public authorities, terminal descriptions, a user, and the data directory.
+# bundle.sh EXECUTABLE DIRECTORY: lays out in DIRECTORY all that an image of Herd holds. In DIRECTORY/system: the executable without
+# its symbols, the shared libraries it asks for, certificates of public authorities, terminal descriptions, and a user; in
+# DIRECTORY/data what belongs to that user.
 set -euo pipefail
-executable=$1 root=$2
+executable=$1 root=$2/system data=$2/data
 
 fail() { echo "bundle.sh: $*" >&2; exit 1; }
 [ -x "$executable" ] || fail "$executable is no executable; run make build first"
 authorities=/etc/ssl/certs/ca-certificates.crt
 [ -r "$authorities" ] || fail "$authorities is missing; install ca-certificates"
 
-rm -rf "$root"
-mkdir -p "$root"/{etc/ssl/certs,usr/bin,usr/lib/herd,usr/share/terminfo,var/lib/herd,tmp}
+rm -rf "$root" "$data"
+mkdir -p "$root"/{etc/ssl/certs,usr/bin,usr/lib/herd,usr/share/terminfo,tmp} "$data/herd"
 chmod 1777 "$root/tmp"
 strip -o "$root/usr/bin/herd" "$executable"
 
