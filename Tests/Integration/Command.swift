@@ -25,8 +25,10 @@ struct Command: Sendable {
     /// Variables set for it beside the test's own.
     var environment: [String: String] = [:]
 
-    /// The program `name` with `arguments`.
-    init(_ name: String, _ arguments: [String]) { words = [name] + arguments }
+    /// The program `name` with `arguments`, and with `environment` beside the test's own.
+    init(_ name: String, _ arguments: [String], environment: [String: String] = [:]) {
+        (words, self.environment) = ([name] + arguments, environment)
+    }
 
     /// Runs the program to its end; past `deadline` it is killed and an error thrown.
     func run(within deadline: Duration = .seconds(120)) async throws -> CommandResult {

@@ -49,11 +49,15 @@ final class HerdProcess: Sendable {
     }
 
     /// Starts a herd under `folder`, which may have `openFilesMax` files open, and waits until it is ready.
+    ///
+    /// - Parameter launcher: the words before those of the herd's own, such as `setpriv --reuid 65534`, and the executable;
+    ///   nil: ``executable`` alone.
     static func start(
         in folder: URL,
         agents: Int = 3,
         arguments: [String] = [],
         openFilesMax: Int? = nil,
+        launcher: [String]? = nil,
         within deadline: Duration = .seconds(60)
     ) async throws -> HerdProcess {
         let readyFile = folder.appending(path: "ready.json")
@@ -66,10 +70,10 @@ final class HerdProcess: Sendable {
         let command = Command(
             "bash",
             [
-                "-c", "\(limit)exec \"$@\"", "herd", executable, "up", "--agents", "\(agents)",
-                "--headless", "--ephemeral-ports", "--data-dir",
-                data.path,
-                "--ready-file", readyFile.path,
+                "-c", "\(limit)exec \"$@\"", "herd",
+            ] + (launcher ?? [executable]) + [
+                "up", "--agents", "\(agents)", "--headless", "--ephemeral-ports",
+                "--data-dir", data.path, "--ready-file", readyFile.path,
             ] + arguments
         )
         let process = try command.start(output: folder.appending(path: "herd.out"), errors: log)

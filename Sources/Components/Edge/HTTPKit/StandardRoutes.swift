@@ -49,13 +49,17 @@ package struct StandardRoutes: Sendable {
         router.get("/config") { [snapshot] _, _ in
             Response.json(bytes: try TelemetryJSON.encode(await snapshot().settings ?? []))
         }
-        router.get("/metrics") { [environment] _, _ in
+        router.get("/metrics") { [environment, snapshot] _, _ in
+            let levels = SnapshotMetrics.exposition(of: await snapshot())
             let counters = PrometheusText.exposition(
                 of: environment.counters.all(),
                 component: environment.id
             )
             let series = environment.metrics?.exposition(component: environment.id) ?? ""
-            return Response.text(counters + series, contentType: PrometheusText.contentType)
+            return Response.text(
+                counters + levels + series,
+                contentType: PrometheusText.contentType
+            )
         }
         router.get("/events") { [environment] request, _ in
             try Response.events(of: environment.events, for: request)

@@ -68,7 +68,8 @@ extension ComponentKind {
         case .origin:
             [
                 "bytes_uploaded", "pieces_sent", "blobs_committed", "blobs_written_back",
-                "blobs_refreshed", "connections_active",
+                "blobs_refreshed", "blobs_replicated", "blobs_replication_failed", "blobs_healed",
+                "connections_active",
             ]
         case .tracker:
             [
@@ -76,7 +77,10 @@ extension ComponentKind {
                 "metainfo_requests", "metainfo_cache_hits", "swarms_tracked", "peers_tracked",
             ]
         case .buildIndex:
-            ["tags_put", "tags_read", "tags_replicated"]
+            [
+                "tags_put", "tags_read", "tags_deleted", "tags_replicated",
+                "duplicate_put_failures", "duplicate_replicate_failures",
+            ]
         case .proxy:
             ["blobs_uploaded", "blobs_downloaded", "manifests_put", "bytes_uploaded"]
         case .testfs:
