@@ -64,7 +64,11 @@ extension IntegrationTests {
                 layerBytes: [1 << 20],
                 seed: 62
             )
-            let herd = try await HerdProcess.start(in: folder.url, agents: 2)
+            let herd = try await HerdProcess.start(
+                in: folder.url,
+                agents: 2,
+                arguments: ["--backend", "testfs"]
+            )
             let push = try await Clients.push(image, to: herd.proxyRegistry, as: "demo/metrics:v1")
             #expect(push.status == 0, "\(push.errors)")
             try await Clients.pullEverywhere(
@@ -114,12 +118,14 @@ extension IntegrationTests {
             #expect(bundle.status == 0, "\(bundle.errors)")
             let root = folder.url.appending(path: "system").path
             for (name, word) in [("herd", "up"), ("kraken-origin", "--blobserver-port")] {
+                // With /proc, as containers have it: programs find their arguments there.
+                let enter = """
+                    mkdir -p "$0/proc" && mount --bind /proc "$0/proc" &&
+                    LD_LIBRARY_PATH=/usr/lib/herd exec chroot --userspec 10001:10001 "$0" "$@"
+                    """
                 let run = try await Command(
-                    "chroot",
-                    [
-                        "--userspec", "10001:10001", root, "/usr/bin/" + name, "--help",
-                    ],
-                    environment: ["LD_LIBRARY_PATH": "/usr/lib/herd"]
+                    "unshare",
+                    ["--mount", "bash", "-c", enter, root, "/usr/bin/" + name, "--help"]
                 ).run()
                 #expect(run.status == 0, "\(run.errors)")
                 #expect(run.output.contains(word))
@@ -160,13 +166,15 @@ extension IntegrationTests {
             let look = try await Command(
                 "buildah",
                 [
-                    "inspect", "--type", "image", "--format", "{{json .OCIv1.Config}}",
-                    "herd-origin:v1",
+                    "inspect", "--type", "image", "--format",
+                    "{{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.User}}", "herd-origin:v1",
                 ],
                 environment: storage
             ).run()
-            #expect(look.output.contains(#""Entrypoint":["/usr/bin/kraken-origin"]"#), "\(look)")
-            #expect(look.output.contains(#""User":"10001:10001""#), "\(look)")
+            #expect(
+                look.output.contains("[/usr/bin/kraken-origin] 10001:10001"),
+                "\(look.output)\(look.errors)"
+            )
         }
 
         /// Runs one of the scripts beside these tests, which tells what is wrong on its output.
