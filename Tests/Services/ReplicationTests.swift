@@ -228,5 +228,35 @@ extension ServicesTests {
                 #expect(try await b.index.client.digest(of: tag) == second.digest)
             }
         }
+
+        @Test("a neighbour that steps in does not send a tag back to where it came from")
+        func neighbourOfARemotePut() async throws {
+            let ports = [try ReservedPort.make(), try ReservedPort.make()]
+            try await withTemporaryFolder { root in
+                try await SmallCluster.with("a", root, port: ports[0]) { a async throws in
+                    try await first.upload(to: a.origin)
+                    try await second.upload(to: a.origin)
+                    try await a.index.client.put(tag, second.digest)
+                    let remote = TagRemote(address: a.index.address, patterns: ["^team/"])
+                    try await SmallCluster.with("b", root, port: ports[1], remotes: [remote]) {
+                        b async throws in
+                        try await first.upload(to: b.origin)
+                        try await b.index.client.put(tag, first.digest)
+                        await b.index.untilWrittenBack("\(tag)", first.digest)
+                        // What its neighbour, which took the tag from the first cluster, hands it.
+                        try await b.index.client.duplicateReplicate(
+                            tag,
+                            first.digest,
+                            dependencies: [],
+                            delay: .zero,
+                            path: a.origin.address
+                        )
+                        await b.index.event { $0.kind == .replicationDone }
+                        #expect(try await b.index.status().counters["tags_replicated"] == 0)
+                        #expect(try await a.index.client.digest(of: tag) == second.digest)
+                    }
+                }
+            }
+        }
     }
 }

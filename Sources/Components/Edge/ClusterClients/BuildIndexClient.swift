@@ -144,19 +144,22 @@ package struct BuildIndexClient: Sendable {
     }
 
     /// Hands a neighbour a replication that was asked for here; it does it after `delay` unless it
-    /// was done.
+    /// was done. `path` tells which clusters the tag came through.
     package func duplicateReplicate(
         _ tag: QualifiedTag,
         _ digest: Digest,
         dependencies: [Digest],
-        delay: Duration
+        delay: Duration,
+        path route: String? = nil
     ) async throws {
         let body = JSON.object([
             .init("dependencies", .array(dependencies.map { .string($0.description) })),
             .init("delay", .integer(Int(delay.nanoseconds))),
         ])
         let path = "/internal/duplicate/remotes" + path(tag, digest)
-        try await host.text(.post, path, json: body, timeout: .seconds(10))
+        var headers = HTTPFields()
+        if let route { headers[.replicationPath] = route }
+        try await host.text(.post, path, headers: headers, json: body, timeout: .seconds(10))
     }
 
     /// Whether it, its backends and its origins serve.

@@ -61,11 +61,13 @@ struct HostConnection: Sendable {
     @discardableResult func text(
         _ method: HTTPRequest.Method,
         _ path: String,
+        headers: HTTPFields = [:],
         json: JSON? = nil,
         timeout: Duration
     ) async throws -> String {
         let body = json.map { ClientRequest.Body.bytes(ByteBuffer(bytes: $0.utf8)) } ?? .none
-        let headers: HTTPFields = json == nil ? [:] : [.contentType: "application/json"]
+        var headers = headers
+        if json != nil { headers[.contentType] = "application/json" }
         return try await exchange(method, path, headers: headers, body: body, timeout: timeout).text
     }
 

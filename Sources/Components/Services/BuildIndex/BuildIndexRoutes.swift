@@ -122,7 +122,12 @@ struct BuildIndexRoutes: Sendable {
             for dependency in body["dependencies"]?.array ?? [] {
                 _ = try Self.parsing { try Digest(parsing: dependency.string ?? "") }
             }
-            try await tags.replication.add(tag, digest, after: delay, cause: .neighbour)
+            try await tags.replication.add(
+                tag,
+                digest,
+                after: delay,
+                cause: .neighbour(path: Self.cause(request).path)
+            )
             return .empty()
         }
     }

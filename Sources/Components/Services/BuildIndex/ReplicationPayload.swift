@@ -8,10 +8,18 @@ import Content
 enum ReplicationCause: Hashable, Sendable {
     /// A client put it here, or asked for it.
     case client
-    /// A neighbour was asked, and does it first.
-    case neighbour
+    /// A neighbour was asked, and does it first; `path` are the clusters that the tag came through to it.
+    case neighbour(path: [String])
     /// Another cluster replicated it here; `path` are the clusters that it came through.
     case remote(path: [String])
+
+    /// The clusters that the tag came through.
+    var path: [String] {
+        switch self {
+        case .client: []
+        case .neighbour(let path), .remote(let path): path
+        }
+    }
 }
 
 /// What a replication in the queue knows besides its tag and remote: `{"digest":…,"neighbours":true,"path":[…]}`.
@@ -25,8 +33,8 @@ struct ReplicationPayload: Hashable, Sendable {
 
     init(digest: Digest, cause: ReplicationCause) {
         self.digest = digest
-        isNeighbours = cause == .neighbour
-        if case .remote(let path) = cause { self.path = path } else { path = [] }
+        isNeighbours = if case .neighbour = cause { true } else { false }
+        path = cause.path
     }
 
     /// Reads what ``text`` writes.

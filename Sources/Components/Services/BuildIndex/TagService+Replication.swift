@@ -11,14 +11,16 @@ extension TagService {
         guard replication.concerns(tag) else { return }
         try await replication.add(tag, digest, cause: .client)
         let needed = try await dependencies.resolve(tag, digest)
-        await tellNeighboursToReplicate(tag, digest, needed)
+        await tellNeighboursToReplicate(tag, digest, needed, path: [])
     }
 
-    /// A neighbour that can't be told does not step in, should this build-index never come back; the task here stands.
+    /// A neighbour that can't be told does not step in, should this build-index never come back; the task here stands. `path`
+    /// are the clusters that the tag came through, to which neighbours must not send it back any more than this one.
     func tellNeighboursToReplicate(
         _ tag: QualifiedTag,
         _ digest: Digest,
-        _ needed: [Digest]
+        _ needed: [Digest],
+        path: [String]
     ) async {
         let neighbours = await neighbours.clients()
         await withDiscardingTaskGroup { group in
@@ -30,7 +32,8 @@ extension TagService {
                             tag,
                             digest,
                             dependencies: needed,
-                            delay: delay
+                            delay: delay,
+                            path: path.isEmpty ? nil : ReplicationPath.text(path)
                         )
                     } catch {
                         counters.counter("duplicate_replicate_failures").add()

@@ -51,7 +51,7 @@ struct TagService: Sendable {
         if !writesThrough { try await queue(tag, digest, after: .zero) }
         if let cause, replication.concerns(tag) {
             try await replication.add(tag, digest, cause: cause)
-            await tellNeighboursToReplicate(tag, digest, needed)
+            await tellNeighboursToReplicate(tag, digest, needed, path: cause.path)
         }
         counters.counter("tags_put").add()
         events.record(ClusterEvent(.tagPut, blob: digest, detail: ["tag": "\(tag)"]))
