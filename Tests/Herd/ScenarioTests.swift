@@ -30,11 +30,23 @@ import Testing
                 case .finish:
                     #expect(openCount > 0, "\(scenario.name)")
                     openCount = 0
-                case .say, .act, .wait, .expect: break
+                case .say, .look, .act, .wait, .expect: break
                 }
             }
             #expect(openCount == 0, "\(scenario.name)")
         }
+    }
+
+    @Test("say at which moments to look, in one line of a narrow screen")
+    func looks() {
+        var count = 0
+        for scenario in Scenarios.all {
+            for case .look(let text) in scenario.steps {
+                count += 1
+                #expect(text.count <= 80 && !text.contains("\n"), "\(scenario.name): \(text)")
+            }
+        }
+        #expect(count >= 6)
     }
 
     @Test("push an image before anything depends on it")

@@ -183,6 +183,30 @@ struct PictureBuilderTests {
         #expect(ring.owned == cluster.blob && ring.owners == [2, 1])
     }
 
+    @Test(
+        "the queue of an origin tells which others are known to hold what waits, and a pane says so"
+    )
+    func otherHolders() throws {
+        var cluster = TestCluster(agents: 1)
+        let waiting = cluster.blob.description
+        let picture = cluster.picture(after: 100) { sample in
+            for index in 0..<3 {
+                var origin = ComponentSnapshot(kind: .origin, id: "origin-\(index)", health: .ok)
+                var queue = QueueStatus(name: "write-back", target: "file", pendingCount: 1)
+                queue.tasks = [.init(name: waiting, ageSeconds: 1, nextAttemptSeconds: 5)]
+                // The last one holds nothing that anybody knows of.
+                origin.queues = index < 2 ? [queue] : []
+                sample.snapshot.components.append(origin)
+            }
+        }
+        let row = try #require(picture.queues.first { $0.component == "origin-0" })
+        #expect(row.otherHolders == [waiting: ["o1"]])
+        var view = SamplePicture.view(.queues, 120, 36)
+        view.queues.pane = .tasks
+        let text = render(picture, view).text
+        #expect(text.contains("also cached on: \(waiting.dropFirst(7).prefix(6)) → o1 ✓"))
+    }
+
     @Test("one first seed is marked for all layers of an image: that of the largest")
     func firstSeeds() {
         var cluster = TestCluster(agents: 2)

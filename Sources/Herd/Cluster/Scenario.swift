@@ -10,6 +10,8 @@ struct Scenario: Sendable {
     enum Step: Sendable {
         /// Tells the audience something.
         case say(String)
+        /// Tells the audience something that is to be seen now: views stop at this moment for a while, the cluster does not.
+        case look(String)
         /// Does something and waits until it is done. The latest image pushed is the one that conditions are about.
         case act(ClusterCommand)
         /// Does something beside the following steps; with `mayFail`, whatever becomes of it is fine.

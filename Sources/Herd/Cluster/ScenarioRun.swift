@@ -97,6 +97,13 @@ final class ScenarioRun {
         try Task.checkCancellation()
         switch step {
         case .say(let text): commands.narrate("  " + text)
+        case .look(let text):
+            commands.narrate("  * " + text)
+            // Any component's events will do: those who watch read all of them.
+            let stage = commands.control.components.first { $0.planned.kind != .agent }
+            var event = ClusterEvent(.lesson)
+            event.reason = text
+            stage?.events.record(event)
         case .act(.push(let bytes)):
             let pushed = try await commands.push(bytes: bytes)
             image = pushed
@@ -302,7 +309,7 @@ extension Scenario {
         steps.count { step in
             switch step {
             case .wait, .expect: true
-            case .say, .act, .begin, .finish: false
+            case .say, .look, .act, .begin, .finish: false
             }
         }
     }

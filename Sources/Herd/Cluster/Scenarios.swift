@@ -44,10 +44,12 @@ extension Scenarios {
             .act(pull("a00")),
             .wait(.complete("a00"), seconds: 60),
             .expect(.bytes("bytes_downloaded_from_origins", of: "a00", .atLeast(100))),
+            .look("Every byte that a00 has came from an origin: nobody else had it."),
             .say("Agent a01 comes second. The tracker names a00, and the origins are spared."),
             .act(pull("a01")),
             .wait(.complete("a01"), seconds: 60),
             .expect(.bytes("bytes_downloaded_from_agents", of: "a01", .atLeast(50))),
+            .look("a01 got most of it from a00. A thousand agents would cost the origins no more."),
         ]
     )
 
@@ -61,8 +63,11 @@ extension Scenarios {
             .act(.push(bytes: mebibytes(64))),
             .say("All agents pull at once. Each asks for the piece that the fewest others hold:"),
             .say("so their pieces differ, and they have something to give to each other."),
-            .act(pull("agents")),
-            .wait(.complete("agents"), seconds: 120),
+            .begin(pull("agents")),
+            .wait(.holding("agents", percent: 25), seconds: 60),
+            .look("Each agent has other pieces than the rest: in 3 Pieces no two rows are alike."),
+            .finish(seconds: 120),
+            .wait(.complete("agents"), seconds: 10),
             .expect(.events(.requestPiece, of: "agents", reason: "rarest", .atLeast(3))),
             .expect(.events(.receivePiece, of: "agents", .atLeast(40))),
             .say("The origins send each piece about twice, however many agents there are."),
@@ -88,6 +93,7 @@ extension Scenarios {
             .act(pull("a02")),
             .wait(.complete("a02"), seconds: 120),
             .expect(.events(.requestPiece, of: "a02", reason: "endgame", .atLeast(1))),
+            .look("The last requests of a02 say endgame in 6 Events; 7 Explain tells of each why."),
             .act(.undo(nil)),
             .expect(.faults(0)),
         ]
@@ -106,6 +112,7 @@ extension Scenarios {
             .say("a01 dies without a word. What was asked of it is asked of others."),
             .act(fault(.kill, "a01")),
             .wait(.health("a01", .stopped), seconds: 10),
+            .look("a01 is down. In 2 Swarm its edges fade, and the others ask each other."),
             .finish(seconds: 120),
             .wait(.complete("a00|a02"), seconds: 10),
             .say("It comes back, and goes on with the pieces on its disk."),
@@ -130,6 +137,7 @@ extension Scenarios {
             .say("One of three origins dies. The others own its blobs, too, or fetch them."),
             .act(fault(.kill, "o0")),
             .wait(.health("o0", .stopped), seconds: 10),
+            .look("o0 is down. In 5 Components the ring shows who owns its blobs now."),
             .finish(seconds: 120),
             .wait(.complete("agents"), seconds: 10),
             .act(.undo(nil)),
@@ -158,6 +166,7 @@ extension Scenarios {
             .expect(.events(.hashFailed, of: "a01", .atLeast(1))),
             .expect(.events(.hashFailed, of: "a01", .atMost(1))),
             .expect(.events(.banConnection, of: "a01", .atLeast(1))),
+            .look("hash_fail in 6 Events: a01 refused a wrong piece, and a00 for a while."),
             .say("The fault is over with that piece."),
             .wait(.faults(0), seconds: 5),
         ]

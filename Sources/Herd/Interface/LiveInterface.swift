@@ -62,7 +62,8 @@ final class LiveInterface: Sendable {
                 var builder = PictureBuilder(
                     name: name,
                     source: source,
-                    owners: RingOwners.ranking
+                    owners: RingOwners.ranking,
+                    rankings: RankingDesk().rankings
                 )
                 let recorder = makeRecorder(name)
                 var rules = RulesInForce()

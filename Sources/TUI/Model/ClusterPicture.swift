@@ -55,6 +55,8 @@ package struct ClusterPicture: Equatable, Sendable {
     package var logs = LogWindow()
     /// What was done with the cluster's moments that matter: pushes, first seeders, faults; oldest first.
     package var marks: [TimeMark] = []
+    /// The latest moment that a lesson wants to be looked at, and what there is to see.
+    package var lesson: TimeMark?
     /// The time before and after the moment shown, as far as it is kept.
     package var timeline = Timeline()
     /// The rules by which the swarms go.

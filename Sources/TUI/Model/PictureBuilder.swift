@@ -21,9 +21,13 @@ package struct PictureBuilder: Sendable {
     /// When images were pushed, and through whom, by their tags.
     private var pushes: [String: (at: Timestamp, by: String)] = [:]
     private let owners: Owners
+    private let rankings: Rankings
 
     /// The members of a ring that own a blob, best first, whatever their health.
     package typealias Owners = @Sendable (Digest, RingPicture) -> [String]
+
+    /// The members at these addresses, ranked for each shard; nil while that is not known. Called for each picture.
+    package typealias Rankings = @Sendable ([String]) -> RingRankings?
 
     /// Components that were there, so that one that is gone can be shown as down.
     private var known: [String: ComponentRow] = [:]
@@ -37,13 +41,16 @@ package struct PictureBuilder: Sendable {
 
     /// A builder for the cluster `name`.
     ///
-    /// - Parameter owners: tells whom of the ring's addresses a blob belongs to.
+    /// - Parameters:
+    ///   - owners: tells whom of the ring's addresses a blob belongs to.
+    ///   - rankings: ranks them for all blobs.
     package init(
         name: String,
         source: ClusterPicture.Source,
-        owners: @escaping Owners = { _, _ in [] }
+        owners: @escaping Owners = { _, _ in [] },
+        rankings: @escaping Rankings = { _ in nil }
     ) {
-        self.owners = owners
+        (self.owners, self.rankings) = (owners, rankings)
         (picture.name, picture.source) = (name, source)
     }
 
@@ -227,6 +234,9 @@ package struct PictureBuilder: Sendable {
             if let old = firstSeeds.mark { picture.marks.removeAll { $0 == old } }
             label = "first seed \(who)"
             firstSeeds.mark = TimeMark(at: event.timestamp, label: label)
+        case .lesson:
+            label = "lesson"
+            picture.lesson = TimeMark(at: event.timestamp, label: event.reason ?? "")
         case .fault: label = event.reason ?? event.detail?["fault"] ?? "fault \(who)"
         default: return
         }
@@ -252,6 +262,7 @@ package struct PictureBuilder: Sendable {
     private mutating func takeQueues(_ sample: Sample, _ now: Timestamp) {
         var before: [String: QueueRow] = [:]
         for row in picture.queues { before[row.id] = row }
+        let holders = OriginHolders(sample.snapshot, known)
         let isNewSecond = minute.isNewSecond(now)
         picture.queues = sample.snapshot.components.flatMap { component in
             (component.queues ?? []).map { status in
@@ -266,6 +277,7 @@ package struct PictureBuilder: Sendable {
                         row.failedHistory.removeFirst()
                     }
                 }
+                row.otherHolders = holders.others(than: component.id, of: status)
                 row.doneLastMinute = minute.done(row.id, status.doneCount, isNewSecond: isNewSecond)
                 return row
             }
@@ -290,6 +302,7 @@ package struct PictureBuilder: Sendable {
             },
             replicasMax: ring.replicasMax
         )
+        picture.ring?.rankings = rankings(ring.members.map(\.address))
         guard let blob = picture.swarm?.digest, var owned = picture.ring else { return }
         let addresses = owners(blob, owned).prefix(ring.replicasMax)
         owned.owned = blob

@@ -191,6 +191,8 @@ package struct RingPicture: Equatable, Sendable {
     package var owned: Digest?
     /// Its owners by their positions in ``members``, the first one first, whatever their health.
     package var owners: [Int] = []
+    /// Who comes after whom, shard by shard; nil until that is worked out.
+    package var rankings: RingRankings?
     /// A ring of `members`.
     package init(members: [Member], replicasMax: Int) {
         (self.members, self.replicasMax) = (members, replicasMax)

@@ -14,6 +14,8 @@ package struct QueueRow: Equatable, Sendable, Identifiable {
     package var pendingHistory: [Int] = []
     /// The same for tasks that failed.
     package var failedHistory: [Int] = []
+    /// Of tasks of write-backs, by their names: the other origins that are known to hold the blob, by their short names.
+    package var otherHolders: [String: [String]] = [:]
 
     /// How many samples are kept.
     package static let historyCount = 60

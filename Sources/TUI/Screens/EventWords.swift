@@ -38,7 +38,7 @@ package enum EventWords {
         case .writeBackFailed, .replicationFailed, .announceFailed, .requestExpired, .fault,
             .membership, .health:
             .warning
-        case .push, .pull, .tagPut, .blobCommitted: .title
+        case .push, .pull, .tagPut, .blobCommitted, .lesson: .title
         case .receivePiece, .sendPiece, .requestPiece: .text
         default: .hint
         }
@@ -59,6 +59,7 @@ package enum EventWords {
         case .requestExpired: return expiry(event)
         case .requestWithdrawn:
             return event.reason.map(ReasonWords.withdrawal) ?? "reason not recorded"
+        case .lesson: return event.reason ?? ""
         case .hashFailed: return "does not match its sum; asked again"
         case .push, .pull, .tagPut: return tag(event, blob: blob)
         case .membership: return membership(event, scene)

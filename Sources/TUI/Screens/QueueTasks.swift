@@ -8,7 +8,8 @@ enum QueueTasks {
     /// Rows below the list when there is room: a gap, the time line, a gap, why it waits, its error.
     static func extraRows(_ scene: Scene) -> Int {
         let waiting = Lists.tasks(scene).count { $0.nextAttemptSeconds != nil }
-        return waiting > 0 ? 6 + min(waiting, timelinesMax) : 5
+        let holders = Lists.selectedQueue(scene)?.otherHolders.isEmpty ?? true ? 0 : 1
+        return (waiting > 0 ? 6 + min(waiting, timelinesMax) : 5) + holders
     }
 
     /// The most tasks on the time line.
@@ -145,6 +146,8 @@ enum QueueTasks {
             lines += PaneParts.wrapped("error: " + error, width: width, linesMax: 3)
                 .map { ($0, .warning) }
         }
+        let holders = holdersLine(queue, tasks, selected)
+        if !holders.isEmpty { lines.append((holders, .text)) }
         let why =
             queue.isReplication
             ? "why: a tag waits until every blob it needs is on the remote"
@@ -167,6 +170,27 @@ enum QueueTasks {
             y += 1
         }
     }
+
+    /// Which other origins hold what waits here, as far as is known: `also cached on: 02be77 → o0 ✓   c7714e → o1 ✓`.
+    private static func holdersLine(
+        _ queue: QueueRow,
+        _ tasks: [QueueStatus.Task],
+        _ selected: QueueStatus.Task?
+    ) -> String {
+        let first = tasks.filter { $0.name == selected?.name }
+        let rest = tasks.filter { $0.name != selected?.name }
+        let known: [String] = (first + rest).compactMap { task in
+            guard let names = queue.otherHolders[task.name], let digest = digest(task) else {
+                return nil
+            }
+            return "\(Scene.short(digest, holderDigits)) → \(names.joined(separator: ", ")) ✓"
+        }
+        guard !known.isEmpty else { return "" }
+        return "also cached on: " + known.prefix(holdersMax).joined(separator: "   ")
+    }
+
+    /// Tasks whose other holders are named, and digits of a digest there.
+    private static let (holdersMax, holderDigits) = (3, 6)
 
     /// When each waiting task is tried again, on a line of a minute.
     private static func timeline(

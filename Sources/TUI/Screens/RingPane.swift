@@ -184,8 +184,13 @@ enum RingPane {
 
     // MARK: - What if
 
-    /// Shares if `down` were: those of the rest grow in proportion.
+    /// Shares if `down` were: exact where it is known who comes after whom, or else as if those of the rest grew in proportion.
     static func shares(_ ring: RingPicture, without down: [Bool]) -> [Double?] {
+        if let outcome = outcome(ring, without: down) {
+            return zip(outcome.shards, down).map { shards, isDown in
+                isDown ? nil : Double(shards) / Double(RingPicture.shardCount)
+            }
+        }
         let left = zip(ring.members, down).reduce(0.0) { sum, pair in
             sum + (pair.1 ? 0 : Double(max(0, pair.0.shards ?? 0)))
         }
@@ -193,6 +198,11 @@ enum RingPane {
             guard !isDown, let shards = member.shards, left > 0 else { return nil }
             return Double(max(0, shards)) / left
         }
+    }
+
+    private static func outcome(_ ring: RingPicture, without down: [Bool]) -> RingRankings.Outcome?
+    {
+        ring.rankings?.outcome(without: down, replicasMax: ring.replicasMax)
     }
 
     private static func whatIf(
@@ -205,7 +215,7 @@ enum RingPane {
         let inner = frame.box(
             area,
             title: "What if these went down",
-            trailing: "estimate",
+            trailing: ring.rankings == nil ? "estimate" : "exact",
             bottomTrailing: "R ends it",
             isFocused: scene.view.components.pane == .whatIf
         )
@@ -270,31 +280,32 @@ enum RingPane {
         area: Rect
     ) {
         let gone = zip(ring.members, down).filter(\.1).map(\.0)
-        let moved = PaneParts.sum(gone.map { max(0, $0.shards ?? 0) })
+        let exact = outcome(ring, without: down)
+        let moved = exact?.movedCount ?? PaneParts.sum(gone.map { max(0, $0.shards ?? 0) })
         var lines: [(String, Role)] = []
         if gone.isEmpty {
             lines.append(("tick an origin: ↵ on it", .hint))
         } else if gone.count >= ring.members.count {
             lines.append(("no origin would be left", .down))
-        } else if gone.contains(where: { $0.shards == nil }) {
+        } else if exact == nil, gone.contains(where: { $0.shards == nil }) {
             lines.append(("shares not counted yet", .hint))
         } else {
             lines.append(("\(Units.count(moved)) shards (\(share(moved))) would move", .warning))
-            if gone.count >= ring.replicasMax {
+            if let exact, exact.lostCount > 0 {
+                let lost = "\(Units.count(exact.lostCount)) shards (\(share(exact.lostCount)))"
+                lines.append(("\(lost) would have no owner left", .down))
+            } else if exact == nil, gone.count >= ring.replicasMax {
+                let owners = "\(ring.replicasMax) owners"
                 lines.append(
-                    (
-                        "blobs whose \(ring.replicasMax) owners all are among these would be out of reach",
-                        .down
-                    )
+                    ("blobs whose \(owners) all are among these would be out of reach", .down)
                 )
             }
         }
-        lines.append(
-            (
-                "An estimate: the rest grows in proportion, as rendezvous hashing does on average.",
-                .hint
-            )
-        )
+        if exact == nil {
+            let note =
+                "An estimate: the rest grows in proportion, as rendezvous hashing does on average."
+            lines.append((note, .hint))
+        }
         var y = area.y + (area.height > lines.count + 2 ? 1 : 0)
         for (text, role) in lines {
             for line in PaneParts.wrapped(text, width: area.width - 3) where y < area.bottom {

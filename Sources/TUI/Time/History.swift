@@ -102,7 +102,7 @@ package struct History: Sendable {
         picture.events = latest.events.ending(before: latest.events.firstIndex(after: time))
         picture.events.rates = folded.events.rates
         picture.logs = latest.logs.ending(at: time)
-        picture.marks = latest.marks
+        (picture.marks, picture.lesson) = (latest.marks, latest.lesson)
         picture.timeline = latest.timeline
         return picture
     }
@@ -161,6 +161,7 @@ extension ClusterPicture {
         key.events = EventWindow()
         key.events.rates = events.rates
         (key.logs, key.marks, key.timeline) = (LogWindow(), [], Timeline())
+        key.lesson = nil
         return key
     }
 }

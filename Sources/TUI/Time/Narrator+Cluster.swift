@@ -40,6 +40,7 @@ extension Narrator {
         case .fault:
             let fault = event.reason ?? event.detail?["fault"] ?? "a fault"
             return "On purpose, at \(own): \(fault)\(duration(event))."
+        case .lesson: return "The lesson: \(event.reason ?? "look")"
         default: return nil
         }
     }

@@ -79,6 +79,7 @@ struct Reducer {
     private static let wheelRows = 3
 
     private mutating func take(_ input: InputEvent) {
+        if case .resize = input {} else { view.time.resumesAt = nil }
         switch input {
         case .resize(let size): view.size = size
         case .click: break  // The frame knows what lies there: ``Interface`` looks it up.

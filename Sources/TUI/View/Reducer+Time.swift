@@ -11,6 +11,7 @@ extension Reducer {
         if let toast = view.toast, now >= toast.until { view.toast = nil }
         let before = view.time.lastTick ?? now
         view.time.lastTick = now
+        stopForLesson(now)
         guard let at = view.time.at, view.time.speed > 0 else { return }
         // A clock that was set back moves nothing.
         let passed = Double(max(0, now.unixNanoseconds &- before.unixNanoseconds))
@@ -20,10 +21,30 @@ extension Reducer {
         if view.time.isLive { view.time.speed = 0 }
     }
 
+    /// How long the view stands still at a moment of a lesson, unless somebody takes over.
+    static let lessonSeconds = 8.0
+    /// Moments that lie further back were there before this view was.
+    private static let lessonAgeMax = 3 * lessonSeconds
+
+    /// Stops the view, never the cluster, where a lesson has something to show; goes on by itself when nobody touched a key.
+    private mutating func stopForLesson(_ now: Timestamp) {
+        if let resumesAt = view.time.resumesAt {
+            guard now >= resumesAt else { return }
+            changeTime(.live)
+        }
+        guard let lesson = history.latest.lesson, lesson != view.time.lesson else { return }
+        view.time.lesson = lesson
+        guard view.time.isLive, now.seconds(since: lesson.at) < Self.lessonAgeMax else { return }
+        (view.time.at, view.time.speed) = (min(lesson.at, now), 0)
+        let end = now.unixNanoseconds &+ Int64(Self.lessonSeconds * 1e9)
+        view.time.resumesAt = Timestamp(unixNanoseconds: end)
+        show(lesson.label + "  (space goes on)")
+    }
+
     mutating func changeTime(_ intent: Intent) {
         switch intent {
         case .pause: pause()
-        case .live: (view.time.at, view.time.speed) = (nil, 0)
+        case .live: (view.time.at, view.time.speed, view.time.resumesAt) = (nil, 0, nil)
         case .slower: changeSpeed(by: 1)
         case .faster: changeSpeed(by: -1)
         case .speed(let speed): setSpeed(speed)

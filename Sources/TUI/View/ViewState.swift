@@ -213,6 +213,10 @@ package struct TimeCursor: Equatable, Sendable {
     package var speed: Double = 0
     /// The speed to which a paused view returns.
     package var playSpeed: Double = 1
+    /// The moment of a lesson that was stopped at last.
+    package var lesson: TimeMark?
+    /// When the view goes on by itself; nil: when somebody says so.
+    package var resumesAt: Timestamp?
     /// When time was last seen to pass.
     package var lastTick: Timestamp?
     /// Now.

@@ -85,6 +85,8 @@ package struct EventKind: RawRepresentable, Hashable, Codable, Sendable, CustomS
     package static let health = EventKind("health")
     /// A fault was switched on or off on purpose.
     package static let fault = EventKind("fault")
+    /// A lesson that is played has come to a moment worth looking at; the reason says what there is to see.
+    package static let lesson = EventKind("lesson")
 }
 
 /// One thing that happened in a component, as its event stream and its JSON lines carry it.
