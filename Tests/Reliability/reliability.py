@@ -4,7 +4,7 @@ reliability.py [--seed N] [--minutes M] [--clusters 1|2] [--herd EXECUTABLE] [--
 
 Holds, or exits with 1: nothing acknowledged is lost or served wrong, every pull completes, queues drain, and every tag that goes to
 the other cluster arrives there with its last value. Faults and images follow from the seed; when what happens does not."""
-import argparse, json, os, random, shutil, signal, sys, tempfile, threading, time
+import argparse, concurrent.futures, json, os, random, shutil, signal, sys, tempfile, threading, time
 from cluster import Cluster
 from network import Network
 from workload import Clients, Wrong, pull
@@ -14,6 +14,7 @@ START_SECONDS, DRAIN_SECONDS = 60, 180
 PULL_SECONDS, FAULT_SECONDS, FAULTS_AT_ONCE = 180, 12, 3
 # How long a tag may keep an old value when all components are well again.
 SETTLE_SECONDS = 30
+CHECKS_AT_ONCE = 8
 
 
 class Faults:
@@ -101,18 +102,40 @@ def drain(clusters):
     return time.monotonic() - begin
 
 
+def lose_disks(clusters, kinds):
+    """Kills all components of these kinds, wipes them, and starts them again."""
+    victims = [each for cluster in clusters for kind in kinds for each in cluster.of(kind)]
+    for each in victims:
+        each.kill()
+        each.wipe()
+    for each in victims:
+        each.start()
+    wait_until_ready(clusters, f"after all of {kinds} lost their disks")
+
+
+def wait_until_ready(clusters, when):
+    deadline = time.monotonic() + START_SECONDS
+    late = [each.name for cluster in clusters for each in cluster.wait(deadline)]
+    if late:
+        raise Wrong(f"not ready within {START_SECONDS} s {when}: {late}")
+
+
 def check_everything(clusters, clients):
-    """Every tag, from one agent each of its own cluster, and of the other one if it goes there."""
-    checked = 0
-    for cluster in clusters:
-        book = clients.books[cluster.name]
-        for i, tag in enumerate(book.known()):
-            places = [cluster] + [each for each in clusters if each is not cluster and tag.startswith("rep/")]
-            for place in places:
-                agents = place.of("agent")
-                pull(book, tag, agents[i % len(agents)], time.monotonic() + SETTLE_SECONDS, latest=True)
-                checked += 1
-    return checked
+    """Every tag, from one agent each of its own cluster, and of the other one if it goes there; answers how many that were."""
+    def check(book, tag, agent):
+        pull(book, tag, agent, time.monotonic() + SETTLE_SECONDS, latest=True)
+
+    with concurrent.futures.ThreadPoolExecutor(CHECKS_AT_ONCE) as pool:
+        checks = []
+        for cluster in clusters:
+            book = clients.books[cluster.name]
+            for i, tag in enumerate(book.known()):
+                for place in [cluster] + [each for each in clusters if each is not cluster and tag.startswith("rep/")]:
+                    agents = place.of("agent")
+                    checks.append(pool.submit(check, book, tag, agents[i % len(agents)]))
+        for each in checks:
+            each.result()
+    return len(checks)
 
 
 def play(arguments, network, folder):
@@ -127,10 +150,7 @@ def play(arguments, network, folder):
     try:
         for cluster in clusters:
             cluster.start()
-        for cluster in clusters:
-            late = cluster.wait(time.monotonic() + START_SECONDS)
-            if late:
-                raise Wrong(f"not ready within {START_SECONDS} s: {[each.name for each in late]}")
+        wait_until_ready(clusters, "at the start")
         begin = time.monotonic()
         faults = Faults(clusters, network, arguments.seed, clients)
         clients.start()
@@ -138,12 +158,13 @@ def play(arguments, network, folder):
         clients.stop()
         if clients.wrong:
             raise clients.wrong[0]
-        for cluster in clusters:
-            late = cluster.wait(time.monotonic() + START_SECONDS)
-            if late:
-                raise Wrong(f"not ready {START_SECONDS} s after the last fault: {[each.name for each in late]}")
+        wait_until_ready(clusters, "after the last fault")
         seconds = drain(clusters)
+        # First what origins and build-indexes hold, then what the backends do.
+        lose_disks(clusters, ["agent"])
         checked = check_everything(clusters, clients)
+        lose_disks(clusters, ["origin", "build-index", "agent"])
+        check_everything(clusters, clients)
         figures = {"seed": arguments.seed, "minutes": arguments.minutes, "clusters": arguments.clusters,
                    "processes": sum(len(each.components) for each in clusters), "faults": dict(sorted(faults.counts.items())),
                    "drain_seconds": round(seconds, 1), "tags_checked_at_the_end": checked,
