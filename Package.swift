@@ -128,6 +128,7 @@ let coreTargets: [Target] = [
     core("TrackerCore", ["Primitives", "Content", deque, orderedCollections]),
     core("Placement", ["Primitives", "Content"]),
     core("RetryCore", ["Primitives", orderedCollections]),
+    core("CollectionCore", ["Primitives", "Content"]),
     core("Simulator", ["Primitives", "Content", "SwarmCore", "TrackerCore", deque]),
     .target(
         name: "TestSupport",
@@ -141,6 +142,7 @@ let coreTargets: [Target] = [
     tests("TrackerCore", ["TrackerCore", "Content", "Primitives"]),
     tests("Placement", ["Placement", "Content", "Primitives"]),
     tests("RetryCore", ["RetryCore", "Primitives"]),
+    tests("CollectionCore", ["CollectionCore", "Content", "Primitives"]),
     tests("Simulator", ["Simulator", "SwarmCore", "TrackerCore", "Content", "Primitives"]),
 ]
 
@@ -273,7 +275,10 @@ let serviceTargets: [Target] = [
     service("Tracker", ["TrackerCore", "Placement"]),
     service(
         "Origin",
-        ["SwarmCore", "SwarmIO", "BlobStorage", "Backends", "Placement", "RetryStorage"]
+        [
+            "SwarmCore", "SwarmIO", "BlobStorage", "Backends", "Placement", "RetryStorage",
+            "CollectionCore",
+        ]
     ),
     service("BuildIndex", ["Backends", "RetryCore", "RetryStorage", crypto]),
     service("Proxy", ["RegistryAPI", "BlobStorage", crypto]),
@@ -319,7 +324,8 @@ let herdTargets: [Target] = [
             "TUI", "Terminal", "Backends", "ClusterClients", "Files", "HTTPKit", "Telemetry",
             "ClusterConfiguration",
             "Content", "Primitives", "Placement", "SwarmCore", "SwarmIO", "Simulator",
-            "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore, nioPosix,
+            "CollectionCore", "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore,
+            nioPosix,
             httpTypes, serviceLifecycle, unixSignals, crypto,
         ],
         path: "Sources/Herd",
