@@ -14,7 +14,8 @@ struct HerdCommand: AsyncParsableCommand {
             subcommands: [
                 UpCommand.self, AgentCommand.self, OriginCommand.self, TrackerCommand.self,
                 BuildIndexCommand.self, ProxyCommand.self, TestfsCommand.self, PushCommand.self,
-                PullCommand.self, StatusCommand.self, QueueCommand.self, TopCommand.self,
+                PullCommand.self, StatusCommand.self, QueueCommand.self, CollectCommand.self,
+                TopCommand.self,
                 ReplayCommand.self,
                 SimCommand.self,
                 ScenariosCommand.self, ConfigCommand.self,

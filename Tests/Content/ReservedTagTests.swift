@@ -11,7 +11,7 @@ import Testing
 
     @Test("are tags, and are read back")
     func roundTrip() throws {
-        for reserved in [ReservedTag.referrer(one, of: two), .deleted(one)] {
+        for reserved in [ReservedTag.referrer(one, of: two), .deleted(one), .pushed(one)] {
             let tag = reserved.tag
             #expect(tag.name.utf8.count <= 128)
             #expect(ReservedTag(tag) == reserved)

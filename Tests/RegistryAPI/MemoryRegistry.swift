@@ -22,6 +22,7 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         var nextUpload = 1
         /// What was deleted from which repository.
         var deletions: Set<QualifiedTag> = []
+        var pushed: Set<QualifiedTag> = []
         /// Subjects of manifests, by repository and referrer.
         var subjects: [QualifiedTag: Digest] = [:]
     }
@@ -189,6 +190,17 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         let tag = ReservedTag.referrer(referrer, of: subject).tag
         let key = QualifiedTag(repository: repository, tag: tag)
         state.withLock { $0.subjects[key] = isGone ? nil : subject }
+    }
+
+    func noteManifest(
+        _ digest: Digest,
+        in repository: RepositoryName,
+        isGone: Bool
+    ) async throws {
+        state.withLock { state in
+            let key = QualifiedTag(repository: repository, tag: ReservedTag.pushed(digest).tag)
+            if isGone { state.pushed.remove(key) } else { state.pushed.insert(key) }
+        }
     }
 
     func noteDeletion(

@@ -12,8 +12,11 @@ package enum ReservedTag: Hashable, Sendable {
     case referrer(Digest, of: Digest)
     /// The content was deleted from the repository: `sha256-<64 hex digits>.deleted`.
     case deleted(Digest)
+    /// The manifest was pushed by its digest, so that it is kept without a tag: `sha256-<64 hex digits>.manifest`.
+    case pushed(Digest)
 
     private static let deletedSuffix = "deleted"
+    private static let pushedSuffix = "manifest"
     private static let algorithm = "sha256-"
 
     /// What `tag` says, if it is one of these.
@@ -24,6 +27,8 @@ package enum ReservedTag: Hashable, Sendable {
         let suffix = tag.name[tag.name.index(after: dot)...]
         if suffix == Self.deletedSuffix {
             self = .deleted(digest)
+        } else if suffix == Self.pushedSuffix {
+            self = .pushed(digest)
         } else if let referrer = Base64URL.decode(suffix).flatMap({ Digest(bytes: $0) }) {
             self = .referrer(referrer, of: digest)
         } else {
@@ -40,11 +45,11 @@ package enum ReservedTag: Hashable, Sendable {
         }
     }
 
-    /// What the tag names: the referrer, or the deleted content.
+    /// What the tag names: the referrer, the deleted content, or the manifest.
     package var digest: Digest {
         switch self {
         case .referrer(let referrer, _): referrer
-        case .deleted(let digest): digest
+        case .deleted(let digest), .pushed(let digest): digest
         }
     }
 
@@ -66,6 +71,7 @@ package enum ReservedTag: Hashable, Sendable {
         case .referrer(let referrer, let subject):
             Self.referrerPrefix(of: subject) + Base64URL.encode(referrer.bytes)
         case .deleted(let digest): Self.referrerPrefix(of: digest) + Self.deletedSuffix
+        case .pushed(let digest): Self.referrerPrefix(of: digest) + Self.pushedSuffix
         }
     }
 }

@@ -99,6 +99,10 @@ package struct Limits: Sendable, Hashable {
     /// Names on one page of a list when the client names no limit.
     package var listPageNamesMax = 250
 
+    /// Blobs of which an origin remembers when they were asked for last, some 100 B each; when there are more, a collection
+    /// can't remove anything there until it has a grace period's worth again.
+    package var blobTouchesMax = 1_000_000
+
     // Tracker.
     /// Swarms a tracker remembers; the one longest without an announce is forgotten.
     package var trackedSwarmsMax = 100_000

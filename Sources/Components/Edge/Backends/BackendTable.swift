@@ -70,6 +70,12 @@ package struct BackendTable: Sendable {
         return row.backend
     }
 
+    /// All backends, each once, in the order of their rows.
+    package var backends: [any Backend] {
+        var names: Set<String> = []
+        return rows.map(\.backend).filter { names.insert($0.name).inserted }
+    }
+
     /// The names of all backends, in the order of their rows.
     package var destinations: [String] {
         var names: [String] = []

@@ -178,21 +178,48 @@ extension BlobStore {
     package func entries() async throws -> [BlobEntry] {
         var entries: [BlobEntry] = []
         for prefix in try await entryPrefixes(of: layout.cache) {
-            entries += try await pool.run {
-                try self.entriesNow(in: prefix).compactMap { digest in
-                    guard let candidate = try self.candidateNow(digest, .cache) else { return nil }
-                    return BlobEntry(
-                        digest: digest,
-                        bytes: candidate.bytes,
-                        modifiedAt: candidate.modifiedAt,
-                        lastUsedAt: candidate.lastUsedAt,
-                        isPersisted: try self.isPersistedNow(in: self.layout.cacheEntry(digest))
-                    )
-                }
-            }
+            entries += try await cacheEntries(in: prefix)
         }
         return entries
     }
+
+    /// Some of the cached blobs: those after the page that ended with `position`, all from the start when that is nil; and
+    /// where the page ends, nil on the last one.
+    /// - Complexity: as ``entries()``, for a page of some thousands.
+    /// - Throws: `FileError`.
+    package func entries(
+        after position: String?
+    ) async throws -> (entries: [BlobEntry], next: String?) {
+        var entries: [BlobEntry] = []
+        for prefix in try await entryPrefixes(of: layout.cache) {
+            let name = String(prefix.suffix(2))
+            if let position, name <= position { continue }
+            entries += try await cacheEntries(in: prefix)
+            if entries.count >= Self.pageEntriesMin { return (entries, name) }
+        }
+        return (entries, nil)
+    }
+
+    /// Entries on a page, at least, but for the last one.
+    private static let pageEntriesMin = 4096
+
+    private func cacheEntries(in prefix: String) async throws -> [BlobEntry] {
+        try await pool.run {
+            try self.entriesNow(in: prefix).compactMap { digest in
+                guard let candidate = try self.candidateNow(digest, .cache) else { return nil }
+                return BlobEntry(
+                    digest: digest,
+                    bytes: candidate.bytes,
+                    modifiedAt: candidate.modifiedAt,
+                    lastUsedAt: candidate.lastUsedAt,
+                    isPersisted: try self.isPersistedNow(in: self.layout.cacheEntry(digest))
+                )
+            }
+        }
+    }
+
+    /// Whether somebody reads or fetches `digest` here.
+    package func isInUse(_ digest: Digest) -> Bool { shard(of: digest).isInUse(digest) }
 
     /// The first-level shard directories under `root`, so that a scan takes a thread for a part at a time only.
     func entryPrefixes(of root: String) async throws -> [String] {

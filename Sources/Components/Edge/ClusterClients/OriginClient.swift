@@ -121,13 +121,15 @@ package struct OriginClient: Sendable {
     /// The bytes of `digest`, or of `range` in it, as they arrive.
     ///
     /// `.accepted` says that the origin has begun to fetch the blob from its backend: ask again.
+    /// - Parameter isCollection: whether the blob is only looked at, and may be removed for all that.
     package func download(
         _ digest: Digest,
         namespace: Namespace,
-        range: Range<Int>? = nil
+        range: Range<Int>? = nil,
+        isCollection: Bool = false
     ) async throws -> BlobBody {
         try await host.download(
-            blobPath(digest, namespace),
+            blobPath(digest, namespace) + (isCollection ? "?collection=true" : ""),
             range: range,
             what: "download \(digest) from \(address)"
         )

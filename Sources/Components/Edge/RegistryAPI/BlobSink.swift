@@ -74,6 +74,9 @@ package protocol TagSink: Sendable {
         isGone: Bool
     ) async throws
 
+    /// Remembers that the manifest `digest` was pushed without a tag, or was deleted when `isGone`.
+    func noteManifest(_ digest: Digest, in repository: RepositoryName, isGone: Bool) async throws
+
     /// Remembers that the content `digest` was deleted from `repository`, or that it is there again.
     func noteDeletion(
         of digest: Digest,

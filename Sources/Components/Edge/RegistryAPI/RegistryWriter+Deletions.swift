@@ -30,6 +30,7 @@ extension RegistryWriter {
             if let subject = manifest.subject?.digest {
                 try await sink.tags.noteReferrer(digest, of: subject, in: name, isGone: true)
             }
+            try await sink.tags.noteManifest(digest, in: name, isGone: true)
             // Last: until then the request can be repeated.
             try await sink.tags.noteDeletion(of: digest, in: name, isUndone: false)
         }

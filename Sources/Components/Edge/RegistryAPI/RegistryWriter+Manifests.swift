@@ -11,6 +11,11 @@ import Primitives
 extension RegistryWriter {
     /// References looked up at a time.
     private static let lookUpsMax = 8
+    /// How long a look at the references of a manifest is good for; a fraction of the shortest sensible grace period of a
+    /// collection.
+    private static let checkGoodFor = Duration.seconds(20)
+    /// Levels of indexes that are followed.
+    private static let depthMax = 8
 
     /// Stores a manifest whose references are there, then tags it.
     func putManifest(
@@ -32,13 +37,24 @@ extension RegistryWriter {
             throw RegistryError(.manifestInvalid, .badRequest, error.description)
         }
         try check(request.headers[.contentType], names: document.mediaType)
+        let checkedAt = ContinuousClock.now
         try await checkReferences(of: document, in: name)
         let condition = try TagCondition(headers: request.headers)
         try await sink.blobs.putManifest(bytes, as: digest, in: name)
         try await restore(digest, in: name)
+        if ContinuousClock.now - checkedAt > Self.checkGoodFor {
+            // A collection may take what was looked at too long ago.
+            try await checkReferences(of: document, in: name)
+            guard try await blobs.blobSize(digest, in: name) != nil else {
+                throw RegistryError.unavailable("the manifest was stored too slowly; try again")
+            }
+        }
         if let subject = document.subject?.digest {
             // Before the tag, so that whoever finds the manifest finds it among the referrers.
             try await sink.tags.noteReferrer(digest, of: subject, in: name, isGone: false)
+        }
+        if case .digest = reference, document.subject == nil {
+            try await sink.tags.noteManifest(digest, in: name, isGone: false)
         }
         if case .tag(let tag) = reference {
             let tag = QualifiedTag(repository: name, tag: tag)
@@ -87,12 +103,35 @@ extension RegistryWriter {
         )
     }
 
+    /// What `document` refers to and, where that are manifests that are there, what these refer to.
+    ///
+    /// Whoever asks for a blob keeps it from being collected for a while; so whatever a push relies on has to be asked for,
+    /// also what belongs to manifests that were there before.
+    private func everything(
+        below document: ManifestDocument,
+        in name: RepositoryName,
+        depth: Int
+    ) async throws -> [Descriptor] {
+        guard case .index(let index) = document, depth < Self.depthMax else {
+            return document.references
+        }
+        var all = index.manifests
+        for child in index.manifests {
+            guard let bytes = try await blobs.manifest(child.digest, in: name),
+                // What is no manifest refers to nothing.
+                let content = try? ManifestDocument(parsing: bytes, limits: limits)
+            else { continue }
+            all += try await everything(below: content, in: name, depth: depth + 1)
+        }
+        return all
+    }
+
     private func checkReferences(
         of document: ManifestDocument,
         in name: RepositoryName
     ) async throws {
         var digests = Set<Digest>()
-        let wanted = document.references.filter {
+        let wanted = try await everything(below: document, in: name, depth: 0).filter {
             !$0.isForeign && digests.insert($0.digest).inserted
         }
         let missing = try await withThrowingTaskGroup(of: Digest?.self) { group in

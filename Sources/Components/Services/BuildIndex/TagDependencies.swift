@@ -28,8 +28,7 @@ struct TagDependencies: Sendable {
     /// The blobs that `tag` needs if it names `digest`, the one it names last.
     /// - Throws: 500 with the reason when they can't be told.
     func resolve(_ tag: QualifiedTag, _ digest: Digest) async throws -> [Digest] {
-        // Names what may be gone already.
-        if case .deleted = ReservedTag(tag.tag) { return [] }
+        if Self.needsNothing(tag) { return [] }
         switch try type(of: tag) {
         case .blob: return [digest]
         case .docker: return try await references(of: digest, tag: tag) + [digest]
@@ -43,7 +42,7 @@ struct TagDependencies: Sendable {
     /// which it may be sent there: what refers to others comes in a later part than these.
     /// - Throws: 500 or 503 with the reason when that can't be told.
     func levels(_ tag: QualifiedTag, _ digest: Digest) async throws -> [[Digest]] {
-        if case .deleted = ReservedTag(tag.tag) { return [] }
+        if Self.needsNothing(tag) { return [] }
         guard try type(of: tag) == .docker else { return [[digest]] }
         var levels: [[Digest]] = []
         var seen: Set<Digest> = [digest]
@@ -71,6 +70,14 @@ struct TagDependencies: Sendable {
             manifests = next
         }
         return levels.reversed()
+    }
+
+    /// Whether `tag` only says something about what it names, which may be gone.
+    private static func needsNothing(_ tag: QualifiedTag) -> Bool {
+        switch ReservedTag(tag.tag) {
+        case .deleted, .pushed: true
+        case .referrer, nil: false
+        }
     }
 
     private func type(of tag: QualifiedTag) throws -> TagType {

@@ -73,6 +73,8 @@ struct TagLists: Sendable {
         let backend = try backends.backend(for: namespace)
         let limit = page.limit ?? (page.offset == nil ? nil : limits.listPageNamesMax)
         let request = BackendListRequest(prefix: prefix, limit: limit, token: page.offset)
+        // Before the backend is asked: what is written back in between is in its list, or else still in this one.
+        let before = await store.pendingNames(prefix: prefix)
         let stored: BackendListPage
         do {
             stored = try await backend.list(request)
@@ -82,7 +84,7 @@ struct TagLists: Sendable {
         // A page ends where the backend's does; of the pending names it gets those that lie before
         // that.
         let pending = await store.pendingNames(prefix: prefix)
-        let added = pending.added.filter { name in
+        let added = Set(before.added + pending.added).filter { name in
             guard stored.nextToken != nil, let end = stored.names.last else { return true }
             return !backend.lists(end, before: name)
         }

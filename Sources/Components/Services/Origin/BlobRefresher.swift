@@ -72,6 +72,9 @@ final class BlobRefresher: Sendable {
         (self.configuration, self.environment) = (configuration, environment)
     }
 
+    /// Whether `digest` is being fetched, or is to be.
+    func isPending(_ digest: Digest) -> Bool { state.withLock { $0.pending[digest] != nil } }
+
     /// How many downloads run or wait.
     var pendingCount: Int { state.withLock { $0.pending.count } }
 

@@ -53,7 +53,13 @@ package struct OriginComponent: Service {
             configuration: configuration,
             environment: environment
         )
-        let blobs = makeBlobs(store, backends, writeBack, background)
+        let leases = try await OriginLeases(
+            directory: configuration.dataDirectory,
+            limits: configuration.limits,
+            pool: environment.pool,
+            log: environment.log
+        )
+        let blobs = makeBlobs(store, leases, backends, writeBack, background)
         try await blobs.ring.join()
         backends.shareBandwidth(among: blobs.ring.memberCount)
         let seeder = OriginSeeder(
@@ -122,6 +128,7 @@ package struct OriginComponent: Service {
 
     private func makeBlobs(
         _ store: BlobStore,
+        _ leases: OriginLeases,
         _ backends: BackendTable,
         _ writeBack: WriteBackQueue,
         _ background: BackgroundTasks
@@ -140,6 +147,7 @@ package struct OriginComponent: Service {
         )
         return OriginBlobs(
             store: store,
+            leases: leases,
             ring: ring,
             refresher: BlobRefresher(
                 store: store,
@@ -178,7 +186,9 @@ package struct OriginComponent: Service {
             environment: environment
         )
         let router = Router(context: ServerContext.self)
-        OriginRoutes(blobs: blobs, seeder: seeder).add(to: router)
+        let routes = OriginRoutes(blobs: blobs, seeder: seeder)
+        routes.add(to: router)
+        routes.addCollection(to: router, backends)
         RetryRoutes([blobs.writeBack.queue], limits: configuration.limits).add(to: router)
         StandardRoutes(
             environment,

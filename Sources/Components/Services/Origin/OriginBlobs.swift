@@ -15,6 +15,7 @@ import Telemetry
 /// What an origin does with blobs, whoever asks: takes them, keeps them, gives them away.
 struct OriginBlobs: Sendable {
     let store: BlobStore
+    let leases: OriginLeases
     let ring: OriginRing
     let refresher: BlobRefresher
     let replicator: Replicator
@@ -45,15 +46,17 @@ struct OriginBlobs: Sendable {
     /// Starts an upload of `digest`, of `bytes` bytes if that is known.
     /// - Throws: 409 when the blob is here, 429 when too many uploads are under way.
     func startUpload(of digest: Digest, _ kind: UploadKind, bytes: Int?) async throws -> Upload {
-        try await refuseIfHeld(digest, kind)
-        let pieceBytes = configuration.pieceLengths.pieceBytes(for: bytes ?? 0)
-        return try await store.startUpload(pieceBytes: pieceBytes)
+        try await leases.holding(digest) {
+            try await refuseIfHeld(digest, kind)
+            let pieceBytes = configuration.pieceLengths.pieceBytes(for: bytes ?? 0)
+            return try await store.startUpload(pieceBytes: pieceBytes)
+        }
     }
 
     /// The upload `id`.
     /// - Throws: 404; 409 when the blob is here meanwhile.
     func upload(_ id: String, of digest: Digest, _ kind: UploadKind) async throws -> Upload {
-        try await refuseIfHeld(digest, kind)
+        try await leases.holding(digest) { try await refuseIfHeld(digest, kind) }
         guard let upload = store.upload(id) else {
             throw HTTPProblem(
                 .notFound,
@@ -78,14 +81,14 @@ struct OriginBlobs: Sendable {
     /// - Throws: 400 when the bytes are not those of `digest`.
     func commit(_ upload: Upload, as digest: Digest, _ kind: UploadKind) async throws {
         let pieceBytes = configuration.pieceLengths.pieceBytes(for: upload.bytesReceived)
-        let info = try await upload.commit(
-            as: digest,
-            options: CommitOptions(
-                pieceBytes: pieceBytes,
-                isPersisted: kind.owedNamespace != nil,
-                namespace: kind.owedNamespace
-            )
+        let options = CommitOptions(
+            pieceBytes: pieceBytes,
+            isPersisted: kind.owedNamespace != nil,
+            namespace: kind.owedNamespace
         )
+        let info = try await leases.holding(digest) {
+            try await upload.commit(as: digest, options: options)
+        }
         environment.counters.counter("blobs_committed").add()
         environment.events.record(
             ClusterEvent(.blobCommitted, blob: digest, bytes: info.bytes, reason: kind.reason)
@@ -106,9 +109,14 @@ struct OriginBlobs: Sendable {
 
     // MARK: - Giving
 
-    /// The blob `digest`, here.
+    /// The blob `digest`, here. Who asks relies on it, unless that is a collection.
     /// - Throws: 202 when it is being fetched from its backend from now on; what ``BlobRefresher`` throws.
-    func blob(_ digest: Digest, _ namespace: Namespace) async throws -> CachedBlob {
+    func blob(
+        _ digest: Digest,
+        _ namespace: Namespace,
+        isCollection: Bool = false
+    ) async throws -> CachedBlob {
+        if !isCollection { try leases.touch(digest) }
         if let blob = try await store.cachedBlob(digest) { return blob }
         try await refresher.begin(digest, namespace, replicates: true)
         throw HTTPProblem.accepted
@@ -117,6 +125,8 @@ struct OriginBlobs: Sendable {
     /// The size of `digest`, here or, unless `isLocal`, in its backend.
     /// - Throws: 404; what ``BlobRefresher/stat(_:_:)`` throws.
     func size(of digest: Digest, _ namespace: Namespace, isLocal: Bool) async throws -> Int {
+        // Other origins that look after copies rely on nothing.
+        if !isLocal { try leases.touch(digest) }
         if let info = try await store.info(of: digest) { return info.bytes }
         guard !isLocal, let object = try await refresher.stat(digest, namespace) else {
             throw HTTPProblem.notFound("\(digest) is not stored").asEmpty
@@ -127,6 +137,7 @@ struct OriginBlobs: Sendable {
     /// How `digest` is cut into pieces; made now if the blob came without, as from an older cache.
     /// - Throws: as ``blob(_:_:)``.
     func metaInfo(of digest: Digest, _ namespace: Namespace) async throws -> MetaInfo {
+        try leases.touch(digest)
         if let metaInfo = try await store.metaInfo(of: digest),
             try await store.info(of: digest) != nil
         {
@@ -150,6 +161,7 @@ struct OriginBlobs: Sendable {
         _ namespace: Namespace,
         toRemote remote: String
     ) async throws {
+        try leases.touch(digest)
         guard let blob = try await store.cachedBlob(digest) else {
             try await refresher.begin(digest, namespace, replicates: false)
             throw HTTPProblem.accepted

@@ -71,7 +71,11 @@ struct OriginRoutes: Sendable {
 
     /// The blob or a part of it, straight from the page cache. The blob can't be removed while it is sent.
     private func download(_ request: Request, _ context: ServerContext) async throws -> Response {
-        let blob = try await blobs.blob(try context.digest(), try context.namespace())
+        let blob = try await blobs.blob(
+            try context.digest(),
+            try context.namespace(),
+            isCollection: try request.queryBool("collection") ?? false
+        )
         let entityTag = "\"\(blob.digest)\""
         if request.headers[.ifNoneMatch] == entityTag {
             return Response.empty(.notModified, headers: [.eTag: entityTag])

@@ -108,6 +108,7 @@ final class OriginSeeder: Sendable {
                     _ = try await blobs.makeMetaInfo(of: blob)
                 } else {
                     let namespace = try Namespace(namespace)
+                    try blobs.leases.touch(digest)
                     try await blobs.refresher.begin(digest, namespace, replicates: false)
                 }
             } catch {

@@ -97,6 +97,14 @@ struct ProxyTags: TagSource, TagSink {
         try await note(.referrer(referrer, of: subject), in: repository, isGone: isGone)
     }
 
+    func noteManifest(
+        _ digest: Digest,
+        in repository: RepositoryName,
+        isGone: Bool
+    ) async throws {
+        try await note(.pushed(digest), in: repository, isGone: isGone)
+    }
+
     func noteDeletion(
         of digest: Digest,
         in repository: RepositoryName,
@@ -114,7 +122,7 @@ struct ProxyTags: TagSource, TagSink {
         if isGone {
             _ = try await delete(tag, condition: .none)
         } else {
-            // Deletions stay in this cluster.
+            // Deletions stay in this cluster, and elsewhere a manifest comes with what needs it.
             let isShared = if case .referrer = reserved { true } else { false }
             try await changing("note \(reserved)") {
                 try await buildIndexes.put(tag, reserved.digest, replicating: isShared)
