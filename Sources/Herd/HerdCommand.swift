@@ -14,7 +14,8 @@ struct HerdCommand: AsyncParsableCommand {
             subcommands: [
                 UpCommand.self, AgentCommand.self, OriginCommand.self, TrackerCommand.self,
                 BuildIndexCommand.self, ProxyCommand.self, TestfsCommand.self, PushCommand.self,
-                PullCommand.self, StatusCommand.self, QueueCommand.self, CollectCommand.self,
+                PullCommand.self, CopyCommand.self, InspectCommand.self, ListCommand.self,
+                StatusCommand.self, QueueCommand.self, CollectCommand.self,
                 TopCommand.self,
                 ReplayCommand.self,
                 SimCommand.self,

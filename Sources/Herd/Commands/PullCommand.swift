@@ -5,6 +5,7 @@ import Content
 import Files
 import Logging
 import Primitives
+import Telemetry
 
 /// `herd pull REF DEST`.
 struct PullCommand: AsyncParsableCommand {
@@ -25,6 +26,19 @@ struct PullCommand: AsyncParsableCommand {
     var destination: String
     @Option(help: "Which image of a multi-platform one goes into a docker archive: linux/arm64")
     var platform: String?
+    @Flag(
+        help:
+            "Print a receipt: where each blob came from, how long it took, how often it was tried."
+    )
+    var explain = false
+    @Flag(help: "Print what was pulled as JSON.")
+    var json = false
+    @Option(
+        help: "For --explain: the HTTP address of the agent pulled from, http://127.0.0.1:16002"
+    )
+    var agent: String?
+    @Option(help: "For --explain without --agent: the data directory of the running herd.")
+    var dataDir = ".herd"
     @Flag(help: "Speak plain HTTP to hosts other than this one.")
     var plainHttp = false
     @OptionGroup var logging: LogOptions
@@ -38,15 +52,48 @@ struct PullCommand: AsyncParsableCommand {
         }
         let resources = ProcessResources.start(logging, default: .error)
         let registry = RegistryClient(reference, client: resources.client, pool: resources.pool)
-        let digest: Digest
+        let (start, progress) = (ContinuousClock.now, TransferProgress("pull"))
+        var receipt: TransferReceipt
         do {
-            digest = try await pull(registry, resources, kind, path, name)
+            let digest = try await pull(registry, resources, kind, path, name, progress)
+            receipt = TransferReceipt(
+                reference: reference,
+                digest: digest,
+                rows: progress.rows,
+                took: start.duration(to: .now)
+            )
+            if explain {
+                let sources = LayerSources(agent: try agentURL(reference), http: resources.client)
+                receipt.sources = try await sources.ask(
+                    about: progress.rows.map(\.blob.digest),
+                    since: start
+                )
+            }
         } catch {
             await resources.shutdown()
             throw (error as? RegistryFailure)?.failure ?? error
         }
         await resources.shutdown()
-        print("\(path) \(digest)")
+        if json { return print(receipt.json.text) }
+        if explain { for line in receipt.lines { print(line) } }
+        print("\(path) \(receipt.digest)")
+    }
+
+    /// The HTTP address of the agent that is pulled from: the one named, or that of the running herd whose registry it is.
+    private func agentURL(_ reference: ImageReference) throws -> String {
+        if let agent { return RunningHerd.url(agent) }
+        let registry = reference.registry.replacing("http://", with: "")
+        let found = try RunningHerd.find(dataDir).components.first {
+            $0.kind == ComponentKind.agent.rawValue && $0.addresses["registry"] == registry
+        }
+        guard let address = found?.addresses["http"] else {
+            throw Failure(
+                "cannot tell where \(reference) came from",
+                why: "\(registry) is no agent of the herd on \(dataDir)",
+                remedy: "name the agent's HTTP address with --agent"
+            )
+        }
+        return RunningHerd.url(address)
     }
 
     private func pull(
@@ -54,13 +101,14 @@ struct PullCommand: AsyncParsableCommand {
         _ resources: ProcessResources,
         _ kind: ImagePath.Kind,
         _ path: String,
-        _ name: String?
+        _ name: String?,
+        _ progress: TransferProgress
     ) async throws -> Digest {
         let reference = registry.reference
         var root = try await registry.document(reference.name)
         let destination: any ImageDestination
         if kind == .dockerArchive {
-            root = try await image(of: root, registry)
+            root = try await PlatformChoice(platform).image(of: root, registry)
             guard case .image(let manifest) = root.content else {
                 throw Failure("cannot archive \(reference)", why: "it is no image")
             }
@@ -72,7 +120,6 @@ struct PullCommand: AsyncParsableCommand {
         let contents = try await ImageContents(of: root) { child in
             try await registry.document(child.digest.description)
         }
-        let progress = TransferProgress("pull")
         progress.begin(contents.blobs)
         try await Transfers.forEach(contents.blobs) { blob in
             try await fetch(blob, registry, resources, destination, progress)
@@ -96,7 +143,7 @@ struct PullCommand: AsyncParsableCommand {
         }
         do {
             try await Transfers.repeated {
-                let attempt = TransferAttempt(progress)
+                let attempt = TransferAttempt(progress, blob)
                 do {
                     try await registry.download(
                         blob,
@@ -116,32 +163,4 @@ struct PullCommand: AsyncParsableCommand {
         }
         progress.finish(blob, wasThere: false)
     }
-
-    /// The image for one platform, where `document` is a list of them.
-    private func image(
-        of document: ImageDocument,
-        _ registry: RegistryClient
-    ) async throws -> ImageDocument {
-        guard case .index(let index) = document.content else { return document }
-        let wanted = platform ?? "linux/\(Self.architecture)"
-        let match = index.manifests.first { child in
-            guard let platform = child.platform else { return index.manifests.count == 1 }
-            let name = "\(platform.system)/\(platform.architecture)"
-            return name == wanted || "\(name)/\(platform.variant)" == wanted
-        }
-        guard let match else {
-            throw Failure(
-                "cannot archive \(registry.reference)",
-                why: "it has no image for \(wanted)",
-                remedy: "name another --platform, or pull to an OCI layout, which takes all of them"
-            )
-        }
-        return try await registry.document(match.digest.description)
-    }
-
-    #if arch(arm64)
-    private static let architecture = "arm64"
-    #else
-    private static let architecture = "amd64"
-    #endif
 }

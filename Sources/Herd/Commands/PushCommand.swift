@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Content
 import Logging
 
 /// `herd push SOURCE REF`.
@@ -20,6 +21,8 @@ struct PushCommand: AsyncParsableCommand {
     var source: String
     @Argument(help: "Where to push it: 127.0.0.1:15000/demo/app:v1")
     var reference: String
+    @Flag(help: "Print what was pushed as JSON.")
+    var json = false
     @Flag(help: "Speak plain HTTP to hosts other than this one.")
     var plainHttp = false
     @OptionGroup var logging: LogOptions
@@ -35,13 +38,22 @@ struct PushCommand: AsyncParsableCommand {
             registry: RegistryClient(reference, client: resources.client, pool: resources.pool),
             pool: resources.pool
         )
+        let (start, progress) = (ContinuousClock.now, TransferProgress("push"))
         do {
-            try await push.send(try await push.contents(), TransferProgress("push"))
+            try await push.send(try await push.contents(), progress)
         } catch {
             await resources.shutdown()
             throw (error as? RegistryFailure)?.failure ?? error
         }
         await resources.shutdown()
-        print("\(reference.registry)/\(reference) \(image.root.digest)")
+        let receipt = TransferReceipt(
+            reference: reference,
+            digest: image.root.digest,
+            rows: progress.rows,
+            took: start.duration(to: .now)
+        )
+        print(
+            json ? receipt.json.text : "\(reference.registry)/\(reference) \(image.root.digest)"
+        )
     }
 }

@@ -42,12 +42,12 @@ struct ImagePush: Sendable {
     }
 
     private func send(_ blob: Descriptor, _ progress: TransferProgress?) async throws {
+        let attempt = progress.map { TransferAttempt($0, blob) }
         if try await registry.hasBlob(blob.digest) {
             progress?.finish(blob, wasThere: true)
             return
         }
         let stored = try await pool.run { try verified(blob) }
-        let attempt = progress.map { TransferAttempt($0) }
         do {
             try await registry.upload(stored, as: blob.digest) { attempt?.add($0) }
         } catch {

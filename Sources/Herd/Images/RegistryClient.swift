@@ -14,7 +14,7 @@ import struct Crypto.SHA256
 struct RegistryClient: Sendable {
     /// The repository, as the user named it.
     let reference: ImageReference
-    private let client: HTTPClient
+    let client: HTTPClient
     private let pool: BlockingPool
     private let limits = Limits()
 
@@ -26,7 +26,7 @@ struct RegistryClient: Sendable {
         (self.reference, self.client, self.pool) = (reference, client, pool)
     }
 
-    private func url(_ rest: String) -> String {
+    func url(_ rest: String) -> String {
         "\(reference.registry)/v2/\(reference.repository)/\(rest)"
     }
 
@@ -103,7 +103,7 @@ struct RegistryClient: Sendable {
         try await has("manifests/\(name)", "ask for the manifest \(name)")
     }
 
-    private func get(_ blob: Descriptor, isBulk: Bool) -> ClientRequest {
+    func get(_ blob: Descriptor, isBulk: Bool) -> ClientRequest {
         ClientRequest(
             .get,
             url("blobs/\(blob.digest)"),
@@ -130,25 +130,33 @@ struct RegistryClient: Sendable {
         as digest: Digest,
         progress: @escaping @Sendable (Int) -> Void
     ) async throws {
+        let chunks = FileChunks(
+            file: stored.file,
+            range: stored.range,
+            chunkBytes: limits.streamChunkBytes,
+            pool: pool
+        )
+        let counted = CountedChunks(base: chunks, progress: progress)
+        try await upload(
+            digest,
+            stored.range.isEmpty ? .none : .stream(length: stored.range.count, counted)
+        )
+    }
+
+    /// Uploads `body` as `digest`.
+    func upload(_ digest: Digest, _ body: ClientRequest.Body) async throws {
         try await explained("upload \(digest)") {
             let begin = ClientRequest(.post, url("blobs/uploads/"), acceptedStatuses: [202])
             let session = try await client.send(begin)
             guard let location = session.headers[.location] else {
                 throw Failure("cannot upload \(digest)", why: "the registry named no upload")
             }
-            let chunks = FileChunks(
-                file: stored.file,
-                range: stored.range,
-                chunkBytes: limits.streamChunkBytes,
-                pool: pool
-            )
-            let counted = CountedChunks(base: chunks, progress: progress)
             let separator = location.contains("?") ? "&" : "?"
             let request = ClientRequest(
                 .put,
                 absolute(location) + "\(separator)digest=\(digest)",
                 headers: [.contentType: "application/octet-stream"],
-                body: stored.range.isEmpty ? .none : .stream(length: stored.range.count, counted),
+                body: body,
                 timeout: Self.blobTimeout,
                 acceptedStatuses: [201]
             )
@@ -169,12 +177,12 @@ struct RegistryClient: Sendable {
         try await explained("put the manifest \(name)") { _ = try await client.send(request) }
     }
 
-    private func absolute(_ location: String) -> String {
+    func absolute(_ location: String) -> String {
         location.contains("://") ? location : reference.registry + location
     }
 
     /// Runs `body`, and turns what the registry or the network said into a failure to `what`.
-    private func explained<Result>(
+    func explained<Result>(
         _ what: String,
         _ body: () async throws -> Result
     ) async throws -> Result {
