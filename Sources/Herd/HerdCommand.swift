@@ -15,6 +15,7 @@ struct HerdCommand: AsyncParsableCommand {
                 UpCommand.self, AgentCommand.self, OriginCommand.self, TrackerCommand.self,
                 BuildIndexCommand.self, ProxyCommand.self, TestfsCommand.self, PushCommand.self,
                 PullCommand.self, CopyCommand.self, InspectCommand.self, ListCommand.self,
+                PreheatCommand.self,
                 StatusCommand.self, QueueCommand.self, CollectCommand.self,
                 TopCommand.self,
                 ReplayCommand.self,

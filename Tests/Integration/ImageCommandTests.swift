@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    /// `herd copy`, `inspect`, `ls` and `pull --explain` against a running cluster.
+    /// `herd copy`, `inspect`, `ls`, `pull --explain` and `preheat` against a running cluster.
     @Suite("Commands for images") struct ImageCommandTests {
         private func herd(_ arguments: [String], status: Int32 = 0) async throws -> CommandResult {
             let result = try await Command(HerdProcess.executable, arguments).run()
@@ -121,6 +121,35 @@ extension IntegrationTests {
                 under: folder.url
             )
             for herd in [first, second] { #expect(try await herd.stop() == 0) }
+        }
+
+        @Test("preheat brings an image to all agents, and says who had it", .timeLimit(.minutes(5)))
+        func preheat() async throws {
+            let folder = try TemporaryDirectory()
+            let image = try OCIImage.make(
+                in: folder.url.appending(path: "image"),
+                layerBytes: [400_000, 100_000],
+                seed: 122
+            )
+            let running = try await HerdProcess.start(in: folder.url, agents: 3)
+            let app = "\(running.proxyRegistry)/demo/app:v1"
+            let push = try await Clients.push(image, to: running.proxyRegistry, as: "demo/app:v1")
+            #expect(push.status == 0, "\(push.errors)")
+            let data = ["--data-dir", running.dataDirectory.path]
+            let total = image.blobs.values.reduce(0, +)
+            func run(_ more: [String]) async throws -> [[String: Any]] {
+                let output = try await herd(["preheat", "--json"] + data + [app] + more).output
+                return try #require(try json(output)["agents"] as? [[String: Any]])
+            }
+            let agent = try #require(running.ready.addresses("agent", "http").first)
+            let one = try await run(["--agents", "http://\(agent)"])
+            #expect(one.map { $0["bytes_fetched"] as? Int } == [total])
+            let all = try await run([])
+            #expect(all.count == 3)
+            #expect(all.compactMap { $0["bytes_held"] as? Int }.sorted() == [0, 0, total])
+            let again = try await run([])
+            #expect(again.allSatisfy { $0["bytes_held"] as? Int == total })
+            #expect(try await running.stop() == 0)
         }
     }
 }

@@ -14,6 +14,7 @@ struct HostConnection: Sendable {
 
     /// What a host answered to a small request.
     struct Answer {
+        let status: Int
         let headers: HTTPFields
         let body: ByteBuffer
 
@@ -51,7 +52,7 @@ struct HostConnection: Sendable {
         )
         do {
             let (response, body) = try await http.collect(request, upTo: answerBytesMax)
-            return Answer(headers: response.headers, body: body)
+            return Answer(status: response.status.code, headers: response.headers, body: body)
         } catch let error as HTTPClientError {
             throw ClusterError(error, what: "\(method) \(path) at \(address)")
         }

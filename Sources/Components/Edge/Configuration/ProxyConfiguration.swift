@@ -22,6 +22,10 @@ package struct ProxyConfiguration: Hashable, Sendable {
     /// How long an upload may lie still before its bytes are removed. Kraken: 6 h; a client that has not come back
     /// within the hour starts anew anyway.
     package var uploadTimeToIdle: Duration
+    /// Blobs that are smaller are not fetched ahead; manifests are, whatever their size.
+    package var prefetchBytesMin = ByteCount(0)
+    /// Blobs that are larger are not fetched ahead.
+    package var prefetchBytesMax = ByteCount(50_000_000_000)
     /// How long a stop waits for running requests. A push that is cut off begins again, so it gets its time.
     package var drainTimeout: Duration
     /// The bounds of its uploads, caches and listeners.

@@ -34,6 +34,21 @@ struct AgentRoutes: Sendable {
                 return try await answering { try await serve(digest, namespace, request) }
             }
         }
+        // Kraken's agents have no such thing.
+        router.post("/namespace/{namespace}/blobs/{digest}/prefetch") { _, context in
+            let namespace = try Namespace(try context.parameter("namespace"))
+            let digest = try Self.digest(context)
+            return try await answering {
+                guard
+                    case .arriving(let download) = try await blobs.open(
+                        digest,
+                        namespace: namespace
+                    )
+                else { return .empty() }
+                try await download.waitUntilComplete()
+                return .empty(.created)
+            }
+        }
         router.delete("/blobs/{digest}") { _, context in
             let digest = try Self.digest(context)
             return try await answering {

@@ -46,16 +46,8 @@ package struct ProxyComponent: Service {
             http: environment.httpClient,
             log: environment.log
         )
-        async let _ = origins.hosts.monitor(
-            ProbePolicy(configuration.hostChecks["origin"]),
-            http: environment.httpClient,
-            log: environment.log
-        )
-        async let _ = buildIndexes.hosts.monitor(
-            ProbePolicy(configuration.hostChecks["build_index"]),
-            http: environment.httpClient,
-            log: environment.log
-        )
+        async let _ = monitor(origins.hosts, "origin")
+        async let _ = monitor(buildIndexes.hosts, "build_index")
         let counters = ProxyCounters(environment.counters)
         let store = makeStore()
         try await store.open()
@@ -93,9 +85,18 @@ package struct ProxyComponent: Service {
                 settings: configuration.settings
             ),
             configuration: configuration,
-            environment: environment
+            environment: environment,
+            prefetches: PrefetchQueue()
         )
         try await serve(routes, staging)
+    }
+
+    private func monitor(_ hosts: HostList, _ section: String) async {
+        await hosts.monitor(
+            ProbePolicy(configuration.hostChecks[section]),
+            http: environment.httpClient,
+            log: environment.log
+        )
     }
 
     private func makeStore() -> BlobStore {
@@ -123,7 +124,11 @@ package struct ProxyComponent: Service {
             }
             group.addTask {
                 await staging.expirePeriodically()
-                return .expiry
+                return .background
+            }
+            group.addTask {
+                await routes.prefetches.run(routes.prefetcher)
+                return .background
             }
             // The servers return when a stop was asked for and they have drained, or throw when they cannot listen.
             var serving = ProxyRoutes.serverCount
@@ -134,5 +139,5 @@ package struct ProxyComponent: Service {
         }
     }
 
-    private enum ServeEnd { case server, expiry }
+    private enum ServeEnd { case server, background }
 }

@@ -17,6 +17,17 @@ struct ProxyRoutes: Sendable {
     let status: ComponentStatus
     let configuration: ProxyConfiguration
     let environment: ComponentEnvironment
+    let prefetches: PrefetchQueue
+
+    /// What fetches images ahead.
+    var prefetcher: Prefetcher {
+        Prefetcher(
+            origins: origins,
+            buildIndexes: buildIndexes,
+            configuration: configuration,
+            environment: environment
+        )
+    }
 
     /// How many listeners there are.
     static let serverCount = 2
@@ -43,6 +54,8 @@ struct ProxyRoutes: Sendable {
 
         let router = Router(context: ServerContext.self)
         standard.add(to: router)
+        PrefetchRoutes(prefetcher: prefetcher, queue: prefetches, limits: configuration.limits)
+            .add(to: router)
         router.get("/v2/_catalog") { request, context in
             await registry.respond(to: request, context)
         }

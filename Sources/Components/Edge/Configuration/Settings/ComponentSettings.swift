@@ -146,6 +146,8 @@ extension ProxyConfiguration {
         list.addHosts("origin.hosts", \.origins)
         list.addHosts("build_index.hosts", \.buildIndexes)
         list.add("upload_tti", \.uploadTimeToIdle)
+        list.add("server.prefetch_min_blob_size", \.prefetchBytesMin)
+        list.add("server.prefetch_max_blob_size", \.prefetchBytesMax)
         return list.settings
     }
 }

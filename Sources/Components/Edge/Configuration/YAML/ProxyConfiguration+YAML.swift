@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Primitives
+
 extension ProxyConfiguration {
     /// Reads a Kraken proxy's keys; `origin`, `build_index` and a store directory are required.
     /// - Source: uber/kraken proxy/cmd/config.go.
@@ -30,6 +32,11 @@ extension ProxyConfiguration {
         if var server = try table.table("server") {
             if let listener = try server.listener("listener") {
                 (host, port) = (listener.host, listener.port)
+            }
+            prefetchBytesMin = try server.size("prefetch_min_blob_size") ?? prefetchBytesMin
+            // In Kraken 0 stands for the default.
+            if let max = try server.size("prefetch_max_blob_size"), max.bytes > 0 {
+                prefetchBytesMax = max
             }
             try server.finish()
         }
