@@ -9,11 +9,11 @@ AGENTS ?= 10
 SEEDS ?= 1..2000
 MINUTES ?= 3
 # Debian's names: what builds and runs Herd, and what its tests drive.
-BUILD_DEPENDENCIES := ca-certificates git libncurses-dev libsqlite3-dev make
+BUILD_DEPENDENCIES := ca-certificates git libcrypt-dev libncurses-dev libsqlite3-dev make
 DEPENDENCIES := $(BUILD_DEPENDENCIES) \
-	buildah curl docker-registry iproute2 iptables nginx-light podman python3 python3-venv skopeo systemd tmux \
+	apache2-utils buildah curl docker-registry iproute2 iptables nginx-light podman python3 python3-venv skopeo systemd tmux \
 	libasm-java libcommons-daemon-java libjersey1-core-java libjersey1-json-java libjersey1-server-java \
-	libjersey1-servlet-java openjdk-17-jre-headless
+	libjersey1-servlet-java openjdk-17-jre-headless openssl
 # HDFS's name node and data node, out of what PyPI's Spark brings along.
 HDFS_PACKAGE := pyspark==2.4.8
 HDFS_JARS := activation commons-cli commons-codec commons-collections commons-configuration commons-io commons-lang \

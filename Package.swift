@@ -65,6 +65,7 @@ let argumentParser = Target.Dependency.product(
     package: "swift-argument-parser"
 )
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let corePackages: [Package.Dependency] = [
@@ -83,6 +84,7 @@ let edgePackages: [Package.Dependency] = [
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
 ]
 
 // MARK: - One helper a layer, so that a dependency pointing up shows here
@@ -149,6 +151,11 @@ let coreTargets: [Target] = [
 let edgeTargets: [Target] = [
     .target(name: "CChecksum", path: "Sources/Components/Edge/CChecksum"),
     .target(name: "CFiles", path: "Sources/Components/Edge/CFiles"),
+    .target(
+        name: "CPassword",
+        path: "Sources/Components/Edge/CPassword",
+        linkerSettings: [.linkedLibrary(":libcrypt.a")]
+    ),
     edge("Files", ["Primitives", "CFiles", "CChecksum", deque, nioCore, nioPosix]),
     edge("Telemetry", ["Primitives", "Content", deque, logging, metrics, coreMetrics]),
     // Not "ClusterConfiguration": a package that Hummingbird brings has a target of that name.
@@ -210,6 +217,13 @@ let edgeTargets: [Target] = [
             nioCore, logging,
         ]
     ),
+    edge(
+        "AccessControl",
+        [
+            "CPassword", "ClusterConfiguration", "Content", "Files", "HTTPKit", "Primitives",
+            "RegistryAPI", "Telemetry", crypto, httpTypes, jwtKit, logging, nioCore,
+        ]
+    ),
     tests("Files", ["Files", "Primitives", crypto, nioCore, nioPosix]),
     tests("CChecksum", ["CChecksum", "Primitives", crypto]),
     tests("Telemetry", ["Telemetry", "Content", "Primitives", coreMetrics]),
@@ -262,6 +276,14 @@ let edgeTargets: [Target] = [
         ]
     ),
     tests(
+        "AccessControl",
+        [
+            "AccessControl", "ClusterConfiguration", "Content", "Files", "HTTPKit", "Primitives",
+            "RegistryAPI", "Telemetry", crypto, cryptoExtras, hummingbird, httpTypes, logging,
+            nioCore, nioPosix,
+        ]
+    ),
+    tests(
         "RegistryAPI",
         [
             "RegistryAPI", "ClusterClients", "HTTPKit", "Files", "Telemetry", "Content",
@@ -281,7 +303,7 @@ let serviceTargets: [Target] = [
         ]
     ),
     service("BuildIndex", ["Backends", "RetryCore", "RetryStorage", crypto]),
-    service("Proxy", ["RegistryAPI", "BlobStorage", crypto]),
+    service("Proxy", ["AccessControl", "RegistryAPI", "BlobStorage", crypto]),
     service(
         "Agent",
         [orderedCollections, "RegistryAPI", "SwarmCore", "SwarmIO", "BlobStorage", "Placement"]

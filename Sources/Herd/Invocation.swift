@@ -15,6 +15,8 @@ enum Invocation {
             let kind = ComponentKind(rawValue: String(name.dropFirst("kraken-".count)))
         {
             arguments.insert(kind.rawValue, at: 0)
+            // Kraken has no log-in; who puts Herd in its place finds what was there.
+            if kind == .proxy { arguments.insert("--anonymous", at: 1) }
         }
         guard let first = arguments.first, ComponentKind(rawValue: first) != nil else {
             return arguments

@@ -20,10 +20,20 @@ import Testing
             (["herd", "tracker", "-h"], ["tracker", "-h"]),
             (["herd", "push", "-x", "a"], ["push", "-x", "a"]),
             (["kraken-nonsense", "up"], ["up"]),
+            // Kraken lets anybody push.
+            (["kraken-proxy", "-port=1"], ["proxy", "--anonymous", "--port=1"]),
         ]
     )
     func arguments(_ words: [String], _ expected: [String]) {
         #expect(Invocation.arguments(of: words) == expected)
+    }
+
+    @Test("a herd that others reach has to be told that anybody may push")
+    func anonymous() throws {
+        #expect(throws: (any Error).self) { try HerdCommand.parseAsRoot(["--host", "0.0.0.0"]) }
+        for words in [["--host", "0.0.0.0", "--anonymous"], ["--host", "127.0.0.2"]] {
+            #expect(try HerdCommand.parseAsRoot(words) is UpCommand)
+        }
     }
 
     @Test("without a subcommand it is herd up, with the defaults of the manual")

@@ -125,6 +125,8 @@ struct ComponentFactory: Sendable {
         planned.place("registry", &configuration.host, &configuration.registryPort)
         planned.place("http", &configuration.host, &configuration.port)
         configuration.drainTimeout = planned.kind.drainTimeout
+        // The command has asked whether that is meant.
+        configuration.anonymousByDefault = true
         return configuration
     }
 

@@ -150,10 +150,18 @@ struct ProxyCommand: ComponentCommand {
     var port: Int?
     @Option(help: "Port of the server for operators.")
     var serverPort: Int?
+    @Flag(
+        help: """
+            Let anybody push and pull, on whatever address, unless the configuration sets access; \
+            kraken-proxy always does.
+            """
+    )
+    var anonymous = false
 
     func apply(to configuration: inout ProxyConfiguration) throws {
         configuration.registryPort = try port.map(Port.checked) ?? configuration.registryPort
         configuration.port = try serverPort.map(Port.checked) ?? configuration.port
+        configuration.anonymousByDefault = anonymous
     }
 }
 

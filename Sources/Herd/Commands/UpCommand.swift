@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import ClusterConfiguration
 import Logging
 import NIOPosix
 import Primitives
@@ -34,6 +35,8 @@ struct UpCommand: AsyncParsableCommand {
     var fresh = false
     @Option(help: "Address to listen on.")
     var host = "127.0.0.1"
+    @Flag(help: "Let anybody push who reaches --host, where that is not the loopback.")
+    var anonymous = false
     @Option(help: "First port; the others follow from it.")
     var basePort = 15000
     @Flag(help: "Take any free ports instead.")
@@ -74,6 +77,11 @@ struct UpCommand: AsyncParsableCommand {
         }
         guard (0...ClusterOptions.countMax).contains(zones) else {
             throw ValidationError("--zones is 0 to \(ClusterOptions.countMax)")
+        }
+        guard anonymous || LoopbackAddress.contains(host) else {
+            throw ValidationError(
+                "anybody who reaches \(host) could push; give --anonymous if that is meant"
+            )
         }
         if let scenario { try Self.checkScenario(scenario) }
         guard (1...65535).contains(basePort) else {

@@ -68,6 +68,12 @@ package struct Limits: Sendable, Hashable {
     package var uploadSessionsMax = 1024
     /// Bytes that one chunk of an upload to a proxy should have at least, which clients are told; shorter ones are taken.
     package var uploadChunkBytesMin = 64 << 10
+    /// Threads of one proxy that check passwords; further checks wait.
+    package var passwordThreads = 2
+    /// Passwords of one proxy that are being checked or wait for it; a further one gets 429 with Retry-After.
+    package var passwordChecksMax = 64
+    /// Right passwords that one proxy remembers for a while, 200 B each; those that are due, else all, are forgotten.
+    package var passwordsRememberedMax = 1024
     /// Bytes read into memory at a time while a body streams.
     package var streamChunkBytes = 256 << 10
 

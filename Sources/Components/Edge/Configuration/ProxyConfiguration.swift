@@ -19,6 +19,11 @@ package struct ProxyConfiguration: Hashable, Sendable {
     package var hostChecks: [String: HostChecks] = [:]
     /// The build-indexes, `host:port`.
     package var buildIndexes: [String]
+    /// Who may push and pull (`access`); nil where nothing is said: anybody, but only where ``anonymousByDefault`` or the
+    /// loopback allow that.
+    package var access: AccessConfiguration?
+    /// Whether anybody may push and pull where ``access`` says nothing, on whatever address (`--anonymous`).
+    package var anonymousByDefault = false
     /// How long an upload may lie still before its bytes are removed. Kraken: 6 h; a client that has not come back
     /// within the hour starts anew anyway.
     package var uploadTimeToIdle: Duration

@@ -34,21 +34,25 @@ package struct Registry: Sendable {
     let tags: any TagSource
     let writes: Writes?
     let limits: Limits
+    private let gate: (any RegistryGate)?
     private let readOnlyMessage: String
 
     /// A registry that reads from `blobs` and `tags`.
     ///
     /// - Parameters:
     ///   - writes: where it writes to; nil makes it read-only.
+    ///   - gate: whom it asks who may do what; nil: anybody may do everything.
     ///   - pushAddress: where clients of a read-only registry should push instead, `host:port`; nil when not known.
     package init(
         blobs: any BlobSource,
         tags: any TagSource,
         writes: Writes? = nil,
+        gate: (any RegistryGate)? = nil,
         pushAddress: String? = nil,
         limits: Limits = Limits()
     ) {
         (self.blobs, self.tags, self.writes, self.limits) = (blobs, tags, writes, limits)
+        self.gate = gate
         let proxy = pushAddress.map { "the proxy at \($0)" } ?? "the cluster's proxy"
         readOnlyMessage = "this registry is read-only; push to \(proxy)"
     }
@@ -76,7 +80,8 @@ package struct Registry: Sendable {
                 contentRange: request.headers[.contentRange],
                 isReadOnly: writes == nil
             )
-            response = try await perform(parsed, request)
+            let pass = try await gate?.admit(parsed, request.headers) ?? .all
+            response = try await perform(parsed.seen(with: pass), request, pass)
         } catch {
             response = RegistryError(answering: error, log: context.logger).response
         }
@@ -84,10 +89,14 @@ package struct Registry: Sendable {
         return response
     }
 
-    private func perform(_ parsed: RegistryRequest, _ request: Request) async throws -> Response {
+    private func perform(
+        _ parsed: RegistryRequest,
+        _ request: Request,
+        _ pass: RegistryPass
+    ) async throws -> Response {
         switch parsed {
         case .ping: return .json(.object([]))
-        case .repositories(let page): return try await listRepositories(page)
+        case .repositories(let page): return try await listRepositories(page, pass)
         case .tags(let name, let page): return try await listTags(name, page)
         case .manifest(let name, let reference):
             return try await getManifest(name, reference, request)
@@ -105,8 +114,11 @@ package struct Registry: Sendable {
 
     // MARK: - Lists
 
-    private func listRepositories(_ page: PageRequest) async throws -> Response {
-        let names = try await tags.repositories(page: page)
+    private func listRepositories(
+        _ page: PageRequest,
+        _ pass: RegistryPass
+    ) async throws -> Response {
+        let names = try await tags.repositories(page: page, pass)
         var response = Response.json(
             .object([.init("repositories", .array(names.names.map { .string($0) }))])
         )

@@ -10,7 +10,7 @@ import Primitives
 /// An answer of the registry that is not a success, in the words of the OCI distribution specification.
 ///
 /// The body is `{"errors":[{"code","message","detail"}]}`.
-/// - Source: OCI distribution specification 1.1, "Error Codes"; `UNSUPPORTED`, `TOOMANYREQUESTS` as there; `UNKNOWN`,
+/// - Source: OCI distribution specification 1.1, "Error Codes"; `UNSUPPORTED`, `TOOMANYREQUESTS`, `UNAUTHORIZED` as there; `UNKNOWN`,
 ///   `UNAVAILABLE`, `TAG_INVALID`, `RANGE_INVALID` and `PAGINATION_NUMBER_INVALID` as docker/distribution has them;
 ///   `PRECONDITION_FAILED` is ours.
 package struct RegistryError: Error, Hashable, Sendable, HTTPResponseError, CustomStringConvertible
@@ -34,6 +34,7 @@ package struct RegistryError: Error, Hashable, Sendable, HTTPResponseError, Cust
         case tagInvalid = "TAG_INVALID"
         case tooManyRequests = "TOOMANYREQUESTS"
         case unavailable = "UNAVAILABLE"
+        case unauthorized = "UNAUTHORIZED"
         case unknown = "UNKNOWN"
         case unsupported = "UNSUPPORTED"
     }

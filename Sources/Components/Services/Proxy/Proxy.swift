@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AccessControl
 import BlobStorage
 import ClusterClients
 package import ClusterConfiguration
 import FoundationEssentials
 package import HTTPKit
 import Hummingbird
+import Logging
 import Primitives
 import RegistryAPI
 import ServiceLifecycle
@@ -28,6 +30,17 @@ package struct ProxyComponent: Service {
 
     /// Serves until it is told to stop; running requests get `drainTimeout` to finish.
     package func run() async throws {
+        let gatekeeper = try await makeGatekeeper()
+        do {
+            try await run(behind: gatekeeper)
+        } catch {
+            await gatekeeper?.close()
+            throw error
+        }
+        await gatekeeper?.close()
+    }
+
+    private func run(behind gatekeeper: Gatekeeper?) async throws {
         let origins = OriginCluster(
             hosts: HostList(
                 configuration.origins,
@@ -49,9 +62,7 @@ package struct ProxyComponent: Service {
         async let _ = monitor(origins.hosts, "origin")
         async let _ = monitor(buildIndexes.hosts, "build_index")
         let counters = ProxyCounters(environment.counters)
-        let store = makeStore()
-        try await store.open()
-        for digest in try await store.digests() { try await store.delete(digest) }
+        let store = try await openStore()
         let staging = UploadStaging(
             store: store,
             origins: origins,
@@ -78,6 +89,7 @@ package struct ProxyComponent: Service {
             tags: tags,
             origins: origins,
             buildIndexes: buildIndexes,
+            gate: gatekeeper,
             status: ComponentStatus(
                 .proxy,
                 environment,
@@ -97,6 +109,32 @@ package struct ProxyComponent: Service {
             http: environment.httpClient,
             log: environment.log
         )
+    }
+
+    /// Whom the registry asks who may do what; nil where anybody may do everything.
+    private func makeGatekeeper() async throws -> Gatekeeper? {
+        if let access = configuration.access {
+            return try await Gatekeeper(
+                access,
+                environment: environment,
+                limits: configuration.limits
+            )
+        }
+        guard !LoopbackAddress.contains(configuration.host) else { return nil }
+        guard configuration.anonymousByDefault else { throw OpenToAll(host: configuration.host) }
+        environment.log.warning(
+            "anybody who reaches this registry may push to it and delete: set access to change that",
+            metadata: [LogKey.address: "\(configuration.host):\(configuration.registryPort)"]
+        )
+        return nil
+    }
+
+    /// The store for uploads, without blobs that an earlier run was about to deliver.
+    private func openStore() async throws -> BlobStore {
+        let store = makeStore()
+        try await store.open()
+        for digest in try await store.digests() { try await store.delete(digest) }
+        return store
     }
 
     private func makeStore() -> BlobStore {
@@ -140,4 +178,16 @@ package struct ProxyComponent: Service {
     }
 
     private enum ServeEnd { case server, background }
+}
+
+/// A registry that anybody could push to, without its configuration saying so.
+struct OpenToAll: Error, CustomStringConvertible {
+    let host: String
+
+    var description: String {
+        """
+        anybody who reaches \(host) could push to this registry; set access in its configuration \
+        (access: {htpasswd: FILE}, or access: {anonymous: push}), or give --anonymous
+        """
+    }
 }

@@ -14,6 +14,8 @@ struct ProxyRoutes: Sendable {
     let tags: ProxyTags
     let origins: OriginCluster
     let buildIndexes: BuildIndexCluster
+    /// Whom it asks who may do what; nil: anybody may do everything.
+    let gate: (any RegistryGate)?
     let status: ComponentStatus
     let configuration: ProxyConfiguration
     let environment: ComponentEnvironment
@@ -38,6 +40,7 @@ struct ProxyRoutes: Sendable {
             blobs: blobs,
             tags: tags,
             writes: Registry.Writes(blobs: blobs, tags: tags),
+            gate: gate,
             limits: configuration.limits
         )
         let standard = StandardRoutes(

@@ -148,7 +148,34 @@ extension ProxyConfiguration {
         list.add("upload_tti", \.uploadTimeToIdle)
         list.add("server.prefetch_min_blob_size", \.prefetchBytesMin)
         list.add("server.prefetch_max_blob_size", \.prefetchBytesMax)
+        if let access { list.append(access) } else { list.add("anonymous", \.anonymousByDefault) }
         return list.settings
+    }
+}
+
+extension SettingList where Configuration == ProxyConfiguration {
+    /// Adds who may do what; where passwords and keys are is told, they themselves are not here.
+    fileprivate mutating func append(_ access: AccessConfiguration) {
+        func add(_ key: String, _ value: (any SettingValue)?) {
+            guard let value else { return }
+            append("access.\(key)", value.settingText, isChanged: true)
+        }
+        add("anonymous", access.anonymous.rawValue)
+        add("htpasswd", access.passwordFile)
+        if access.passwordFile != nil { add("realm", access.realm) }
+        if let tokens = access.tokens {
+            if !tokens.keyFiles.isEmpty { add("tokens.keys", tokens.keyFiles) }
+            add("tokens.jwks", tokens.keySetURL)
+            if tokens.keySetURL != nil { add("tokens.refresh_interval", tokens.refreshInterval) }
+            add("tokens.issuer", tokens.issuer)
+            add("tokens.service", tokens.service)
+            add("tokens.realm", tokens.realm)
+        }
+        for (index, rule) in access.rules.enumerated() {
+            let users = rule.users?.joined(separator: ", ") ?? "anybody"
+            let actions = rule.actions.map(\.rawValue).sorted().joined(separator: ", ")
+            add("rules[\(index)]", "\(rule.repository): \(users): \(actions)")
+        }
     }
 }
 

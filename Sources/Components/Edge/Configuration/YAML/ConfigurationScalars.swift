@@ -131,3 +131,13 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
+
+/// The addresses at which only processes of the same machine are heard.
+package enum LoopbackAddress {
+    /// Whether `host`, a name or an address without brackets, is one.
+    package static func contains(_ host: String) -> Bool {
+        if host == "localhost" || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+}

@@ -40,6 +40,7 @@ extension ProxyConfiguration {
             }
             try server.finish()
         }
+        access = try table.access("access")
         uploadTimeToIdle = try table.duration("upload_tti") ?? uploadTimeToIdle
         try table.finish(ignoring: KrakenKeys.operations + ["registry", "registryoverride"])
     }
