@@ -4,6 +4,7 @@ package import ClusterConfiguration
 package import Files
 package import HTTPKit
 package import Primitives
+package import Telemetry
 
 /// What a kind of backend reads from a configuration, checked, and the backend it makes of it.
 ///
@@ -33,16 +34,19 @@ package struct BackendContext: Sendable {
     package let limits: Limits
     /// The variables of the process, where clouds leave credentials.
     package let environment: [String: String]
+    /// Where the component counts; nil where nobody does.
+    package let counters: Counters?
 
     /// The surroundings of backends.
     package init(
         http: HTTPClient,
         pool: BlockingPool,
         limits: Limits = Limits(),
-        environment: [String: String] = [:]
+        environment: [String: String] = [:],
+        counters: Counters? = nil
     ) {
         (self.http, self.pool, self.limits) = (http, pool, limits)
-        self.environment = environment
+        (self.environment, self.counters) = (environment, counters)
     }
 }
 

@@ -37,7 +37,8 @@ package struct BuildIndexComponent: Service {
                 http: environment.httpClient,
                 pool: environment.pool,
                 limits: limits,
-                environment: ProcessInfo.processInfo.environment
+                environment: ProcessInfo.processInfo.environment,
+                counters: environment.counters
             )
         )
         let origins = OriginCluster(

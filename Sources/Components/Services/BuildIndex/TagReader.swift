@@ -93,7 +93,12 @@ actor TagReader {
                 "tag not read from the backend",
                 metadata: [LogKey.tag: "\(tag)", LogKey.error: "\(error)"]
             )
-            guard let record else { return nil }
+            guard let record else {
+                // What it named last, when it was asked before: what that names is checked by its digest.
+                guard let last = checks[tag]?.digest else { return nil }
+                note(Check(until: start + max(interval, Self.failurePause), digest: last), of: tag)
+                return last
+            }
             note(Check(until: start + max(interval, Self.failurePause), digest: nil), of: tag)
             return record.digest
         }

@@ -32,7 +32,8 @@ package struct OriginComponent: Service {
                 http: environment.httpClient,
                 pool: environment.pool,
                 limits: configuration.limits,
-                environment: ProcessInfo.processInfo.environment
+                environment: ProcessInfo.processInfo.environment,
+                counters: environment.counters
             )
         )
         let store = BlobStore(

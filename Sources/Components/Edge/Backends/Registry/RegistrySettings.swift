@@ -51,6 +51,8 @@ struct RegistrySettings: Hashable, Sendable {
     /// Whether it is asked without TLS when it has none.
     let fallsBackToHTTP: Bool
     let login: RegistryLogin
+    /// What namespaces begin with besides the registry's own names for its repositories, with a slash; empty: nothing.
+    let prefix: String
     let transport: TransportSettings
 
     init(_ table: inout ConfigurationTable) throws(ConfigurationError) {
@@ -81,6 +83,8 @@ struct RegistrySettings: Hashable, Sendable {
             try security.finish()
         }
         (self.usesTLS, fallsBackToHTTP, self.login) = (usesTLS, fallsBack, login)
+        let prefix = try table.text("prefix") ?? ""
+        self.prefix = prefix.isEmpty || prefix.hasSuffix("/") ? prefix : prefix + "/"
         transport = try TransportSettings(&table)
     }
 

@@ -13,6 +13,7 @@ import Synchronization
 final class RegistrySource: Sendable {
     let settings: RegistrySettings
     let transport: BackendTransport
+    private let rate: RateLimit
     private let authority: RegistryAuthority
     /// Set once TLS was found to be missing where that is allowed.
     private let isPlain: Mutex<Bool>
@@ -31,6 +32,7 @@ final class RegistrySource: Sendable {
     init(_ settings: RegistrySettings, context: BackendContext) {
         self.settings = settings
         isPlain = Mutex(!settings.usesTLS)
+        rate = RateLimit(of: "registry \(settings.address)", counters: context.counters)
         let authority = RegistryAuthority(settings, context: context)
         self.authority = authority
         transport = BackendTransport(
@@ -45,7 +47,8 @@ final class RegistrySource: Sendable {
                     return try await TransportHops.redirect(request, response)
                 }
                 return try await authority.answer(response, to: request)
-            }
+            },
+            rate: rate
         )
     }
 
@@ -61,6 +64,13 @@ final class RegistrySource: Sendable {
             self.isPlain.withLock { $0 = true }
             return value
         }
+    }
+
+    /// What the registry calls the repository that is called `name` here; nil when it can't have it.
+    func repository(_ name: String) -> RepositoryName? {
+        guard name.hasPrefix(settings.prefix) else { return nil }
+        // What can't be a repository's name is none of its.
+        return try? RepositoryName(String(name.dropFirst(settings.prefix.count)))
     }
 
     /// The headers to ask for something of `repository`.
@@ -87,7 +97,10 @@ struct RegistryBlobBackend: Backend {
                 ClientRequest(
                     .head,
                     url,
-                    headers: try await source.headers(namespace.name, accept: accept),
+                    headers: try await source.headers(
+                        source.repository(namespace.name)?.name ?? "",
+                        accept: accept
+                    ),
                     timeout: source.settings.transport.timeout
                 )
             }
@@ -113,7 +126,10 @@ struct RegistryBlobBackend: Backend {
                     of: url,
                     from: offset,
                     first,
-                    headers: try await source.headers(namespace.name, accept: accept)
+                    headers: try await source.headers(
+                        source.repository(namespace.name)?.name ?? "",
+                        accept: accept
+                    )
                 )
             } into: {
                 try await write($0)
@@ -151,7 +167,7 @@ struct RegistryBlobBackend: Backend {
             )
         }
         // A namespace that can't be a repository has no blobs there: the probe of readiness asks for one.
-        guard let repository = try? RepositoryName(namespace.name) else { return nil }
+        guard let repository = source.repository(namespace.name) else { return nil }
         return try await source.asking { base in
             for (kind, accept) in [("blobs", nil), ("manifests", RegistrySource.manifestTypes)] {
                 do {
@@ -190,8 +206,10 @@ struct RegistryTagBackend: Backend {
         into write: (ByteBuffer) async throws -> Void
     ) async throws {
         let tag = try tag(name)
+        if let digest = try await announcedDigest(tag, name) {
+            return try await write(ByteBuffer(string: digest.description))
+        }
         let bytesMax = source.transport.context.limits.manifestBytesMax
-        // The digest is computed, not believed.
         let (_, body) = try await source.asking { base in
             try await source.transport.collect("read \(name)", upTo: bytesMax) {
                 try await request(.get, "\(base)/\(tag.repository)/manifests/\(tag.tag)", tag)
@@ -199,6 +217,19 @@ struct RegistryTagBackend: Backend {
         }
         let digest = Digest(hashing: body.readableBytesView)
         try await write(ByteBuffer(string: digest.description))
+    }
+
+    /// The digest that the registry says `tag` has; nil when it does not say. Rates limit such questions less than pulls. What is
+    /// fetched by the digest is checked against it.
+    private func announcedDigest(_ tag: QualifiedTag, _ name: String) async throws -> Digest? {
+        let (response, _) = try await source.asking { base in
+            try await source.transport.collect("read \(name)") {
+                try await request(.head, "\(base)/\(tag.repository)/manifests/\(tag.tag)", tag)
+            }
+        }
+        guard let text = response.headers[.known("docker-content-digest")] else { return nil }
+        // Of another algorithm, or malformed: the bytes tell.
+        return try? Digest(parsing: text)
     }
 
     func upload(_ name: String, namespace: Namespace, from source: BackendSource) async throws {
@@ -214,7 +245,7 @@ struct RegistryTagBackend: Backend {
         let what = "list \(request.prefix)"
         let prefix = NamePath.dockerTag.plainPrefix(request.prefix)
         guard let colon = prefix.lastIndex(of: ":"),
-            let repository = try? RepositoryName(String(prefix[..<colon]))  // said below
+            let repository = source.repository(String(prefix[..<colon]))
         else {
             throw BackendError.unsupported(what, name, remedy: "list the tags of one repository")
         }
@@ -234,7 +265,7 @@ struct RegistryTagBackend: Backend {
                 }
             }
             let tags = try JSON(parsing: body.readableBytesView)["tags"]?.array ?? []
-            let names = tags.compactMap { $0.string.map { "\(repository):\($0)" } }
+            let names = tags.compactMap { $0.string.map { "\(prefix[..<colon]):\($0)" } }
             let hasMore = response.headers[.known("link")] != nil && !names.isEmpty
             return BackendListPage(
                 names: names.filter { $0.hasPrefix(prefix) },
@@ -248,7 +279,13 @@ struct RegistryTagBackend: Backend {
     func close() async {}
 
     private func tag(_ name: String) throws -> QualifiedTag {
-        do { return try QualifiedTag(parsing: name) } catch {
+        do {
+            let tag = try QualifiedTag(parsing: name)
+            guard let repository = source.repository(tag.repository.name) else {
+                throw BackendError.notFound(name, in: self.name)
+            }
+            return QualifiedTag(repository: repository, tag: tag.tag)
+        } catch let error as ContentError {
             throw BackendError(
                 .invalidName,
                 what: "find \(name) in \(self.name)",

@@ -17,6 +17,8 @@ struct BackendTransport: Sendable {
     let remedy: String
     /// What to do with answers that are only steps on the way.
     let hops: TransportHops
+    /// What its server has said of how often it may be asked; nil where that is not kept.
+    let rate: RateLimit?
     private let budget = RetryBudget()
 
     /// A way to the server of `backend`.
@@ -25,10 +27,11 @@ struct BackendTransport: Sendable {
         _ context: BackendContext,
         _ settings: TransportSettings,
         remedy: String,
-        hops: TransportHops = .none
+        hops: TransportHops = .none,
+        rate: RateLimit? = nil
     ) {
         (self.backend, self.context, self.settings) = (backend, context, settings)
-        (self.remedy, self.hops) = (remedy, hops)
+        (self.remedy, self.hops, self.rate) = (remedy, hops, rate)
     }
 
     /// Asks, again where that may help, and answers with the first accepted response.
@@ -60,6 +63,22 @@ struct BackendTransport: Sendable {
 
     /// Sends `request`, and what its answers ask for, until one is accepted.
     private func follow(_ request: ClientRequest) async throws -> ClientResponse {
+        guard let rate else { return try await followed(request) }
+        try rate.admit(at: .now)
+        do {
+            let response = try await followed(request)
+            rate.note(response.headers, isRefusal: false, at: .now)
+            return response
+        } catch let error as HTTPClientError {
+            if case .status(let status, let headers, _) = error {
+                let isRefusal = status == 429 || (status == 503 && headers[.retryAfter] != nil)
+                rate.note(headers, isRefusal: isRefusal, at: .now)
+            }
+            throw error
+        }
+    }
+
+    private func followed(_ request: ClientRequest) async throws -> ClientResponse {
         guard !hops.statuses.isEmpty else { return try await context.http.send(request) }
         var current = request
         for _ in 0..<TransportHops.countMax {
@@ -190,11 +209,16 @@ struct BackendTransport: Sendable {
             case .timeout: true
             default: policy.covers(error)
             }
-        guard isCovered, attempt <= policy.attemptsMax, budget.withdraw() else { return false }
+        guard isCovered, attempt <= policy.attemptsMax else { return false }
+        var pause = policy.pause(before: attempt, random: Int.random(in: 0..<1024))
+        if let rest = rate?.pause(at: .now) {
+            // Who asked would be gone by then; the next one learns at once that it is too early.
+            guard rest <= RateLimit.patience else { return false }
+            pause = max(pause, rest)
+        }
+        guard budget.withdraw() else { return false }
         // Back-off: nobody tells us when the server is well again.
-        try await Task.sleep(
-            for: policy.pause(before: attempt, random: Int.random(in: 0..<1024))
-        )
+        try await Task.sleep(for: pause)
         return true
     }
 
