@@ -11,7 +11,7 @@ MINUTES ?= 3
 # Debian's names: what builds and runs Herd, and what its tests drive.
 BUILD_DEPENDENCIES := ca-certificates git libcrypt-dev libncurses-dev libsqlite3-dev make
 DEPENDENCIES := $(BUILD_DEPENDENCIES) \
-	apache2-utils buildah curl docker-registry iproute2 iptables nginx-light podman python3 python3-venv skopeo systemd tmux \
+	apache2-utils buildah containerd curl docker-registry docker.io iproute2 iptables nginx-light podman python3 python3-venv skopeo systemd tmux \
 	libasm-java libcommons-daemon-java libjersey1-core-java libjersey1-json-java libjersey1-server-java \
 	libjersey1-servlet-java openjdk-17-jre-headless openssl
 # HDFS's name node and data node, out of what PyPI's Spark brings along.

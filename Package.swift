@@ -212,7 +212,7 @@ let edgeTargets: [Target] = [
     edge(
         "RegistryAPI",
         [
-            "ClusterClients",
+            "ClusterClients", "ClusterConfiguration",
             "Primitives", "Content", "Files", "HTTPKit", "Telemetry", hummingbird, httpTypes,
             nioCore, logging,
         ]
@@ -286,8 +286,8 @@ let edgeTargets: [Target] = [
     tests(
         "RegistryAPI",
         [
-            "RegistryAPI", "ClusterClients", "HTTPKit", "Files", "Telemetry", "Content",
-            "Primitives", hummingbird,
+            "RegistryAPI", "ClusterClients", "ClusterConfiguration", "HTTPKit", "Files",
+            "Telemetry", "Content", "Primitives", hummingbird,
             hummingbirdTesting, httpTypes, nioCore, nioPosix, logging,
         ]
     ),

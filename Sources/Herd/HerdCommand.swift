@@ -20,7 +20,7 @@ struct HerdCommand: AsyncParsableCommand {
                 TopCommand.self,
                 ReplayCommand.self,
                 SimCommand.self,
-                ScenariosCommand.self, ConfigCommand.self,
+                ScenariosCommand.self, ConfigCommand.self, MirrorCommand.self,
             ],
             defaultSubcommand: UpCommand.self
         )

@@ -30,6 +30,29 @@ enum FileWatch {
         }
     }
 
+    /// Whether `file`, of whatever kind, appears before `stop` says no or `deadline` passes.
+    @concurrent static func appearance(
+        of file: URL,
+        within deadline: Duration,
+        unless stop: @escaping @Sendable () -> Bool
+    ) async throws -> Bool {
+        let watch = inotify_init1(Int32(IN_CLOEXEC))
+        guard watch >= 0 else { throw CommandFailure(description: "inotify: errno \(errno)") }
+        defer { close(watch) }
+        inotify_add_watch(watch, file.deletingLastPathComponent().path, UInt32(IN_CREATE))
+        let end = ContinuousClock.now + deadline
+        while access(file.path, F_OK) != 0 {
+            if stop() || ContinuousClock.now >= end { return false }
+            var descriptor = pollfd(fd: watch, events: Int16(POLLIN), revents: 0)
+            // Woken by the file, or four times a second to see whether its maker still lives.
+            if poll(&descriptor, 1, 250) > 0 {
+                var buffer = [UInt8](repeating: 0, count: 4096)
+                _ = read(watch, &buffer, buffer.count)
+            }
+        }
+        return true
+    }
+
     /// Returns once the file behind `watch` is written to, or after `deadline`.
     @concurrent static func waitForChange(of watch: Int32, within deadline: Duration) async {
         let milliseconds = Int32(

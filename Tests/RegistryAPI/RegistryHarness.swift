@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterConfiguration
 import Content
 import Files
 import HTTPKit
@@ -40,6 +41,7 @@ struct RegistryHarness: Sendable {
     static func run(
         _ memory: MemoryRegistry = MemoryRegistry(),
         isReadOnly: Bool = false,
+        mirrors: [MirroredRegistry] = [],
         limits: Limits = Limits(),
         body: @Sendable (RegistryHarness) async throws -> Void
     ) async throws {
@@ -47,6 +49,7 @@ struct RegistryHarness: Sendable {
             blobs: memory,
             tags: memory,
             writes: isReadOnly ? nil : Registry.Writes(blobs: memory, tags: memory),
+            mirrors: RegistryMirrors(mirrors),
             pushAddress: "proxy.test:5000",
             limits: limits
         )

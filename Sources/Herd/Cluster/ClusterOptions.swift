@@ -21,6 +21,8 @@ struct ClusterOptions: Sendable {
     var usesEphemeralPorts = false
     /// `file:<directory>`, `testfs://host:port/root`, or `testfs` for one of its own; nil: a directory in the data directory.
     var backend: String?
+    /// The registries that it mirrors.
+    var mirrors: [MirrorOption] = []
     /// The most each agent sends and receives; nil: no limit.
     var bandwidth: ByteRate?
     /// The rules of the agents' and origins' swarms.

@@ -75,6 +75,7 @@ struct ComponentFactory: Sendable {
         if plan.options.zones > 0 {
             configuration.zone = "zone-\(planned.index % plan.options.zones)"
         }
+        configuration.mirrors = plan.options.mirrors.map(\.registry)
         configuration.swarm = plan.options.policy.policy
         configuration.egress = plan.options.bandwidth
         configuration.ingress = plan.options.bandwidth
@@ -89,7 +90,8 @@ struct ComponentFactory: Sendable {
         configuration.peerIP = planned.dialedHost
         configuration.selfAddress = planned.address("http")
         configuration.cluster = plan.addresses(.origin, "http")
-        configuration.backends = [BackendRule(backend: blobBackend)]
+        configuration.backends =
+            plan.options.mirrors.map { $0.rule(.blobs) } + [BackendRule(backend: blobBackend)]
         configuration.swarm = plan.options.policy.policy
         if plan.options.policy == .herd { configuration.pieceLengths = .fine }
         configuration.drainTimeout = planned.kind.drainTimeout
@@ -109,7 +111,8 @@ struct ComponentFactory: Sendable {
             selfAddress: planned.address("http"),
             cluster: plan.addresses(.buildIndex, "http"),
             origins: plan.addresses(.origin, "http"),
-            backends: [BackendRule(backend: tagBackend)]
+            backends: plan.options.mirrors.map { $0.rule(.tags) }
+                + [BackendRule(backend: tagBackend)]
         )
         planned.place("http", &configuration.host, &configuration.port)
         configuration.drainTimeout = planned.kind.drainTimeout

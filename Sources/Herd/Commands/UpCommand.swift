@@ -47,6 +47,13 @@ struct UpCommand: AsyncParsableCommand {
     )
     var backend: String?
     @Option(
+        help: ArgumentHelp(
+            "Mirror this registry: docker.io, or NAME=http://HOST:PORT; may be repeated.",
+            valueName: "registry"
+        )
+    )
+    var mirror: [MirrorOption] = []
+    @Option(
         help: "The most each agent sends, and receives: 25MB/s.",
         transform: OptionValue.rate
     )
@@ -108,7 +115,7 @@ struct UpCommand: AsyncParsableCommand {
         (options.host, options.basePort) = (host, basePort)
         options.usesEphemeralPorts = ephemeralPorts
         (options.backend, options.bandwidth, options.zones) = (backend, bandwidth, zones)
-        options.policy = policy
+        (options.policy, options.mirrors) = (policy, mirror)
         return options
     }
 

@@ -30,6 +30,8 @@ package struct AgentConfiguration: Hashable, Sendable {
     package var buildIndexes: [String]
     /// Where clients should push instead, `host:port`; nil when not known.
     package var pushAddress: String?
+    /// The other registries that it answers for (`mirrors`).
+    package var mirrors: [MirroredRegistry] = []
     /// When blobs leave the disk.
     package var cleanup = CleanupPolicy()
     /// The rules of its swarms (`scheduler`).

@@ -35,6 +35,7 @@ package struct Registry: Sendable {
     let writes: Writes?
     let limits: Limits
     private let gate: (any RegistryGate)?
+    private let mirrors: RegistryMirrors
     private let readOnlyMessage: String
 
     /// A registry that reads from `blobs` and `tags`.
@@ -42,17 +43,19 @@ package struct Registry: Sendable {
     /// - Parameters:
     ///   - writes: where it writes to; nil makes it read-only.
     ///   - gate: whom it asks who may do what; nil: anybody may do everything.
+    ///   - mirrors: the other registries that it answers for.
     ///   - pushAddress: where clients of a read-only registry should push instead, `host:port`; nil when not known.
     package init(
         blobs: any BlobSource,
         tags: any TagSource,
         writes: Writes? = nil,
         gate: (any RegistryGate)? = nil,
+        mirrors: RegistryMirrors = RegistryMirrors(),
         pushAddress: String? = nil,
         limits: Limits = Limits()
     ) {
         (self.blobs, self.tags, self.writes, self.limits) = (blobs, tags, writes, limits)
-        self.gate = gate
+        (self.gate, self.mirrors) = (gate, mirrors)
         let proxy = pushAddress.map { "the proxy at \($0)" } ?? "the cluster's proxy"
         readOnlyMessage = "this registry is read-only; push to \(proxy)"
     }
@@ -81,12 +84,30 @@ package struct Registry: Sendable {
                 isReadOnly: writes == nil
             )
             let pass = try await gate?.admit(parsed, request.headers) ?? .all
-            response = try await perform(parsed.seen(with: pass), request, pass)
+            let meanings = try mirrors.meanings(of: parsed, query: request.uri.query)
+            response = try await answer(meanings, request, pass)
         } catch {
             response = RegistryError(answering: error, log: context.logger).response
         }
         response.headers[.apiVersion] = "registry/2.0"
         return response
+    }
+
+    /// The answer to the first of `meanings` for which there is something.
+    private func answer(
+        _ meanings: [RegistryRequest],
+        _ request: Request,
+        _ pass: RegistryPass
+    ) async throws -> Response {
+        for meaning in meanings.dropLast() {
+            do {
+                return try await perform(meaning, request, pass)
+            } catch let error as RegistryError where error.status == .notFound {}
+        }
+        guard let last = meanings.last else {
+            throw RegistryError(.nameUnknown, .notFound, "repository name not known to registry")
+        }
+        return try await perform(last.seen(with: pass), request, pass)
     }
 
     private func perform(

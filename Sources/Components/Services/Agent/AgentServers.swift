@@ -35,6 +35,7 @@ struct AgentServers: Sendable {
                 bytesServed: bytesServed
             ),
             tags: BuildIndexTags(buildIndexes: buildIndexes, limits: configuration.limits),
+            mirrors: RegistryMirrors(configuration.mirrors),
             pushAddress: configuration.pushAddress,
             limits: configuration.limits
         )

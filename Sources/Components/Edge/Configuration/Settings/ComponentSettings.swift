@@ -21,6 +21,14 @@ extension AgentConfiguration {
         list.addHosts("tracker.hosts", \.trackers)
         list.addHosts("build_index.hosts", \.buildIndexes)
         list.add("peer_id_factory", \.peerIDFactory)
+        for mirror in mirrors {
+            let mark = mirror.isDefault ? " (default)" : ""
+            list.append(
+                "mirrors.\(mirror.registry)",
+                (mirror.prefix.isEmpty ? "\"\"" : mirror.prefix) + mark,
+                isChanged: true
+            )
+        }
         list.append(SettingList<Self>.cleanup("store.cache_cleanup", cleanup))
         list.append(
             SettingList<Self>

@@ -31,6 +31,9 @@ extension AgentConfiguration {
         self.cleanup = cleanup
         peerIDFactory = try table.take("peer_id_factory")?.choice() ?? peerIDFactory
         (egress, ingress) = try table.scheduler("scheduler", &swarm)
+        for row in try table.take("mirrors")?.list() ?? [] {
+            mirrors.append(try MirroredRegistry(row))
+        }
         try docker.read("docker_daemon", of: &table)
         if var runtime = try table.table("container_runtime") {
             try docker.read("docker", of: &runtime)
