@@ -156,7 +156,11 @@ extension ProxyConfiguration {
         list.add("upload_tti", \.uploadTimeToIdle)
         list.add("server.prefetch_min_blob_size", \.prefetchBytesMin)
         list.add("server.prefetch_max_blob_size", \.prefetchBytesMax)
-        if let access { list.append(access) } else { list.add("anonymous", \.anonymousByDefault) }
+        if let access {
+            list.append(access)
+        } else if anonymousByDefault {
+            list.add("anonymous", \.anonymousByDefault)
+        }
         return list.settings
     }
 }
