@@ -12,6 +12,8 @@ FOREIGN = {"PodMonitor"}
 REFUSED = [
     ({}, "blobBackends"),
     ({"blobBackends": [{"namespace": ".*", "backend": {"s3": {}}}]}, "tagBackends"),
+    ({"blobBackends": [{"namespace": ".*", "backend": {"s3": {}}}], "tagBackends": [{"namespace": ".*", "backend": {"s3": {}}}]},
+     "proxy.access"),
     ({"orign": {"replicas": 2}}, "orign"),
     ({"origin": {"replicas": 0}}, "replicas"),
     ({"tracker": {"httpPort": 70000}}, "httpPort"),

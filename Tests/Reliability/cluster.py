@@ -99,7 +99,7 @@ class Cluster:
                            "writeback": QUICK_RETRIES, "tag_replication": QUICK_RETRIES,
                            "tagserver": {"duplicate_put_stagger": "2s", "duplicate_replicate_stagger": "2s"}}
         if component.kind == "proxy":
-            return data | {"origin": hosts["origin"], "build_index": hosts["build-index"]}
+            return data | {"origin": hosts["origin"], "build_index": hosts["build-index"], "access": {"anonymous": "push"}}
         return data | {"tracker": hosts["tracker"], "build_index": hosts["build-index"]}
 
     def start(self):

@@ -41,7 +41,11 @@
 {{- end -}}
 
 {{- define "herd.proxy.config" -}}
+{{- if not .Values.proxy.access -}}
+{{- fail "proxy.access is empty: say who may push (docs/operations.md, Who may push)" -}}
+{{- end -}}
 {{- $config := dict
+  "access" .Values.proxy.access
   "data_dir" "/var/lib/herd"
   "origin" (dict "hosts" (dict "static" (include "herd.origins" . | fromYamlArray)))
   "build_index" (dict "hosts" (dict "dns" (include "herd.members" (list . "build-index" .Values.buildIndex.httpPort)))) -}}
