@@ -9,11 +9,11 @@ import helm_python, kubernetes_validate, yaml
 KUBERNETES = ["1.25", "1.37"]
 # Not Kubernetes' own: its schema is the Prometheus operator's.
 FOREIGN = {"PodMonitor"}
+OPEN = {"proxy": {"access": {"anonymous": "push"}}}
 REFUSED = [
-    ({}, "blobBackends"),
-    ({"blobBackends": [{"namespace": ".*", "backend": {"s3": {}}}]}, "tagBackends"),
-    ({"blobBackends": [{"namespace": ".*", "backend": {"s3": {}}}], "tagBackends": [{"namespace": ".*", "backend": {"s3": {}}}]},
-     "proxy.access"),
+    ({}, "proxy.access"),
+    (OPEN, "blobBackends"),
+    (OPEN | {"blobBackends": [{"namespace": ".*", "backend": {"s3": {}}}]}, "tagBackends"),
     ({"orign": {"replicas": 2}}, "orign"),
     ({"origin": {"replicas": 0}}, "replicas"),
     ({"tracker": {"httpPort": 70000}}, "httpPort"),
