@@ -23,7 +23,9 @@ extension ClusterCommands {
             throw Failure("cannot retry in \(place.name)", why: "\(error)")
         }
         guard count > 0 else { return "nothing to retry in \(place.name)" }
-        return "\(count == 1 ? "1 task" : "\(count) tasks") of \(place.name) tried again now"
+        // Named: what is tried leaves the list at once, and the selection passes to its neighbour.
+        let what = task.map(Self.brief) ?? (count == 1 ? "1 task" : "\(count) tasks")
+        return "\(what) of \(place.name) tried again now"
     }
 
     /// Removes `task` from `queue`, undone.
