@@ -22,7 +22,11 @@ extension ClusterCommands {
         } catch let error as ClusterError {
             throw Failure("cannot retry in \(place.name)", why: "\(error)")
         }
-        guard count > 0 else { return "nothing to retry in \(place.name)" }
+        guard count > 0 else {
+            return task == nil
+                ? "nothing has failed in \(place.name); r on a task tries it before its time"
+                : "nothing to retry in \(place.name)"
+        }
         // Named: what is tried leaves the list at once, and the selection passes to its neighbour.
         let what = task.map(Self.brief) ?? (count == 1 ? "1 task" : "\(count) tasks")
         return "\(what) of \(place.name) tried again now"

@@ -57,8 +57,13 @@ struct BlobRows: Sendable {
         }
         let leechers = swarms.count { $0.component.kind == .agent && $0.swarm.phase != .seeding }
         let perLeecher = row.rate / Double(max(1, leechers))
-        row.secondsLeft = missing > 0 && perLeecher > 1 ? Double(missing) / perLeecher : nil
+        // What trickles says nothing of how long the rest takes.
+        row.secondsLeft =
+            missing > 0 && perLeecher >= Self.rateMin ? Double(missing) / perLeecher : nil
     }
+
+    /// Bytes per second for each peer that lacks something, below which no time is told.
+    private static let rateMin = 1024.0
 
     /// The first namespace that says something: that of all which comes through a proxy does not.
     private static func namespace(

@@ -59,8 +59,7 @@ enum OverviewQueues {
     private static func cells(_ row: QueueRow) -> [TableCell] {
         let status = row.status
         let next =
-            status.nextAttemptSeconds.map { "in \(Units.duration($0))" }
-            ?? (status.pendingCount > 0 ? "now" : Units.unknown)
+            QueuesScreen.nextAttempt(status) ?? (status.pendingCount > 0 ? "now" : Units.unknown)
         return [
             TableCell(name(row)), TableCell("\(status.pendingCount)"),
             TableCell("\(status.failedCount)", status.failedCount > 0 ? .down : .text),

@@ -151,7 +151,7 @@ package enum QueuesScreen: ScreenContent {
     }
 
     /// When something of the queue is tried next; nil when nothing waits, or it is not known.
-    private static func nextAttempt(_ status: QueueStatus) -> String? {
+    static func nextAttempt(_ status: QueueStatus) -> String? {
         if let seconds = status.nextAttemptSeconds { return inTime(seconds) }
         guard let tasks = status.tasks, !tasks.isEmpty else { return nil }
         return inTime(tasks.map { $0.nextAttemptSeconds ?? 0 }.min() ?? 0)
