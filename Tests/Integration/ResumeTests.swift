@@ -11,7 +11,8 @@ extension IntegrationTests {
     @Suite("Interrupted pulls") struct ResumeTests {
         private static let agents = 3
         private static let layerBytes = 80 << 20
-        private static let pieceBytes = 4 << 20
+        /// As a herd cuts such a layer.
+        private static let pieceBytes = 1 << 20
         /// The pieces that one agent may have asked for at a time: of the origins, and of each other agent.
         private static let inFlightMax = 5 + 3 * (agents - 1)
 
