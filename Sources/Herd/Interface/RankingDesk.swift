@@ -10,6 +10,7 @@ final class RankingDesk: Sendable {
         var members: [String] = []
         var rankings: RingRankings?
         var isUnderWay = false
+        var task: Task<Void, Never>?
     }
 
     private let work = Mutex(Work())
@@ -24,13 +25,17 @@ final class RankingDesk: Sendable {
         }
         if begins {
             // Beside the picture, which is drawn without them meanwhile.
-            Task.detached(priority: .low) { [self] in
+            let task = Task.detached(priority: .low) { [self] in
                 let rankings = RingRankings(memberCount: members.count, ranks: Self.rank(members))
                 work.withLock { ($0.rankings, $0.isUnderWay) = (rankings, false) }
             }
+            work.withLock { $0.task = task }
         }
         return work.withLock { $0.members == members ? $0.rankings : nil }
     }
+
+    /// Returns when nothing is being ranked.
+    func settle() async { await work.withLock { $0.task }?.value }
 
     /// The positions of `members` from best to worst, for one shard after the other.
     static func rank(_ members: [String]) -> [UInt8] {
