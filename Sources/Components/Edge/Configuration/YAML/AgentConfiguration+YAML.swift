@@ -39,7 +39,7 @@ extension AgentConfiguration {
             try docker.read("docker", of: &runtime)
             try runtime.finish(ignoring: ["containerd"])
         }
-        try table.finish(ignoring: KrakenKeys.operations + Self.withoutEffect)
+        try table.finishComponent(ignoring: Self.withoutEffect)
     }
 
     /// Kraken's keys of an agent that have no counterpart here.

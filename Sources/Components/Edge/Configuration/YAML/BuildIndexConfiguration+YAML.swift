@@ -44,7 +44,7 @@ extension BuildIndexConfiguration {
         }
         try table.retryRules("writeback", &writeBack)
         try table.retryRules("tag_replication", &tagReplication)
-        try table.finish(ignoring: KrakenKeys.operations + ["localdb"])
+        try table.finishComponent(ignoring: ["localdb"])
     }
 
     private static func tagTypes(

@@ -24,7 +24,7 @@ extension OriginConfiguration {
         try readRing(&table)
         try readBlobServer(&table)
         (egress, ingress) = try table.scheduler("scheduler", &swarm)
-        try table.finish(ignoring: KrakenKeys.operations + ["network_event", "localdb"])
+        try table.finishComponent(ignoring: ["network_event", "localdb"])
     }
 
     private mutating func readRing(

@@ -42,6 +42,6 @@ extension ProxyConfiguration {
         }
         access = try table.access("access")
         uploadTimeToIdle = try table.duration("upload_tti") ?? uploadTimeToIdle
-        try table.finish(ignoring: KrakenKeys.operations + ["registry", "registryoverride"])
+        try table.finishComponent(ignoring: ["registry", "registryoverride"])
     }
 }

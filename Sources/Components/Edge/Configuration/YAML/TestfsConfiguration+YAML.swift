@@ -11,6 +11,6 @@ extension TestfsConfiguration {
         }
         directory = try table.text("directory") ?? directory
         fileBytesMax = try table.size("file_bytes_max") ?? fileBytesMax
-        try table.finish(ignoring: KrakenKeys.operations)
+        try table.finishComponent()
     }
 }

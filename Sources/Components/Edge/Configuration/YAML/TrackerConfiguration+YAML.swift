@@ -45,6 +45,6 @@ extension TrackerConfiguration {
                 try store.duration("origin_unavailable_ttl") ?? originUnavailableTimeToLive
             try store.finish()
         }
-        try table.finish(ignoring: KrakenKeys.operations)
+        try table.finishComponent()
     }
 }
