@@ -6,7 +6,7 @@ from machine import end, free_ports
 
 START_SECONDS = 60
 # As in fixtures/config/origin.yaml.
-PIECE_LENGTHS = {"0": "1MB", "512MB": "2MB", "1GB": "4MB", "4GB": "8MB"}
+PIECE_LENGTHS = {"0": "1MB", "512MB": "2MB", "2GB": "4MB", "4GB": "8MB"}
 
 
 class Cluster:

@@ -128,7 +128,7 @@ import Testing
     @Test(
         "cuts blobs of rings without Kraken finely, but not into crumbs",
         arguments: [
-            (1, 1), (64, 64), (511, 511), (512, 256), (1023, 512), (1024, 256), (4096, 512),
+            (1, 1), (64, 64), (511, 511), (512, 256), (2047, 1024), (2048, 512), (4096, 512),
         ]
     )
     func finePieces(mebibytes: Int, pieces: Int) {

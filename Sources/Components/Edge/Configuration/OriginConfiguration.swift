@@ -103,7 +103,7 @@ package struct PieceLengthTable: Hashable, Sendable {
     /// goes from host to host as a whole. `docs/decisions/0023-finer-pieces.md`.
     package static let fine = PieceLengthTable(rows: [
         Row(threshold: 0, pieceBytes: 1 << 20), Row(threshold: 512 << 20, pieceBytes: 2 << 20),
-        Row(threshold: 1 << 30, pieceBytes: 4 << 20), Row(threshold: 4 << 30, pieceBytes: 8 << 20),
+        Row(threshold: 2 << 30, pieceBytes: 4 << 20), Row(threshold: 4 << 30, pieceBytes: 8 << 20),
     ])
 
     private init(rows: [Row]) { self.rows = rows }

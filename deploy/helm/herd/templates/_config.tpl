@@ -16,7 +16,7 @@
   "data_dir" "/var/lib/herd"
   "cluster" (dict "static" (include "herd.origins" . | fromYamlArray))
   "hashring" (dict "max_replica" (min 3 (int .Values.origin.replicas)))
-  "metainfogen" (dict "piece_lengths" (dict "0" "1MB" "512MB" "2MB" "1GB" "4MB" "4GB" "8MB"))
+  "metainfogen" (dict "piece_lengths" (dict "0" "1MB" "512MB" "2MB" "2GB" "4MB" "4GB" "8MB"))
   "backends" .Values.blobBackends -}}
 {{- mergeOverwrite $config (deepCopy .Values.origin.config) | toYaml -}}
 {{- end -}}
