@@ -31,6 +31,15 @@ import Testing
     )
     func refuses(text: String) { #expect(PeerID(hex: text) == nil) }
 
+    @Test("counts the digits that two digests begin with", arguments: 0..<64)
+    func commonDigits(count: Int) throws {
+        let zeros = String(repeating: "0", count: 64)
+        let other = String(repeating: "0", count: count) + String(repeating: "1", count: 64 - count)
+        let digests = (try #require(Digest(hex: zeros)), try #require(Digest(hex: other)))
+        #expect(digests.0.commonDigits(with: digests.1) == count)
+        #expect(digests.0.commonDigits(with: digests.0) == 64)
+    }
+
     @Test("survives every form", arguments: Seeds.fresh(4))
     func roundTrip(seed: UInt64) throws {
         var generator = Generator(seed: seed)

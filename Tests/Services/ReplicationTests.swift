@@ -4,6 +4,7 @@ import ClusterClients
 import ClusterConfiguration
 import Content
 import Files
+import Foundation
 import HTTPKit
 import HTTPTypes
 import Primitives
@@ -203,6 +204,45 @@ extension ServicesTests {
                     // A remote that is configured no more is forgotten, with what it was owed.
                     try await SmallCluster.with("a", root, port: ports[0]) { a async throws in
                         #expect(try await a.replication().isEmpty)
+                    }
+                }
+            }
+        }
+
+        @Test("a tag that waits says which of its blobs the other cluster lacks")
+        func missingBlobs() async throws {
+            let ports = [try ReservedPort.make(), try ReservedPort.make()]
+            let remotes = [TagRemote(address: "127.0.0.1:\(ports[1])", patterns: [".*"])]
+            try await withTemporaryFolder { root in
+                try await SmallCluster.with("a", root, port: ports[0], remotes: remotes) {
+                    a async throws in
+                    try await first.upload(to: a.origin)
+                    try await a.index.client.put(tag, first.digest, replicating: true)
+                    await a.index.event { $0.kind == .replicationFailed }
+                    #expect(try await a.replication().first?.tasks?.first?.missingCount == nil)
+                    let namespace = try Namespace(OriginUnderTest.namespace)
+                    // The layer goes, from the backend too, where it may just be arriving.
+                    while try await a.origin.client.stat(first.layer.digest, namespace: namespace)
+                        != nil
+                    {
+                        try await a.origin.client.delete(first.layer.digest)
+                        try? FileManager.default.removeItem(atPath: "\(a.root)/backend")
+                    }
+                    try await SmallCluster.with("b", root, port: ports[1]) { b async throws in
+                        await a.index.event {
+                            $0.kind == .replicationFailed
+                                && $0.reason?.contains(first.layer.digest.hex) == true
+                        }
+                        let task = try #require(try await a.replication().first?.tasks?.first)
+                        let missing = try #require(task.missing)
+                        #expect(missing.contains(first.layer.digest))
+                        #expect(missing.contains(first.digest))
+                        #expect(task.missingCount == missing.count)
+                        #expect(task.lastAttemptSeconds != nil)
+                        try await first.upload(to: a.origin)
+                        await a.untilReplicated(tag, first.digest)
+                        #expect(try await a.replication().first?.tasks == [])
+                        #expect(try await b.holds(first.layer.digest))
                     }
                 }
             }

@@ -224,11 +224,17 @@ enum SamplePicture {
                 lastError: "503 service unavailable"
             ),
         ]
+        rows[2].status.tasks?[0].bytes = 64 << 20
+        rows[2].status.tasks?[1].bytes = 28 << 20
+        rows[2].status.tasks?[0].lastAttemptSeconds = 18
+        rows[2].status.tasks?[1].lastAttemptSeconds = 19
         rows[3].status.oldestSeconds = 1.1
         rows[3].status.tasks = [
             .init(name: "demo/web:v42", ageSeconds: 1.1, nextAttemptSeconds: 0),
             .init(name: "demo/web:latest", ageSeconds: 0.9),
         ]
+        rows[3].status.tasks?[0].missingCount = 6
+        rows[3].status.tasks?[0].missing = [layer, second, third]
         return rows
     }
 

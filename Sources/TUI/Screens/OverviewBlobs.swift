@@ -124,7 +124,10 @@ enum OverviewBlobs {
     /// The columns of the screen's width.
     private static func columns(_ scene: Scene) -> [BlobColumn] {
         let isWide = scene.width >= .wide
-        let digits = isWide ? 10 : 8
+        let digits = Scene.digitsTelling(
+            scene.picture.blobs.map(\.digest),
+            least: isWide ? 10 : 8
+        )
         let label = isWide ? 26 : 18
         var columns = [
             BlobColumn(column: TableColumn("DIGEST", width: digits + (isWide ? 1 : 0), priority: 3))

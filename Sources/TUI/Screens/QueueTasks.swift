@@ -9,7 +9,8 @@ enum QueueTasks {
     static func extraRows(_ scene: Scene) -> Int {
         let waiting = Lists.tasks(scene).count { $0.nextAttemptSeconds != nil }
         let holders = Lists.selectedQueue(scene)?.otherHolders.isEmpty ?? true ? 0 : 1
-        return (waiting > 0 ? 6 + min(waiting, timelinesMax) : 5) + holders
+        let isMissing = Lists.tasks(scene).contains { ($0.missingCount ?? 0) > 0 }
+        return (waiting > 0 ? 6 + min(waiting, timelinesMax) : 5) + holders + (isMissing ? 1 : 0)
     }
 
     /// The most tasks on the time line.
@@ -74,6 +75,7 @@ enum QueueTasks {
             TableColumn("SIZE", width: 5, align: .trailing, priority: 3),
             TableColumn("FAILS", width: 5, align: .trailing, priority: 2),
             TableColumn("AGE", width: 7, align: .trailing, priority: 1),
+            TableColumn("LAST TRY", width: 8, align: .trailing, priority: 5),
             TableColumn("NEXT", width: 9, priority: 1),
             TableColumn("LAST ERROR", width: 0, priority: 4),
         ]
@@ -81,9 +83,11 @@ enum QueueTasks {
 
     private static func cells(_ task: QueueStatus.Task, _ scene: Scene) -> [TableCell] {
         let (state, role) = state(task)
-        let bytes = digest(task).flatMap { digest in
-            scene.picture.blobs.first { $0.digest == digest }?.blobBytes
-        }
+        let bytes =
+            task.bytes
+            ?? digest(task).flatMap { digest in
+                scene.picture.blobs.first { $0.digest == digest }?.blobBytes
+            }
         return [
             TableCell(state, role),
             TableCell(name(task, width: scene.width >= .wide ? 24 : 14)),
@@ -93,6 +97,7 @@ enum QueueTasks {
             ),
             TableCell("\(task.failureCount)", task.failureCount > 0 ? .down : .hint),
             TableCell(Units.duration(task.ageSeconds)),
+            TableCell(task.lastAttemptSeconds.map(Units.duration) ?? Units.unknown, .hint),
             TableCell(next(task), .hint),
             TableCell(task.lastError ?? "", .warning),
         ]
@@ -148,6 +153,7 @@ enum QueueTasks {
         }
         let holders = holdersLine(queue, tasks, selected)
         if !holders.isEmpty { lines.append((holders, .text)) }
+        if let missing = missingLine(selected, width: width) { lines.append((missing, .text)) }
         let why =
             queue.isReplication
             ? "why: a tag waits until every blob it needs is on the remote"
@@ -187,6 +193,14 @@ enum QueueTasks {
         }
         guard !known.isEmpty else { return "" }
         return "also cached on: " + known.prefix(holdersMax).joined(separator: "   ")
+    }
+
+    /// What a tag still lacks on its remote: `missing there: 3 of its blobs: 02be77… c7714e…`.
+    private static func missingLine(_ task: QueueStatus.Task?, width: Int) -> String? {
+        guard let task, let count = task.missingCount, count > 0 else { return nil }
+        let names = (task.missing ?? []).map { Scene.short($0, holderDigits) + "…" }
+        let more = count > names.count ? " and \(count - names.count) more" : ""
+        return "not known to be there: \(names.joined(separator: " "))\(more)".fitted(to: width)
     }
 
     /// Tasks whose other holders are named, and digits of a digest there.

@@ -41,6 +41,13 @@ package struct Scene: Sendable {
     package static func short(_ digest: Digest, _ count: Int = 8) -> String {
         String(digest.hex.prefix(count))
     }
+
+    /// How many first digits tell all of `digests`, in order, apart: eight, and more only where these are not enough.
+    package static func digitsTelling(_ digests: [Digest], least: Int = 8) -> Int {
+        zip(digests, digests.dropFirst()).reduce(least) { digits, pair in
+            pair.0 == pair.1 ? digits : max(digits, pair.0.commonDigits(with: pair.1) + 1)
+        }
+    }
 }
 
 extension Role {

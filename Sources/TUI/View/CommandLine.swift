@@ -145,7 +145,9 @@ enum CommandTable {
     ]
 
     @Sendable private static func blobs(_ scene: Scene) -> [String] {
-        scene.picture.blobs.map { Scene.short($0.digest) }
+        let digests = scene.picture.blobs.map(\.digest)
+        let digits = Scene.digitsTelling(digests)
+        return digests.map { Scene.short($0, digits) }
     }
 
     @Sendable private static func components(_ scene: Scene) -> [String] {

@@ -87,6 +87,14 @@ package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The hash as 64 lower-case hexadecimal digits.
     package var hex: String { Hex.encode(bytes) }
 
+    /// How many hexadecimal digits both begin with.
+    package func commonDigits(with other: Digest) -> Int {
+        for index in 0..<4 where words[index] != other.words[index] {
+            return index * 16 + (words[index] ^ other.words[index]).leadingZeroBitCount / 4
+        }
+        return 64
+    }
+
     /// The first four hexadecimal digits: what placement hashes.
     package var shardID: String { String(hex.prefix(4)) }
 

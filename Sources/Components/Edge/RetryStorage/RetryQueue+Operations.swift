@@ -165,6 +165,7 @@ extension RetryQueue {
                 lastError: task.lastError
             )
             shown.id = task.id
+            shown.lastAttemptSeconds = task.lastAttemptAt.map { seconds(since: $0, now) }
             shown.state = isRunning ? .running : task.state
             return shown
         }

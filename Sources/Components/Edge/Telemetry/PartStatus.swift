@@ -129,6 +129,14 @@ package struct QueueStatus: Codable, Hashable, Sendable {
         package var id: Int64?
         /// Where it stands; nil as ``id`` is.
         package var state: QueueTask.State?
+        /// Seconds since it failed last; nil when it never did.
+        package var lastAttemptSeconds: Double?
+        /// The bytes of what it works on; nil when they are not known, or it is a tag.
+        package var bytes: Int?
+        /// Blobs that a tag needs and its destination is not known to have; nil until that has been looked for.
+        package var missingCount: Int?
+        /// The first few of these.
+        package var missing: [Digest]?
 
         /// The task on `name`.
         package init(
@@ -143,8 +151,10 @@ package struct QueueStatus: Codable, Hashable, Sendable {
         }
 
         private enum CodingKeys: String, CodingKey {
-            case name, id, state
+            case name, id, state, bytes, missing
             case failureCount = "failure_count"
+            case lastAttemptSeconds = "last_attempt_seconds"
+            case missingCount = "missing_count"
             case ageSeconds = "age_seconds"
             case nextAttemptSeconds = "next_attempt_seconds"
             case lastError = "last_error"

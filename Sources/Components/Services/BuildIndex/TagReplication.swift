@@ -105,7 +105,11 @@ struct TagReplication: Sendable {
     func stop(within limit: Duration) async { await queue.stop(within: limit) }
 
     /// The queue for `GET /status`, a row for each remote: its length is the backlog, its oldest task the lag.
-    func status() async -> [QueueStatus] { await queue.status() }
+    func status() async -> [QueueStatus] {
+        var rows = await queue.status()
+        for row in rows.indices { replicator.debts.describe(&rows[row]) }
+        return rows
+    }
 }
 
 /// Which remotes shall have which tags.
@@ -142,6 +146,8 @@ private struct TagReplicator: Sendable {
     let remotes: ReplicationRemotes
     let identity: String
     let environment: ComponentEnvironment
+    /// What remotes are not known to have yet.
+    let debts = ReplicationDebts()
 
     /// Blobs sent at a time.
     private static let blobsAtATime = 4
@@ -165,7 +171,7 @@ private struct TagReplicator: Sendable {
         if ReplicationPath.contains(origin, payload.path) {
             return done(task, digest, start, "it came from there")
         }
-        try await send(digest, of: tag, to: origin)
+        try await send(digest, of: tag, to: origin, for: task)
         try await remote.put(
             tag,
             digest,
@@ -188,14 +194,22 @@ private struct TagReplicator: Sendable {
     }
 
     /// Sends everything that `digest` needs to the other cluster's origins, what refers to others after these.
-    private func send(_ digest: Digest, of tag: QualifiedTag, to origin: String) async throws {
+    private func send(
+        _ digest: Digest,
+        of tag: QualifiedTag,
+        to origin: String,
+        for task: RetryTask
+    ) async throws {
         let namespace = try Namespace(tag.description)
-        for level in try await dependencies.levels(tag, digest) {
+        let levels = try await dependencies.levels(tag, digest)
+        debts.begin(task.id, levels)
+        for level in levels {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (index, blob) in level.enumerated() {
                     if index >= Self.blobsAtATime { try await group.next() }
                     group.addTask {
                         try await origins.replicate(blob, namespace: namespace, toRemote: origin)
+                        debts.settle(blob, of: task.id)
                     }
                 }
                 try await group.waitForAll()
@@ -209,7 +223,8 @@ private struct TagReplicator: Sendable {
         _ start: ContinuousClock.Instant,
         _ reason: String?
     ) -> ClusterEvent {
-        ClusterEvent(
+        debts.end(task.id)
+        return ClusterEvent(
             .replicationDone,
             blob: digest,
             tookMilliseconds: Int(start.duration(to: .now).seconds * 1000),

@@ -124,7 +124,18 @@ struct WriteBackQueue: Sendable {
     }
 
     /// The queue for `GET /status`, a row for each backend.
-    func status() async -> [QueueStatus] { await queue.status() }
+    func status() async -> [QueueStatus] {
+        var rows = await queue.status()
+        for row in rows.indices {
+            guard var tasks = rows[row].tasks else { continue }
+            for index in tasks.indices {
+                guard let digest = try? Digest(parsing: tasks[index].name) else { continue }
+                tasks[index].bytes = try? await writer.store.info(of: digest)?.bytes
+            }
+            rows[row].tasks = tasks
+        }
+        return rows
+    }
 }
 
 /// A blob that a backend is owed.
