@@ -39,6 +39,10 @@ let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let swiftASN1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioHTTPTypesHTTP1 = Target.Dependency.product(
@@ -74,11 +78,14 @@ let corePackages: [Package.Dependency] = [
 ]
 let edgePackages: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -165,9 +172,18 @@ let edgeTargets: [Target] = [
         ["Primitives", "Content", "RetryCore", "SwarmCore", "Telemetry", yams]
     ),
     edge(
+        "TransportSecurity",
+        [
+            "Primitives", "Files", "Telemetry", "ClusterConfiguration", coreMetrics, crypto,
+            logging,
+            nioCore, nioSSL, swiftASN1, x509,
+        ]
+    ),
+    edge(
         "HTTPKit",
         [
-            "Primitives", "Content", "Files", "Telemetry", hummingbird, asyncHTTPClient, httpTypes,
+            "Primitives", "Content", "Files", "Telemetry", "TransportSecurity",
+            "ClusterConfiguration", nioSSL, nioTLS, hummingbird, asyncHTTPClient, httpTypes,
             nioCore, nioPosix, nioHTTP1,
             nioHTTPTypes, nioHTTPTypesHTTP1, logging, serviceLifecycle,
         ]
@@ -183,7 +199,7 @@ let edgeTargets: [Target] = [
         "SwarmIO",
         [
             "Primitives", "Content", "SwarmCore", "Files", "BlobStorage", "Telemetry",
-            deque, nioCore, nioPosix, logging,
+            "TransportSecurity", "ClusterConfiguration", deque, nioCore, nioPosix, nioSSL, logging,
         ]
     ),
     edge(
@@ -234,8 +250,10 @@ let edgeTargets: [Target] = [
     tests(
         "HTTPKit",
         [
-            "HTTPKit", "Files", "Telemetry", "Primitives", "Content", hummingbird, asyncHTTPClient,
-            httpTypes, nioCore, nioPosix, nioHTTP1, logging,
+            "HTTPKit", "Files", "Telemetry", "Primitives", "Content", "ClusterConfiguration",
+            "TransportSecurity", hummingbird, asyncHTTPClient, httpTypes, nioCore, nioPosix,
+            nioHTTP1,
+            nioSSL, logging,
         ]
     ),
     tests(
@@ -249,7 +267,8 @@ let edgeTargets: [Target] = [
         "SwarmIO",
         [
             "SwarmIO", "SwarmCore", "CChecksum", "Files", "BlobStorage", "Content", "Primitives",
-            "Telemetry", nioCore, nioPosix, nioEmbedded, logging,
+            "Telemetry", "TransportSecurity", "ClusterConfiguration", nioCore, nioPosix,
+            nioEmbedded, logging,
         ]
     ),
     tests(
@@ -343,7 +362,8 @@ let herdTargets: [Target] = [
         dependencies: [
             "TrackerService", "OriginService", "BuildIndexService", "ProxyService", "AgentService",
             "TestfsService",
-            "TUI", "Terminal", "Backends", "ClusterClients", "Files", "HTTPKit", "Telemetry",
+            "TUI", "Terminal", "TransportSecurity", "Backends", "ClusterClients", "Files",
+            "HTTPKit", "Telemetry",
             "ClusterConfiguration",
             "Content", "Primitives", "Placement", "SwarmCore", "SwarmIO", "Simulator",
             "CollectionCore", "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore,

@@ -20,7 +20,8 @@ struct HerdCommand: AsyncParsableCommand {
                 TopCommand.self,
                 ReplayCommand.self,
                 SimCommand.self,
-                ScenariosCommand.self, ConfigCommand.self, MirrorCommand.self,
+                ScenariosCommand.self, ConfigCommand.self, CertsCommand.self,
+                MirrorCommand.self,
             ],
             defaultSubcommand: UpCommand.self
         )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares docs/metrics.md with what a running herd tells, and what Grafana and Prometheus are to show with docs/metrics.md:
 metrics.py REPOSITORY READY_FILE. Each kind of component must be among those in the ready file, and have worked."""
-import json, os, re, shutil, subprocess, sys, urllib.request
+import json, os, re, shutil, ssl, subprocess, sys, urllib.request
 import yaml
 
 SUFFIXES = ("_bucket", "_sum", "_count")
@@ -17,12 +17,13 @@ def catalogued(repository):
     return rows
 
 
-def emitted(components):
-    """{(kind, name): Prometheus's type} of every series of `components`."""
-    rows = {}
-    for component in components:
-        address = component["addresses"]["http"]
-        text = urllib.request.urlopen(f"http://{address}/metrics", timeout=10).read().decode()
+def emitted(herd):
+    """{(kind, name): Prometheus's type} of every series of the components of `herd`, which speaks TLS."""
+    rows, trust = {}, ssl.create_default_context(cafile=herd["tls"]["ca"])
+    for component in herd["components"]:
+        url = component["addresses"]["http"] + "/metrics"
+        url = ("http://" if component["kind"] == "testfs" else "https://") + url
+        text = urllib.request.urlopen(url, timeout=10, context=trust).read().decode()
         for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M):
             rows[component["kind"], name] = kind
     return rows
@@ -48,7 +49,7 @@ def headings(repository):
 
 
 def main(repository, ready_file):
-    problems, told, known = [], emitted(json.load(open(ready_file))["components"]), catalogued(repository)
+    problems, told, known = [], emitted(json.load(open(ready_file))), catalogued(repository)
     for kind, name in sorted(told.keys() - known.keys()):
         problems.append(f"{kind} tells {name}, which docs/metrics.md does not have")
     for kind, name in sorted(known.keys() - told.keys()):

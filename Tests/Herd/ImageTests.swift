@@ -12,8 +12,8 @@ import Testing
     @Test(
         "reads references as container tools do",
         arguments: [
-            ("127.0.0.1:15000/demo/app:v1", "http://127.0.0.1:15000", "demo/app", "v1"),
-            ("docker://localhost:5000/a:b", "http://localhost:5000", "a", "b"),
+            ("127.0.0.1:15000/demo/app:v1", "member://127.0.0.1:15000", "demo/app", "v1"),
+            ("docker://localhost:5000/a:b", "member://localhost:5000", "a", "b"),
             ("registry.example/team/app", "https://registry.example", "team/app", "latest"),
             ("http://10.0.0.7:16000/x/y:z", "http://10.0.0.7:16000", "x/y", "z"),
             ("https://127.0.0.1:1/x:z", "https://127.0.0.1:1", "x", "z"),

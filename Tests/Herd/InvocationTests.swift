@@ -54,7 +54,8 @@ import Testing
         arguments: [
             ["--agents", "0"], ["--origins", "-1"], ["--agents", "x"], ["--bandwidth", "fast"],
             ["--policy", "none"],
-            ["--base-port", "70000"], ["--tls"], ["--scenario", "x"], ["tracker", "--port", "x"],
+            ["--base-port", "70000"], ["--tls=yes"], ["--scenario", "x"],
+            ["tracker", "--port", "x"],
         ]
     )
     func refusals(_ words: [String]) {

@@ -67,7 +67,7 @@ extension IntegrationTests {
             let herd = try await HerdProcess.start(
                 in: folder.url,
                 agents: 2,
-                arguments: ["--backend", "testfs"]
+                arguments: ["--backend", "testfs", "--tls"]
             )
             let push = try await Clients.push(image, to: herd.proxyRegistry, as: "demo/metrics:v1")
             #expect(push.status == 0, "\(push.errors)")

@@ -13,6 +13,7 @@ import Synchronization
 import Telemetry
 import TestSupport
 import Testing
+import TransportSecurity
 
 @testable import BlobStorage
 
@@ -80,6 +81,7 @@ final class Fixture: Sendable {
         limits: Limits = Limits(),
         egress: ByteRate? = nil,
         ingress: ByteRate? = nil,
+        secure: (@Sendable (PeerID) async throws -> TransportSecurity)? = nil,
         on eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next(),
         isIntroduced: Bool = true
     ) async throws -> Node {
@@ -121,7 +123,8 @@ final class Fixture: Sendable {
             events: events,
             counters: counters,
             log: log,
-            faults: faults
+            faults: faults,
+            security: try await secure?(peerID)
         )
         let port = try await driver.start()
         let node = Node(

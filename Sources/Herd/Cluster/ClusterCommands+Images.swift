@@ -97,7 +97,7 @@ extension ClusterCommands {
 
     private func client(_ reference: String, at address: String) throws(Failure) -> RegistryClient {
         RegistryClient(
-            try ImageReference("\(address)/\(reference)", plainHTTP: true),
+            try ImageReference("\(ClientRequest.memberScheme)\(address)/\(reference)"),
             client: resources.client,
             pool: resources.pool
         )

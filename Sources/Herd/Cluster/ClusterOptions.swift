@@ -27,6 +27,8 @@ struct ClusterOptions: Sendable {
     var bandwidth: ByteRate?
     /// The rules of the agents' and origins' swarms.
     var policy = SwarmPolicy.Preset.herd
+    /// Whether components speak TLS with each other, each showing a certificate.
+    var isSecured = false
     /// Over how many zones the agents are spread, as a label; 0: none.
     var zones = 0
 
@@ -43,6 +45,9 @@ struct ClusterOptions: Sendable {
 }
 
 extension ComponentKind {
+    /// Whether its servers speak TLS in a cluster that does; the test backend speaks plain HTTP, as Kraken's.
+    var speaksTLS: Bool { self != .testfs }
+
     /// The names of the sockets a component of this kind listens on.
     var socketNames: [String] {
         switch self {

@@ -63,17 +63,19 @@ struct ClusterReport: Sendable {
     /// The commands to try next, each complete.
     var hints: [String] {
         var hints: [String] = []
+        let isSecured = plan.options.isSecured
+        let directory = "\(dataDirectory)/tls"
+        let herdOption = isSecured ? " --cacert \(directory)/ca.pem" : ""
         if let proxy = plan.addresses(.proxy, "registry").first {
-            hints.append(
-                "push:  skopeo copy --dest-tls-verify=false oci:IMAGE:TAG docker://\(proxy)/demo/app:v1"
-            )
-            hints.append("       herd push IMAGE \(proxy)/demo/app:v1")
+            let option =
+                isSecured ? "--dest-cert-dir \(directory)/trust" : "--dest-tls-verify=false"
+            hints.append("push:  skopeo copy \(option) oci:IMAGE:TAG docker://\(proxy)/demo/app:v1")
+            hints.append("       herd push\(herdOption) IMAGE \(proxy)/demo/app:v1")
         }
         if let agent = plan.addresses(.agent, "registry").first {
-            hints.append(
-                "pull:  skopeo copy --src-tls-verify=false docker://\(agent)/demo/app:v1 oci:COPY:v1"
-            )
-            hints.append("       herd pull \(agent)/demo/app:v1 COPY")
+            let option = isSecured ? "--src-cert-dir \(directory)/trust" : "--src-tls-verify=false"
+            hints.append("pull:  skopeo copy \(option) docker://\(agent)/demo/app:v1 oci:COPY:v1")
+            hints.append("       herd pull\(herdOption) \(agent)/demo/app:v1 COPY")
         }
         hints.append("look:  herd status --data-dir \(dataDirectory)")
         hints.append("stop:  ctrl-C, or kill -TERM the process")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterConfiguration
 import TUI
 import Telemetry
 
@@ -9,6 +10,8 @@ struct HerdSession: Sendable {
     let plan: ClusterPlan
     let signals: StopSignals
     let files: ReadyFiles
+    /// How its components are asked over TLS; nil: over plain HTTP.
+    let transport: TransportSettings?
     let report: ClusterReport
     let lines: LineSink
     /// The terminal UI; nil without one.
@@ -52,7 +55,7 @@ struct HerdSession: Sendable {
             group.addTask {
                 do {
                     try await supervisor.run(untilStopped: stop) {
-                        try files.write(ReadyFile(plan))
+                        try files.write(ReadyFile(plan, transport: transport))
                         ready.request()
                     }
                     return .success(())

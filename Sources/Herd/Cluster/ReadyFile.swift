@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterConfiguration
 import Content
 import Files
 import Glibc
@@ -26,16 +27,21 @@ struct ReadyFile: Hashable, Sendable {
     let pid: Int
     /// Every component.
     let components: [Component]
+    /// How to ask them over TLS; nil: they speak plain HTTP.
+    let transport: TransportSettings?
 
-    /// The document of the herd planned in `plan`, which is this process.
-    init(_ plan: ClusterPlan) {
+    /// The document of the herd planned in `plan`, which is this process and is asked by `transport`.
+    init(_ plan: ClusterPlan, transport: TransportSettings? = nil) {
         pid = Int(getpid())
+        self.transport = transport
         components = plan.components.map {
             Component(kind: $0.kind.rawValue, id: $0.id, addresses: $0.addresses)
         }
     }
 
-    init(pid: Int, components: [Component]) { (self.pid, self.components) = (pid, components) }
+    init(pid: Int, components: [Component], transport: TransportSettings? = nil) {
+        (self.pid, self.components, self.transport) = (pid, components, transport)
+    }
 
     /// The document in `path`; nil when there is none or it is not ours to read.
     static func read(_ path: String) -> ReadyFile? {
@@ -52,6 +58,7 @@ struct ReadyFile: Hashable, Sendable {
             return nil
         }
         self.pid = pid
+        transport = json["tls"].flatMap(Self.transport)
         components = rows.compactMap { row in
             guard let kind = row["kind"]?.string, let id = row["id"]?.string,
                 let members = row["addresses"]?.members
@@ -68,10 +75,31 @@ struct ReadyFile: Hashable, Sendable {
 
     /// The document as JSON.
     var json: JSON {
-        .object([
+        var members: [JSON.Member] = [
             .init("version", .integer(Self.version)), .init("pid", .integer(pid)),
             .init("components", .array(components.map(Self.json))),
-        ])
+        ]
+        if let transport { members.append(.init("tls", Self.json(transport))) }
+        return .object(members)
+    }
+
+    private static func json(_ transport: TransportSettings) -> JSON {
+        var members = transport.authorities.first.map { [JSON.Member("ca", .string($0))] } ?? []
+        if let client = transport.client {
+            members.append(.init("cert", .string(client.certificate)))
+            members.append(.init("key", .string(client.key)))
+        }
+        return .object(members)
+    }
+
+    private static func transport(_ json: JSON) -> TransportSettings? {
+        guard let authority = json["ca"]?.string else { return nil }
+        var settings = TransportSettings()
+        (settings.isClientSecure, settings.authorities) = (true, [authority])
+        if let certificate = json["cert"]?.string, let key = json["key"]?.string {
+            settings.client = .init(certificate: certificate, key: key)
+        }
+        return settings
     }
 
     private static func json(_ component: Component) -> JSON {

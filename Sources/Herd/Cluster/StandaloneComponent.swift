@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterConfiguration
 import HTTPKit
 import Logging
 import ServiceLifecycle
 import Telemetry
+import TransportSecurity
 
 /// One component by itself in this process, until a signal stops it.
 enum StandaloneComponent {
@@ -12,10 +14,12 @@ enum StandaloneComponent {
     static func run(
         _ kind: ComponentKind,
         _ options: ComponentOptions,
+        _ transport: TransportSettings,
         make: @escaping @Sendable (ComponentEnvironment) -> any Service
     ) async throws {
         let signals = await StopSignals {}
-        let resources = ProcessResources.start(options.logging, default: .info)
+        let plain = ProcessResources.start(options.logging, default: .info)
+        let resources = try await plain.secured(by: transport)
         let lines = resources.lines
         let environment = resources.environment(
             id: kind.rawValue,
@@ -38,7 +42,7 @@ enum StandaloneComponent {
         )
         let outcome = await withTaskGroup(of: Result<Void, any Error>?.self) { tasks in
             tasks.addTask {
-                await signals.watch { signal in
+                await signals.watch(onHangUp: { await resources.security?.reload() }) { signal in
                     lines.tell("\(signal): stopping")
                     await group.triggerGracefulShutdown()
                 }

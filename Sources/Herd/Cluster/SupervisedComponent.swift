@@ -236,7 +236,8 @@ final class SupervisedComponent: Sendable {
                 events: events,
                 counters: counters,
                 snapshots: snapshots,
-                faults: faults
+                faults: faults,
+                isSecured: planned.kind.speaksTLS
             ) { [self] _ in
                 onReady()
                 noteChange { ($0.isServing, $0.lastFailure) = (true, nil) }

@@ -112,11 +112,13 @@ struct Supervisor: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for component in components {
                 let (id, address) = (component.planned.id, component.planned.address("http"))
+                let scheme =
+                    component.planned.kind.speaksTLS ? ClientRequest.memberScheme : "http://"
                 group.addTask {
                     do {
                         let request = ClientRequest(
                             .get,
-                            "http://\(address)/health",
+                            "\(scheme)\(address)/health",
                             timeout: .seconds(10)
                         )
                         _ = try await client.collect(request, upTo: 4096)

@@ -37,7 +37,7 @@ struct CollectionCluster: Sendable {
             guard let snapshot else {
                 throw Self.failure("\(url) has no /status; Kraken's has none")
             }
-            let address = url.replacing("http://", with: "")
+            let address = RunningHerd.address(url)
             switch snapshot.kind {
             case .origin:
                 origins.append(CollectionClient(address: address, http: http))

@@ -40,6 +40,7 @@ struct CollectCommand: AsyncParsableCommand {
     var dataDir = ".herd"
     @Argument(help: "All origins and build-indexes, instead: http://127.0.0.1:15002")
     var urls: [String] = []
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     /// A shorter grace period is less than a slow push may take.
@@ -47,14 +48,14 @@ struct CollectCommand: AsyncParsableCommand {
 
     func run() async throws {
         logging.apply()
-        let addresses =
-            try urls.isEmpty ? RunningHerd.find(dataDir).urls : urls.map(RunningHerd.url)
+        let herd = try urls.isEmpty ? RunningHerd.find(dataDir) : nil
+        let addresses = herd?.urls ?? urls.map(RunningHerd.url)
         if grace < Self.graceAdvised, !dryRun {
             StandardError.write(
                 "herd gc: pushes that take longer than \(Int(grace.seconds)) s may have to be repeated\n"
             )
         }
-        let resources = ProcessResources.start(logging, default: .error)
+        let resources = try await transport.start(logging, herd: herd)
         let report: CollectionReport
         do {
             let cluster = try await CollectionCluster(addresses, http: resources.client)

@@ -51,7 +51,7 @@ extension ComponentCommand {
     }
 
     /// Reads the file; what is wrong with it is a failure of the command, what has no effect a warning.
-    private func loaded() throws -> Component.Configuration {
+    private func loaded() throws -> (Component.Configuration, TransportSettings) {
         do {
             let document = try options.document()
             let configuration = try Component.Configuration(yaml: document)
@@ -61,26 +61,47 @@ extension ComponentCommand {
             for warning in document.warnings.all {
                 StandardError.tell("warning: \(warning)", level: .warning)
             }
-            return configuration
+            let transport = try TransportSettings(yaml: document)
+            try Self.check(transport, configuration, document)
+            return (configuration, transport)
         } catch let error as ConfigurationError {
             throw Failure("cannot start the \(Self.kind.rawValue)", why: error.description)
         }
     }
 
-    /// The configuration that the file and the flags make together.
-    func configured() throws -> Component.Configuration {
-        var configuration = try loaded()
+    /// Fails where peers are to be known by an id that is another one at each start.
+    private static func check(
+        _ transport: TransportSettings,
+        _ configuration: Component.Configuration,
+        _ document: ConfigurationNode
+    ) throws(ConfigurationError) {
+        let factory =
+            (configuration as? AgentConfiguration)?.peerIDFactory
+            ?? (configuration as? OriginConfiguration)?.peerIDFactory
+        guard transport.peers != .off, factory == .random else { return }
+        throw document.defect(
+            "peer_tls binds certificates to peer ids, and peer_id_factory is random",
+            remedy:
+                "set peer_id_factory: addr_hash, and certify the ids with: herd certs --peer IP:PORT"
+        )
+    }
+
+    /// The configuration that the file and the flags make together, and what the file says of TLS.
+    func configured() throws -> (Component.Configuration, TransportSettings) {
+        var (configuration, transport) = try loaded()
         configuration.host = options.host ?? configuration.host
         try apply(to: &configuration)
-        return configuration
+        return (configuration, transport)
     }
 
     func run() async throws {
         options.logging.apply()
-        let configuration = try configured()
-        try await StandaloneComponent.run(Self.kind, options) { environment in
+        let (configuration, transport) = try configured()
+        try await StandaloneComponent.run(Self.kind, options, transport) { environment in
             // Named settings only: no secret is among them.
-            let settings = configuration.settings.map { ($0.key, $0.value) }
+            let settings = (configuration.settings + transport.settings).map {
+                ($0.key, $0.value)
+            }
             environment.log.info(
                 "effective configuration",
                 metadata: Dictionary(settings) { first, _ in first }.mapValues { .string($0) }

@@ -35,7 +35,8 @@ struct ConfigurationOptions: ParsableArguments {
             guard let kind = try component ?? ComponentKind(configuration: document) else {
                 throw ValidationError("cannot tell which component \(file) is for; use --component")
             }
-            let settings = try Self.settings(document, kind)
+            let transport = try TransportSettings(yaml: document)
+            let settings = try Self.settings(document, kind) + transport.settings
             for warning in document.warnings.all { StandardError.write("warning: \(warning)\n") }
             return (kind, settings)
         } catch let error as ConfigurationError {

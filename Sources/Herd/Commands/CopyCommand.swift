@@ -26,13 +26,14 @@ struct CopyCommand: AsyncParsableCommand {
     var json = false
     @Flag(help: "Speak plain HTTP to hosts other than this one.")
     var plainHttp = false
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
         logging.apply()
         let source = try ImageReference(source, plainHTTP: plainHttp)
         let destination = try ImageReference(destination, plainHTTP: plainHttp)
-        let resources = ProcessResources.start(logging, default: .error)
+        let resources = try await transport.start(logging)
         let copy = ImageCopy(
             source: RegistryClient(source, client: resources.client, pool: resources.pool),
             destination: RegistryClient(
@@ -56,6 +57,6 @@ struct CopyCommand: AsyncParsableCommand {
             rows: progress.rows,
             took: start.duration(to: .now)
         )
-        print(json ? receipt.json.text : "\(destination.registry)/\(destination) \(root.digest)")
+        print(json ? receipt.json.text : "\(destination.title) \(root.digest)")
     }
 }

@@ -22,12 +22,13 @@ struct InspectCommand: AsyncParsableCommand {
     var json = false
     @Flag(help: "Speak plain HTTP to hosts other than this one.")
     var plainHttp = false
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
         logging.apply()
         let reference = try ImageReference(reference, plainHTTP: plainHttp)
-        let resources = ProcessResources.start(logging, default: .error)
+        let resources = try await transport.start(logging)
         let registry = RegistryClient(reference, client: resources.client, pool: resources.pool)
         let root: ImageDocument
         var children: [ImageDocument] = []
@@ -64,7 +65,7 @@ struct ImageInspection: Sendable {
 
     var lines: [String] {
         var lines = [
-            "\(reference.registry)/\(reference)", "digest      \(root.digest)",
+            "\(reference.title)", "digest      \(root.digest)",
             "media type  \(root.content.mediaType.rawValue)",
         ]
         if let subject = root.content.subject { lines.append("subject     \(subject.digest)") }
@@ -98,7 +99,7 @@ struct ImageInspection: Sendable {
     /// `{"reference","digest","media_type","subject","manifests":[…]}` for an index, `"blobs":[…]` for others.
     var json: JSON {
         var members: [JSON.Member] = [
-            .init("reference", .string("\(reference.registry)/\(reference)"))
+            .init("reference", .string("\(reference.title)"))
         ]
         members += Self.members(of: root)
         if case .index(let index) = root.content {

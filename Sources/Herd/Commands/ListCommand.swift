@@ -22,12 +22,13 @@ struct ListCommand: AsyncParsableCommand {
     var json = false
     @Flag(help: "Speak plain HTTP to hosts other than this one.")
     var plainHttp = false
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
         logging.apply()
         let place = try RegistryPlace(place, plainHTTP: plainHttp)
-        let resources = ProcessResources.start(logging, default: .error)
+        let resources = try await transport.start(logging)
         let catalog = RegistryCatalog(registry: place.registry, client: resources.client)
         do {
             guard let repository = place.repository else {

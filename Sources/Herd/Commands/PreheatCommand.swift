@@ -34,13 +34,15 @@ struct PreheatCommand: AsyncParsableCommand {
     var json = false
     @Flag(help: "Speak plain HTTP to hosts other than this one.")
     var plainHttp = false
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
         logging.apply()
         let reference = try ImageReference(reference, plainHTTP: plainHttp)
-        let addresses = try agentAddresses()
-        let resources = ProcessResources.start(logging, default: .error)
+        let herd = try agents.isEmpty ? RunningHerd.find(dataDir) : nil
+        let addresses = try agentAddresses(herd)
+        let resources = try await transport.start(logging, herd: herd)
         let results: [PreheatResult]
         do {
             let registry = RegistryClient(reference, client: resources.client, pool: resources.pool)
@@ -71,13 +73,9 @@ struct PreheatCommand: AsyncParsableCommand {
         }
     }
 
-    private func agentAddresses() throws -> [String] {
-        guard agents.isEmpty else {
-            return agents.map { RunningHerd.url($0).replacing("http://", with: "") }
-        }
-        let found = try RunningHerd.find(dataDir).components.filter {
-            $0.kind == ComponentKind.agent.rawValue
-        }
+    private func agentAddresses(_ herd: ReadyFile?) throws -> [String] {
+        guard let herd else { return agents.map(RunningHerd.address) }
+        let found = herd.components.filter { $0.kind == ComponentKind.agent.rawValue }
         guard !found.isEmpty else {
             throw Failure("there is nobody to preheat", why: "the running herd has no agents")
         }

@@ -41,6 +41,7 @@ struct PullCommand: AsyncParsableCommand {
     var dataDir = ".herd"
     @Flag(help: "Speak plain HTTP to hosts other than this one.")
     var plainHttp = false
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
@@ -50,7 +51,7 @@ struct PullCommand: AsyncParsableCommand {
         guard kind != .ociArchive else {
             throw ValidationError("pull writes oci:DIR or docker-archive:FILE, no oci-archive")
         }
-        let resources = ProcessResources.start(logging, default: .error)
+        let resources = try await transport.start(logging)
         let registry = RegistryClient(reference, client: resources.client, pool: resources.pool)
         let (start, progress) = (ContinuousClock.now, TransferProgress("pull"))
         var receipt: TransferReceipt
@@ -82,7 +83,7 @@ struct PullCommand: AsyncParsableCommand {
     /// The HTTP address of the agent that is pulled from: the one named, or that of the running herd whose registry it is.
     private func agentURL(_ reference: ImageReference) throws -> String {
         if let agent { return RunningHerd.url(agent) }
-        let registry = reference.registry.replacing("http://", with: "")
+        let registry = reference.host
         let found = try RunningHerd.find(dataDir).components.first {
             $0.kind == ComponentKind.agent.rawValue && $0.addresses["registry"] == registry
         }

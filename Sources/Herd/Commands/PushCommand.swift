@@ -25,13 +25,14 @@ struct PushCommand: AsyncParsableCommand {
     var json = false
     @Flag(help: "Speak plain HTTP to hosts other than this one.")
     var plainHttp = false
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
         logging.apply()
         let reference = try ImageReference(reference, plainHTTP: plainHttp)
         let image = try ImageSources.open(source)
-        let resources = ProcessResources.start(logging, default: .error)
+        let resources = try await transport.start(logging)
         let push = ImagePush(
             image: image,
             name: source,
@@ -53,7 +54,7 @@ struct PushCommand: AsyncParsableCommand {
             took: start.duration(to: .now)
         )
         print(
-            json ? receipt.json.text : "\(reference.registry)/\(reference) \(image.root.digest)"
+            json ? receipt.json.text : "\(reference.title) \(image.root.digest)"
         )
     }
 }

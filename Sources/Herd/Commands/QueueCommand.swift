@@ -112,6 +112,7 @@ struct QueueChoice: ParsableArguments {
     var id: Int64?
     @Option(help: "The data directory of the running herd.")
     var dataDir = ".herd"
+    @OptionGroup var transport: TransportOptions
     @Argument(help: "Origins and build-indexes to ask instead: http://127.0.0.1:15002")
     var urls: [String] = []
 
@@ -141,8 +142,9 @@ struct QueueChoice: ParsableArguments {
         _ logging: LogOptions,
         _ body: @Sendable (QueueClient) async throws -> Value
     ) async throws -> [(address: String, value: Value)] {
-        let addresses = try addresses()
-        let resources = ProcessResources.start(logging, default: .error)
+        let herd = try urls.isEmpty ? RunningHerd.find(dataDir) : nil
+        let addresses = addresses(herd)
+        let resources = try await transport.start(logging, herd: herd)
         var answers: [(address: String, value: Value)] = []
         var failures: [String] = []
         for address in addresses {
@@ -161,12 +163,10 @@ struct QueueChoice: ParsableArguments {
         return answers
     }
 
-    private func addresses() throws -> [String] {
-        guard urls.isEmpty else {
-            return urls.map { RunningHerd.url($0).replacing("http://", with: "") }
-        }
+    private func addresses(_ herd: ReadyFile?) -> [String] {
+        guard let herd else { return urls.map(RunningHerd.address) }
         let kinds = [ComponentKind.origin.rawValue, ComponentKind.buildIndex.rawValue]
-        return try RunningHerd.find(dataDir).components.filter { kinds.contains("\($0.kind)") }
+        return herd.components.filter { kinds.contains("\($0.kind)") }
             .compactMap { $0.addresses["http"] }
     }
 

@@ -30,6 +30,7 @@ struct StatusCommand: AsyncParsableCommand {
     var timeout = Duration.seconds(60)
     @Argument(help: "Components to ask instead: http://127.0.0.1:16002")
     var urls: [String] = []
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     /// How long a component may take to answer.
@@ -37,9 +38,9 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         logging.apply()
-        let addresses =
-            try urls.isEmpty ? RunningHerd.find(dataDir).urls : urls.map(RunningHerd.url)
-        let resources = ProcessResources.start(logging, default: .error)
+        let herd = try urls.isEmpty ? RunningHerd.find(dataDir) : nil
+        let addresses = herd?.urls ?? urls.map(RunningHerd.url)
+        let resources = try await transport.start(logging, herd: herd)
         let answers = await answers(of: addresses, resources.client)
         await resources.shutdown()
         let snapshots = answers.compactMap(\.snapshot)

@@ -2,8 +2,10 @@
 
 import ArgumentParser
 import Files
+import HTTPKit
 import Logging
 import TUI
+import Telemetry
 import Terminal
 
 /// `herd top`: the terminal UI over components that run elsewhere.
@@ -29,6 +31,7 @@ struct TopCommand: AsyncParsableCommand {
     )
     var events: [String] = []
     @OptionGroup var look: InterfaceOptions
+    @OptionGroup var transport: TransportOptions
     @OptionGroup var logging: LogOptions
 
     func run() async throws {
@@ -40,7 +43,7 @@ struct TopCommand: AsyncParsableCommand {
         for path in logs { _ = try SharedFile.openForReading(path) }
         let herd = urls.isEmpty && logs.isEmpty ? try RunningHerd.find(dataDir) : nil
         let display = try look.display()
-        let resources = ProcessResources.start(logging, default: .error)
+        let resources = try await transport.start(logging, herd: herd)
         let registry = herd?.components.first { $0.kind == "proxy" }?.addresses["registry"]
         let source = RemoteSampler(
             urls: herd?.urls ?? urls.map(RunningHerd.url),
@@ -49,7 +52,9 @@ struct TopCommand: AsyncParsableCommand {
                 guard let registry else {
                     throw Failure("cannot read \(reference)", why: "no proxy is known")
                 }
-                let image = try ImageReference("\(registry)/\(reference)", plainHTTP: true)
+                let image = try ImageReference(
+                    ClientRequest.memberScheme + "\(registry)/\(reference)"
+                )
                 return try await RegistryClient(
                     image,
                     client: resources.client,
@@ -92,12 +97,24 @@ struct RunningHerd {
 
     /// `text` as the beginning of a URL: `host:port` is enough.
     static func url(_ text: String) -> String {
-        let url = text.contains("://") ? text : "http://\(text)"
+        let url = text.contains("://") ? text : ClientRequest.memberScheme + text
         return url.hasSuffix("/") ? String(url.dropLast()) : url
+    }
+
+    /// `text`, a URL's beginning or less, as `host:port`.
+    static func address(_ text: String) -> String {
+        let url = url(text)
+        return url.firstRange(of: "://").map { String(url[$0.upperBound...]) } ?? url
     }
 }
 
 extension ReadyFile {
     /// The beginnings of the URLs of all components.
-    var urls: [String] { components.compactMap { $0.addresses["http"].map { "http://\($0)" } } }
+    var urls: [String] {
+        components.compactMap { component in
+            let isSecured = ComponentKind(rawValue: component.kind)?.speaksTLS ?? true
+            let scheme = isSecured ? ClientRequest.memberScheme : "http://"
+            return component.addresses["http"].map { scheme + $0 }
+        }
+    }
 }

@@ -63,6 +63,11 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "Spread the agents over this many zones (a label).")
     var zones = 0
     @Flag(
+        name: .customLong("tls"),
+        help: "Speak TLS everywhere, with certificates made below the data directory."
+    )
+    var isSecured = false
+    @Flag(
         name: [.long, .customLong("no-tui")],
         help: "Status lines on standard error instead of the terminal UI."
     )
@@ -116,6 +121,7 @@ struct UpCommand: AsyncParsableCommand {
         options.usesEphemeralPorts = ephemeralPorts
         (options.backend, options.bandwidth, options.zones) = (backend, bandwidth, zones)
         (options.policy, options.mirrors) = (policy, mirror)
+        options.isSecured = isSecured
         return options
     }
 
@@ -134,23 +140,26 @@ struct UpCommand: AsyncParsableCommand {
             CrashGuard.restoreTerminal()
             files.remove()
         }
-        let resources = ProcessResources.start(logging, default: .warning)
+        let transport = isSecured ? try directory.transport(host: host) : nil
+        var resources = ProcessResources.start(logging, default: .warning)
+        if let transport { resources = try await resources.secured(by: transport) }
+        let shared = resources
         let report = ClusterReport(
             plan: plan,
             dataDirectory: directory.path,
-            lines: resources.lines
+            lines: shared.lines
         )
         report.starting()
         let supervisor = Supervisor(
             plan: plan,
-            resources: resources,
+            resources: shared,
             report: report,
             factory: factory
         )
         let control = supervisor.control(dataDirectory: directory.path)
-        let faults = FaultDesk(control, eventLoop: resources.eventLoopGroup.next())
-        let commands = ClusterCommands(control, faults: faults, resources: resources) {
-            resources.lines.tell($0)
+        let faults = FaultDesk(control, eventLoop: shared.eventLoopGroup.next())
+        let commands = ClusterCommands(control, faults: faults, resources: shared) {
+            shared.lines.tell($0)
         }
         let interface = try makeInterface(commands, dataDirectory: directory.path)
         let session = HerdSession(
@@ -158,8 +167,9 @@ struct UpCommand: AsyncParsableCommand {
             plan: plan,
             signals: signals,
             files: files,
+            transport: transport,
             report: report,
-            lines: resources.lines,
+            lines: shared.lines,
             interface: interface,
             sampler: HerdSampler(
                 components: supervisor.components,
@@ -176,7 +186,7 @@ struct UpCommand: AsyncParsableCommand {
         faults.close()
         files.remove()
         if case .success = outcome { report.stopped() }
-        await resources.shutdown()
+        await shared.shutdown()
         try outcome.get()
         try interface?.checkScript()
     }

@@ -2,11 +2,14 @@
 
 import ClusterConfiguration
 import Content
+import HTTPKit
 
 /// An image in a registry: `127.0.0.1:15000/demo/app:v1`, `registry.example/demo/app@sha256:…`.
 struct ImageReference: Hashable, Sendable, CustomStringConvertible {
-    /// The beginning of the registry's URLs: `http://127.0.0.1:15000`.
+    /// The beginning of the registry's URLs: `https://registry.example`, `member://127.0.0.1:15000`.
     let registry: String
+    /// The registry's host, and its port if it was named.
+    var host: String { RunningHerd.address(registry) }
     /// The repository.
     let repository: RepositoryName
     /// The tag; `latest` where the reference has neither tag nor digest.
@@ -16,13 +19,14 @@ struct ImageReference: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads a reference, with or without `docker://`, `http://` or `https://` before it.
     ///
-    /// Without a scheme, loopback addresses are spoken to in plain HTTP and all others over TLS, as container tools have
-    /// it; `plainHTTP` chooses plain HTTP for these too.
+    /// Without a scheme, loopback addresses are spoken to as members of a cluster, in plain HTTP unless the client is
+    /// secured, and all others over TLS, as container tools have it; `plainHTTP` chooses plain HTTP for all.
     /// - Throws: ``Failure``.
     init(_ text: String, plainHTTP: Bool = false) throws(Failure) {
         var rest = text[...]
         var scheme: String?
-        for candidate in ["docker", "http", "https"] where rest.hasPrefix("\(candidate)://") {
+        for candidate in ["docker", "http", "https", "member"]
+        where rest.hasPrefix("\(candidate)://") {
             rest = rest.dropFirst(candidate.count + 3)
             scheme = candidate == "docker" ? nil : candidate
             break
@@ -34,8 +38,9 @@ struct ImageReference: Hashable, Sendable, CustomStringConvertible {
         guard !host.isEmpty, host.contains(":") || host.contains(".") || host == "localhost" else {
             throw Self.invalid(text, "it does not begin with a registry's host and port")
         }
-        let isPlain = plainHTTP || Self.isLoopback(host)
-        registry = "\(scheme ?? (isPlain ? "http" : "https"))://\(host)"
+        // What is on this host is a herd that speaks TLS where the command was told so.
+        let guess = plainHTTP ? "http" : Self.isLoopback(host) ? "member" : "https"
+        registry = "\(scheme ?? guess)://\(host)"
         do {
             (repository, tag, digest) = try Self.name(rest[rest.index(after: slash)...])
         } catch {
@@ -75,6 +80,9 @@ struct ImageReference: Hashable, Sendable, CustomStringConvertible {
 
     /// What the registry is asked for: the digest if there is one, else the tag.
     var name: String { digest?.description ?? tag?.name ?? "latest" }
+
+    /// The reference as a whole, as the command line has it.
+    var title: String { "\(registry.replacing(ClientRequest.memberScheme, with: ""))/\(self)" }
 
     var description: String { "\(repository)\(digest.map { "@\($0)" } ?? ":\(name)")" }
 }

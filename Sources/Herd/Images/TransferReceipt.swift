@@ -28,7 +28,7 @@ struct TransferReceipt: Sendable {
         }
         let moved = rows.filter { !$0.wasThere }
         return .object([
-            .init("reference", .string("\(reference.registry)/\(reference)")),
+            .init("reference", .string("\(reference.title)")),
             .init("digest", .string(digest.description)),
             .init("took_ms", .integer(Int(took.nanoseconds / 1_000_000))),
             .init("bytes", .integer(moved.reduce(0) { $0 + $1.blob.bytes })),

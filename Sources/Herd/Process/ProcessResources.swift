@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterConfiguration
 import CoreMetrics
 import Files
 import HTTPKit
@@ -8,6 +9,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import Telemetry
+import TransportSecurity
 
 /// What everything in one process shares: event loops, threads for blocking calls, the HTTP client, logs and metrics.
 struct ProcessResources: Sendable {
@@ -21,7 +23,9 @@ struct ProcessResources: Sendable {
     /// Where blocking calls run.
     let pool: BlockingPool
     /// How components ask each other.
-    let client: HTTPClient
+    private(set) var client: HTTPClient
+    /// What closes its connections to others; nil: nothing does.
+    private(set) var security: TransportSecurity?
     /// The process's metrics.
     let metrics: PrometheusRegistry
     /// Where lines for people go.
@@ -56,16 +60,44 @@ struct ProcessResources: Sendable {
         )
     }
 
+    /// The same, with connections closed to others as `settings` say; with `isForAll` also those over HTTPS to servers that are
+    /// no members of the cluster. It is shut down instead of this one.
+    /// - Throws: ``Failure`` when a file can't be used; then this one is shut down.
+    func secured(
+        by settings: TransportSettings,
+        isForAll: Bool = false
+    ) async throws -> ProcessResources {
+        guard settings.isUsed else { return self }
+        do {
+            let security = try await TransportSecurity.open(
+                settings,
+                pool: pool,
+                log: logger("tls")
+            )
+            var resources = self
+            resources.security = security
+            if settings.isClientSecure {
+                resources.client = client.secured(by: security, isForAll: isForAll)
+            }
+            return resources
+        } catch {
+            await shutdown()
+            throw Failure("cannot speak TLS", why: "\(error)")
+        }
+    }
+
     /// A logger named `label` that writes to ``lines``.
     func logger(_ label: String) -> Logger { Logger(label: label) }
 
-    /// The surroundings of the component `id`, with `events`, `counters` and `faults` that outlive a restart of it.
+    /// The surroundings of the component `id`, with `events`, `counters` and `faults` that outlive a restart of it. Where not
+    /// `isSecured`, its servers speak plain HTTP.
     func environment(
         id: String,
         events: EventLog,
         counters: Counters,
         snapshots: SnapshotSource = SnapshotSource(),
         faults: FaultSwitch? = nil,
+        isSecured: Bool = true,
         onReady: @escaping @Sendable ([String: String]) -> Void
     ) -> ComponentEnvironment {
         ComponentEnvironment(
@@ -80,6 +112,7 @@ struct ProcessResources: Sendable {
             metrics: metrics,
             snapshots: snapshots,
             faults: faults,
+            security: isSecured ? security : nil,
             onReady: onReady
         )
     }

@@ -17,11 +17,18 @@ struct StopSignals: Sendable {
         self.lastWords = lastWords
     }
 
-    /// Calls `onFirst` at the first signal and ends the process at the second, or when the stop takes too long.
-    /// Returns only when its task is cancelled.
-    func watch(onFirst: @escaping @Sendable (UnixSignal) async -> Void) async {
+    /// Calls `onFirst` at the first signal and ends the process at the second, or when the stop takes too long; `onHangUp`, if
+    /// given, at each SIGHUP instead. Returns only when its task is cancelled.
+    func watch(
+        onHangUp: (@Sendable () async -> Void)? = nil,
+        onFirst: @escaping @Sendable (UnixSignal) async -> Void
+    ) async {
         var isStopping = false
         for await signal in signals {
+            if signal == .sighup, let onHangUp {
+                await onHangUp()
+                continue
+            }
             if isStopping {
                 StandardError.tell("herd: interrupted again, ending at once")
                 lastWords()

@@ -43,7 +43,7 @@ struct HostConnection: Sendable {
     ) async throws -> Answer {
         let request = ClientRequest(
             method,
-            "http://\(address)\(path)",
+            "\(ClientRequest.memberScheme)\(address)\(path)",
             headers: headers,
             body: body,
             timeout: timeout,
@@ -129,7 +129,7 @@ struct HostConnection: Sendable {
         }
         let request = ClientRequest(
             .get,
-            "http://\(address)\(path)",
+            "\(ClientRequest.memberScheme)\(address)\(path)",
             headers: headers,
             // The bulk client gives up when nothing arrives for a while; a blob may take as long as
             // it needs.

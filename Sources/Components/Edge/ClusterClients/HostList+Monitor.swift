@@ -61,7 +61,7 @@ extension HostList {
     ) async -> Bool {
         let request = ClientRequest(
             .get,
-            "http://\(host)/health",
+            "\(ClientRequest.memberScheme)\(host)/health",
             timeout: policy.timeout,
             retry: .never
         )

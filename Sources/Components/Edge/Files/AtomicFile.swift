@@ -10,6 +10,7 @@ package enum AtomicFile {
     /// Replaces the file at `path` by one that holds `bytes`.
     /// - Parameters:
     ///   - durable: returns only once the bytes and the name are on the disk.
+    ///   - permissions: who may read and write it; what the process creates otherwise when nil.
     ///   - temporaryDirectory: where the bytes are written first, on the same file system; beside the target when nil.
     ///     What a crash leaves there is never read and may be removed at any start.
     /// - Throws: ``FileError``; the old file stays then.
@@ -17,10 +18,11 @@ package enum AtomicFile {
         _ bytes: [UInt8],
         to path: String,
         durable: Bool,
+        permissions: UInt32? = nil,
         temporaryDirectory: String? = nil
     ) throws {
         let temporary = temporaryPath(for: path, in: temporaryDirectory)
-        try stage(bytes, at: temporary, durable: durable)
+        try stage(bytes, at: temporary, durable: durable, permissions: permissions)
         do {
             try Directory.rename(temporary, to: path)
         } catch {
@@ -41,9 +43,18 @@ package enum AtomicFile {
 
     /// Writes `bytes` into a new file at `path`; nothing is left behind when that fails.
     /// - Throws: ``FileError``.
-    package static func stage(_ bytes: [UInt8], at path: String, durable: Bool) throws {
+    package static func stage(
+        _ bytes: [UInt8],
+        at path: String,
+        durable: Bool,
+        permissions: UInt32? = nil
+    ) throws {
         let file = try SharedFile.create(path, bytes: 0, preallocate: false)
         do {
+            // Before anything is in it.
+            if let permissions, chmod(path, permissions) != 0 {
+                throw FileError(errno: errno, "restrict \(path)")
+            }
             try bytes.withUnsafeBytes { try file.write($0, at: 0) }
             if durable { try file.synchronize() }
         } catch {

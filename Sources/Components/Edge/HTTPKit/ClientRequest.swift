@@ -19,9 +19,12 @@ package struct ClientRequest: Sendable {
         case stream(length: Int?, any AsyncSequence<ByteBuffer, any Error> & Sendable)
     }
 
+    /// What a URL begins with that is of a member of the cluster: `http://`, or `https://` where the client is secured.
+    package static let memberScheme = "member://"
+
     /// The method.
     package var method: HTTPRequest.Method
-    /// `http://host:port/path?query`, percent-encoded.
+    /// `http://host:port/path?query`, percent-encoded; see ``memberScheme``.
     package var url: String
     /// Headers besides `Host`, `Content-Length` and `Transfer-Encoding`.
     package var headers: HTTPFields

@@ -4,6 +4,7 @@ package import Files
 package import Logging
 package import NIOCore
 package import Telemetry
+package import TransportSecurity
 
 /// What a component gets from the process it lives in; nothing in it tells whether it shares that process.
 package struct ComponentEnvironment: Sendable {
@@ -31,6 +32,8 @@ package struct ComponentEnvironment: Sendable {
     package let metrics: PrometheusRegistry?
     /// Where it leaves how to look at it, for whoever runs it.
     package let snapshots: SnapshotSource
+    /// What closes its connections to others; nil: nothing does.
+    package let security: TransportSecurity?
 
     /// The surroundings of the component `id`; without `faults`, none can be switched on from outside.
     package init(
@@ -45,6 +48,7 @@ package struct ComponentEnvironment: Sendable {
         metrics: PrometheusRegistry? = nil,
         snapshots: SnapshotSource = SnapshotSource(),
         faults: FaultSwitch? = nil,
+        security: TransportSecurity? = nil,
         onReady: @escaping @Sendable (_ addresses: [String: String]) -> Void = { _ in }
     ) {
         self.id = id
@@ -60,5 +64,6 @@ package struct ComponentEnvironment: Sendable {
         self.counters = counters
         self.metrics = metrics
         self.snapshots = snapshots
+        self.security = security
     }
 }

@@ -16,6 +16,8 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPResponsePart
 
     private let timeouts: ConnectionTimeouts
+    /// Who is let in; nil: everybody.
+    private let admission: ClientAdmission?
     /// Bodies from here on, and those of unknown length, are read in large pieces.
     private static let bulkBytesMin = 1 << 20
     /// Bytes per read while a large body comes in.
@@ -35,7 +37,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let cancel: () -> Void
     }
 
-    init(timeouts: ConnectionTimeouts) { self.timeouts = timeouts }
+    init(timeouts: ConnectionTimeouts, admission: ClientAdmission? = nil) {
+        (self.timeouts, self.admission) = (timeouts, admission)
+    }
 
     // MARK: - Life
 
@@ -93,6 +97,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard !state.isBroken else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
+            if let problem = admission?.refusal(of: head, on: context.channel) {
+                return reject(context, problem)
+            }
             state.headReceived(closes: head.headerFields[.connection]?.lowercased() == "close")
             if isBulk(head) { beginBulk(context) }
             armClock(context)
@@ -156,8 +163,13 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return context.fireErrorCaught(error)
         }
         guard !state.isBroken else { return }
+        reject(context, Rejection.problem(of: error))
+    }
+
+    /// Answers `problem` once the answers before it are out; nothing more from this client is understood.
+    private func reject(_ context: ChannelHandlerContext, _ problem: HTTPProblem) {
         state.isBroken = true
-        state.rejection = Rejection(of: error)
+        state.rejection = Rejection(problem)
         if state.requestsInWork == 0 { writeRejection(context) }
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterConfiguration
 import Files
 import Hummingbird
 import HummingbirdCore
@@ -7,6 +8,7 @@ import Logging
 import NIOCore
 import NIOHTTPTypes
 import Primitives
+import TransportSecurity
 
 /// Puts Hummingbird's HTTP/1.1 pipeline, with our handler in it, onto each connection.
 struct ConnectionSetup: ServerChildChannel {
@@ -20,6 +22,7 @@ struct ConnectionSetup: ServerChildChannel {
     private let http: HTTP1Channel
     private let table: ConnectionTable
     private let alarm: AcceptAlarm
+    private let security: TransportSecurity?
 
     init(
         options: ServerOptions,
@@ -29,10 +32,14 @@ struct ConnectionSetup: ServerChildChannel {
     ) {
         let timeouts = ConnectionTimeouts(options)
         let headBytesMax = options.limits.requestHeadBytesMax
+        let security = options.security.flatMap { $0.settings.server == nil ? nil : $0 }
+        let admission = security.map { ClientAdmission($0.settings) }
         http = HTTP1Channel(
             responder: responder,
             configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [ConnectionHandler(timeouts: timeouts)],
+                additionalChannelHandlers: [
+                    ConnectionHandler(timeouts: timeouts, admission: admission)
+                ],
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: headBytesMax,
                     maxHeaderListSize: headBytesMax,
@@ -40,11 +47,18 @@ struct ConnectionSetup: ServerChildChannel {
                 )
             )
         )
-        (self.table, self.alarm) = (table, alarm)
+        (self.table, self.alarm, self.security) = (table, alarm, security)
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         table.add(channel)
+        if let security {
+            do {
+                try channel.pipeline.syncOperations.addHandler(SecureEntrance(security))
+            } catch {
+                return channel.eventLoop.makeFailedFuture(error)
+            }
+        }
         return http.setup(channel: channel, logger: logger).flatMapThrowing { parts in
             if OpenFiles.isCrowded(by: channel) {
                 alarm.sound("Too many open files; raise the limit (ulimit -n)")
@@ -53,7 +67,11 @@ struct ConnectionSetup: ServerChildChannel {
             let handler = try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self)
             return Value(
                 parts: parts,
-                connection: ServerConnection(handler: handler, eventLoop: channel.eventLoop)
+                connection: ServerConnection(
+                    handler: handler,
+                    eventLoop: channel.eventLoop,
+                    isEncrypted: security != nil
+                )
             )
         }
     }

@@ -103,18 +103,21 @@ struct Rejection {
     let head: HTTPResponse
     let body: ByteBuffer
 
-    /// What to answer to `error`, which the decoder reported.
-    init(of error: any Error) {
-        let problem: HTTPProblem =
-            switch error {
-            case HTTPParserError.headerOverflow:
-                HTTPProblem(
-                    .requestHeaderFieldsTooLarge,
-                    "the request's head is too large",
-                    remedy: "send a shorter URL and fewer headers"
-                )
-            default: .badRequest("this is not an HTTP request")
-            }
+    /// What is wrong according to `error`, which the decoder reported.
+    static func problem(of error: any Error) -> HTTPProblem {
+        switch error {
+        case HTTPParserError.headerOverflow:
+            HTTPProblem(
+                .requestHeaderFieldsTooLarge,
+                "the request's head is too large",
+                remedy: "send a shorter URL and fewer headers"
+            )
+        default: .badRequest("this is not an HTTP request")
+        }
+    }
+
+    /// The answer `problem`.
+    init(_ problem: HTTPProblem) {
         var head = HTTPResponse(status: problem.status)
         let json = problem.jsonBody
         head.headerFields[.contentType] = "application/json"

@@ -6,9 +6,11 @@ import HTTPTypes
 import Logging
 package import NIOCore
 import NIOHTTP1
+import NIOSSL
 package import Primitives
 import Synchronization
 package import Telemetry
+package import TransportSecurity
 
 /// The process's way to ask other servers: pooled keep-alive connections, time-outs, retries, typed errors.
 ///
@@ -17,10 +19,13 @@ package import Telemetry
 package struct HTTPClient: Sendable {
     private let control: AsyncHTTPClient.HTTPClient
     private let bulk: AsyncHTTPClient.HTTPClient
+    private let eventLoopGroup: any EventLoopGroup
+    private let configurations: ClientConfigurations
     private let pool: BlockingPool
     private let chunkBytes: Int
     private let draws: JitterSource
     private var faults: FaultSwitch?
+    private var secured: SecuredClients?
 
     /// A client whose connections live on `eventLoopGroup` and which reads files on `pool`. Hosts in `addresses` are
     /// found there, as by a line of /etc/hosts.
@@ -33,31 +38,20 @@ package struct HTTPClient: Sendable {
         bulkReadTimeout: Duration = .seconds(60),
         addresses: [String: String] = [:]
     ) {
-        var configuration = AsyncHTTPClient.HTTPClient.Configuration()
-        configuration.dnsOverride = addresses
-        configuration.redirectConfiguration = .disallow
-        configuration.httpVersion = .http1Only
-        configuration.timeout.connect = TimeAmount(connectTimeout)
-        configuration.connectionPool.idleTimeout = .seconds(30)
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
-        // One failed attempt is reported at once: whoever asks knows further hosts, or repeats.
-        configuration.connectionPool.retryConnectionEstablishment = false
+        let configurations = ClientConfigurations(
+            connectTimeout: connectTimeout,
+            bulkReadTimeout: bulkReadTimeout,
+            addresses: addresses
+        )
         control = AsyncHTTPClient.HTTPClient(
             eventLoopGroupProvider: .shared(eventLoopGroup),
-            configuration: configuration
+            configuration: configurations.control
         )
-        configuration.timeout.read = TimeAmount(bulkReadTimeout)
-        configuration.connectionPool.idleTimeout = .seconds(5)
-        configuration.http1_1ConnectionDebugInitializer = { channel in
-            channel.setOption(
-                .recvAllocator,
-                value: FixedSizeRecvByteBufferAllocator(capacity: 1 << 20)
-            ).flatMap { channel.setOption(.maxMessagesPerRead, value: 1) }
-        }
         bulk = AsyncHTTPClient.HTTPClient(
             eventLoopGroupProvider: .shared(eventLoopGroup),
-            configuration: configuration
+            configuration: configurations.bulk
         )
+        (self.eventLoopGroup, self.configurations) = (eventLoopGroup, configurations)
         self.pool = pool
         chunkBytes = limits.streamChunkBytes
         draws = JitterSource(seed: seed)
@@ -70,8 +64,22 @@ package struct HTTPClient: Sendable {
         return client
     }
 
+    /// The same client, asking members of the cluster by `security`; with `isForAll` also everybody else over HTTPS. It is
+    /// shut down instead of this one.
+    package func secured(by security: TransportSecurity, isForAll: Bool = false) -> HTTPClient {
+        var client = self
+        client.secured = SecuredClients(
+            security,
+            isForAll: isForAll,
+            eventLoopGroup: eventLoopGroup,
+            configurations: configurations
+        )
+        return client
+    }
+
     /// Closes every connection; requests in work fail.
     package func shutdown() async throws {
+        try await secured?.shutdown()
         try await bulk.shutdown()
         try await control.shutdown()
     }
@@ -123,19 +131,20 @@ package struct HTTPClient: Sendable {
         _ request: ClientRequest,
         deadline: ContinuousClock.Instant
     ) async throws -> ClientResponse {
-        if let faults, faults.isActive, faults.refuses(address: Self.authority(of: request.url)) {
-            throw HTTPClientError.network("\(request.url): cut off by a fault")
+        let (url, route) = route(of: request)
+        if let faults, faults.isActive, faults.refuses(address: Self.authority(of: url)) {
+            throw HTTPClientError.network("\(url): cut off by a fault")
         }
-        var outgoing = HTTPClientRequest(url: request.url)
+        var outgoing = HTTPClientRequest(url: url)
         outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
         for field in request.headers {
             outgoing.headers.add(name: field.name.rawName, value: field.value)
         }
         outgoing.body = body(of: request)
         let remaining = deadline - ContinuousClock.now
-        let client = request.isBulk ? bulk : control
+        outgoing.tlsConfiguration = route.tls
         do {
-            let incoming = try await client.execute(outgoing, timeout: TimeAmount(remaining))
+            let incoming = try await route.client.execute(outgoing, timeout: TimeAmount(remaining))
             let response = ClientResponse(incoming, deadline: deadline)
             guard !request.acceptedStatuses.contains(response.status.code) else { return response }
             throw HTTPClientError.status(
@@ -144,8 +153,26 @@ package struct HTTPClient: Sendable {
                 body: await response.excerpt()
             )
         } catch {
-            throw HTTPClientError.wrapping(error, url: request.url)
+            throw HTTPClientError.wrapping(error, url: url)
         }
+    }
+
+    /// Where `request` goes, and by which client.
+    private func route(
+        of request: ClientRequest
+    ) -> (
+        url: String, (client: AsyncHTTPClient.HTTPClient, tls: TLSConfiguration?)
+    ) {
+        let isMember = request.url.hasPrefix(ClientRequest.memberScheme)
+        let rest = isMember ? request.url.dropFirst(ClientRequest.memberScheme.count) : ""
+        if let secured, let tls = secured.configuration,
+            isMember || (secured.isForAll && request.url.hasPrefix("https://"))
+        {
+            let client = request.isBulk ? secured.bulk : secured.control
+            return (isMember ? "https://" + rest : request.url, (client, tls))
+        }
+        let url = isMember ? "http://" + rest : request.url
+        return (url, (request.isBulk ? bulk : control, nil))
     }
 
     /// The `host:port` in `url`.
@@ -223,8 +250,29 @@ extension HTTPClientError {
             case .cancelled: return CancellationError()
             default: return HTTPClientError.network("\(url): \(error.shortDescription)")
             }
+        case let error as NIOSSLExtraError where error == .failedToValidateHostname:
+            return HTTPClientError.network(
+                "\(url): the server's certificate is for another host (\(error.description)); "
+                    + "make one for this host, or say tls.name"
+            )
+        case let error as NIOSSLError:
+            return HTTPClientError.network("\(url): no TLS connection: \(describe(error))")
         default: return HTTPClientError.network("\(url): \(error)")
         }
+    }
+}
+
+extension HTTPClientError {
+    /// What `error` means for whoever runs the cluster.
+    private static func describe(_ error: NIOSSLError) -> String {
+        let text = "\(error)"
+        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+            return "no authority in tls.cas vouches for the server's certificate (\(text))"
+        }
+        if text.contains("WRONG_VERSION_NUMBER") {
+            return "the server speaks plain HTTP (\(text))"
+        }
+        return text
     }
 }
 

@@ -2,6 +2,7 @@
 
 import Files
 import NIOCore
+import NIOPosix
 
 /// One client's connection, as the tasks that answer its requests see it.
 final class ServerConnection: Sendable {
@@ -10,16 +11,33 @@ final class ServerConnection: Sendable {
 
     private let eventLoop: any EventLoop
     private let handler: NIOLoopBound<ConnectionHandler>
+    private let isEncrypted: Bool
 
-    /// The connection that `handler` handles; on its event loop.
-    init(handler: ConnectionHandler, eventLoop: any EventLoop) {
+    /// Bytes of a file that are encrypted at a time.
+    private static let chunkBytes = 256 << 10
+
+    /// The connection that `handler` handles; on its event loop. What is encrypted passes through this process.
+    init(handler: ConnectionHandler, eventLoop: any EventLoop, isEncrypted: Bool = false) {
         self.eventLoop = eventLoop
+        self.isEncrypted = isEncrypted
         self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
     }
 
     /// Sends `range` of `file` as the next part of the body; returns when the kernel has taken all of it.
     func send(_ file: SharedFile, _ range: Range<Int>) async throws {
         guard !range.isEmpty else { return }
+        guard !isEncrypted else {
+            var start = range.lowerBound
+            while start < range.upperBound {
+                let (offset, count) = (start, min(Self.chunkBytes, range.upperBound - start))
+                let chunk = try await NIOThreadPool.singleton.runIfActive {
+                    try file.chunk(at: offset, count: count)
+                }
+                try await send(chunk)
+                start += count
+            }
+            return
+        }
         try await withCheckedThrowingContinuation { continuation in
             eventLoop.execute {
                 self.handler.value.send(file, range) { continuation.resume(with: $0) }

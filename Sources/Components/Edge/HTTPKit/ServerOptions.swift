@@ -4,6 +4,7 @@ package import Logging
 package import NIOCore
 package import Primitives
 package import Telemetry
+package import TransportSecurity
 
 /// How one server treats its connections.
 package struct ServerOptions: Sendable {
@@ -23,6 +24,8 @@ package struct ServerOptions: Sendable {
     package var drainTimeout: Duration
     /// What goes wrong on purpose; nil: nothing can.
     package var faults: FaultSwitch?
+    /// What closes its connections to others; nil, or one without a server's certificate: plain HTTP.
+    package var security: TransportSecurity?
 
     /// Defaults that suit a server inside a cluster.
     package init(
@@ -51,5 +54,6 @@ package struct ServerOptions: Sendable {
             limits: limits
         )
         faults = environment.faults
+        security = environment.security
     }
 }

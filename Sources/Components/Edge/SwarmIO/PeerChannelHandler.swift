@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOCore
+import NIOSSL
 import SwarmCore
 
 /// The driver's end of one peer connection: hands each read to it, on the loop they share.
@@ -30,7 +31,9 @@ final class PeerChannelHandler: ChannelInboundHandler, Sendable {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         let (connection, reason) = (connection, "\(error)")
-        driver.assumeIsolated { $0.connectionEnded(connection, reason: reason) }
+        // Who has no certificate that can be believed is not who it says.
+        let isFault = error is NIOSSLError || error is BoringSSLError
+        driver.assumeIsolated { $0.connectionEnded(connection, reason: reason, isFault: isFault) }
         context.close(promise: nil)
     }
 }

@@ -40,6 +40,8 @@ final class PeerConnection {
     var isBeingChecked = false
     /// Whether reading waits for bandwidth.
     var isThrottled = false
+    /// Whether it is encrypted; known once the peer has introduced itself.
+    var isEncrypted = false
     /// Whether reading waits until the peer has taken what we said.
     var isBacklogged = false
     /// Whether the channel reads.

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterConfiguration
 import Content
 import Files
 import Logging
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Primitives
 import SwarmCore
 import Telemetry
+import TransportSecurity
 
 /// Connections: how they come, shake hands and go.
 extension SwarmDriver {
@@ -21,6 +24,12 @@ extension SwarmDriver {
         else { throw PeerProtocolError("too many connections") }
         let id = ConnectionID(nextIncoming)
         nextIncoming += 2
+        if let security, let contexts = security.peerContexts {
+            let isRequired = security.settings.peers == .require
+            try channel.pipeline.syncOperations.addHandler(
+                PeerEntrance(contexts.server, letsInPlain: !isRequired)
+            )
+        }
         try prepare(channel, id)
         let origin = channel.remoteAddress.flatMap(Doorkeeper.Address.init)
         switch door.knock(id, from: origin, at: Self.now) {
@@ -50,7 +59,10 @@ extension SwarmDriver {
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try self.assumeIsolated { try $0.prepare(channel, id) }
+                    try self.assumeIsolated { driver in
+                        try driver.encrypt(channel)
+                        try driver.prepare(channel, id)
+                    }
                 }
             }
         connect(bootstrap, to: peer).hop(to: eventLoop).whenComplete { [self] result in
@@ -98,6 +110,27 @@ extension SwarmDriver {
     }
 
     // MARK: - Both
+
+    /// Has the connection that is being dialled speak TLS, where peers must.
+    private func encrypt(_ channel: any Channel) throws {
+        guard let security, security.settings.peers == .require,
+            let contexts = security.peerContexts
+        else { return }
+        let handler = try NIOSSLClientHandler(context: contexts.client, serverHostname: nil)
+        try channel.pipeline.syncOperations.addHandlers([handler, FileRegionReader()])
+    }
+
+    /// Fails where TLS is required and the other end's certificate is not bound to `peerID`, which it claims.
+    func checkIdentity(_ peerID: PeerID, on connection: PeerConnection) throws {
+        guard let security, security.peerContexts != nil else { return }
+        connection.isEncrypted = connection.channel.isEncrypted
+        guard connection.isEncrypted || security.settings.peers == .require else { return }
+        guard try connection.channel.certifiedPeers.contains(peerID.hex) else {
+            throw PeerProtocolError(
+                "the certificate of the peer is not bound to the id \(peerID.hex) that it claims"
+            )
+        }
+    }
 
     private func prepare(_ channel: any Channel, _ id: ConnectionID) throws {
         try channel.syncOptions?.setOption(.recvAllocator, value: receiveAllocator)

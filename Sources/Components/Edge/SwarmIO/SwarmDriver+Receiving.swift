@@ -21,7 +21,9 @@ extension SwarmDriver {
                 connectionEnded(id, reason: "\(error)", isFault: true)
             }
         }
-        return PairedChecks.current.keepBytes()
+        let isKept = PairedChecks.current.keepBytes()
+        // What was decrypted is no buffer of ours.
+        return isKept || connection.isEncrypted
     }
 
     private func take(
@@ -52,12 +54,14 @@ extension SwarmDriver {
         let id = connection.id
         switch (connection.phase, message) {
         case (.awaitingHandshake, .bitfield(let handshake)):
+            try checkIdentity(handshake.peerID, on: connection)
             connection.phase = .deciding
             door.introduced(id)
             connection.peer = (handshake.peerID, handshake.infoHash)
             guard !faults.refuses(handshake.peerID) else { return refuse(id, handshake) }
             deliver(.handshakeReceived(id, handshake))
         case (.awaitingAnswer, .bitfield(let handshake)):
+            try checkIdentity(handshake.peerID, on: connection)
             connection.phase = .active
             connection.peer = (handshake.peerID, handshake.infoHash)
             deliver(.dialSucceeded(id, handshake))

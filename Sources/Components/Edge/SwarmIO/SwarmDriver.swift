@@ -8,6 +8,7 @@ package import NIOCore
 import Primitives
 import SwarmCore
 package import Telemetry
+package import TransportSecurity
 
 /// Drives one host's ``SwarmScheduler``: sockets, files and time on one event loop.
 ///
@@ -27,6 +28,8 @@ package actor SwarmDriver {
     nonisolated let log: Logger
     let meters: SwarmMeters
     nonisolated let faults: FaultSwitch
+    /// What closes connections to others; nil, or one without a word on peers: nothing does.
+    nonisolated let security: TransportSecurity?
     /// Names our watch of ``faults``.
     var faultWatch: Int?
     /// The rate that the scheduler was last told.
@@ -89,8 +92,10 @@ package actor SwarmDriver {
         events: EventLog,
         counters: Counters,
         log: Logger,
-        faults: FaultSwitch = FaultSwitch()
+        faults: FaultSwitch = FaultSwitch(),
+        security: TransportSecurity? = nil
     ) {
+        self.security = security
         (self.configuration, self.eventLoop, self.store) = (configuration, eventLoop, store)
         (self.host, self.log, self.faults) = (host, log, faults)
         meters = SwarmMeters(events: events, counters: counters)

@@ -149,7 +149,8 @@ actor SwarmSeat {
             events: environment.events,
             counters: environment.counters,
             log: environment.log,
-            faults: environment.faults
+            faults: environment.faults,
+            security: environment.security
         )
     }
 }

@@ -263,7 +263,7 @@ final class OriginRing: Sendable {
     private func answers(_ member: String) async -> Bool {
         let request = ClientRequest(
             .get,
-            "http://\(member)/health",
+            "\(ClientRequest.memberScheme)\(member)/health",
             timeout: configuration.healthTimeout,
             retry: .never
         )

@@ -53,7 +53,8 @@ final class OriginSeeder: Sendable {
             events: environment.events,
             counters: environment.counters,
             log: environment.log,
-            faults: environment.faults
+            faults: environment.faults,
+            security: environment.security
         )
     }
 

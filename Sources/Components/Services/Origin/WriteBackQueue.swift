@@ -129,7 +129,9 @@ struct WriteBackQueue: Sendable {
         for row in rows.indices {
             guard var tasks = rows[row].tasks else { continue }
             for index in tasks.indices {
+                // Of what can't be looked at the size is not shown.
                 guard let digest = try? Digest(parsing: tasks[index].name) else { continue }
+                // As above.
                 tasks[index].bytes = try? await writer.store.info(of: digest)?.bytes
             }
             rows[row].tasks = tasks

@@ -202,38 +202,18 @@ extension ConfigurationNode {
 }
 
 extension ConfigurationTable {
-    /// ``finish(ignoring:)`` for the whole configuration of a component.
-    /// - Throws: as that, and when `tls` wants connections closed to others: Herd would serve in the open what was meant to be
-    ///   closed, and nobody would notice.
+    /// ``finish(ignoring:)`` for the whole configuration of a component, whose `tls` and `peer_tls` are checked and left to
+    /// ``TransportSettings``.
     mutating func finishComponent(
         ignoring more: [String] = []
     ) throws(ConfigurationError) {
-        var copy = self
-        if var section = try copy.table("tls") {
-            for side in ["server", "client"] {
-                guard let node = section.take(side) else { continue }
-                try Self.refuseCertificate(of: node)
-            }
-        }
+        _ = try TransportSettings(takingFrom: &self)
         try finish(ignoring: KrakenKeys.operations + more)
-    }
-
-    private static func refuseCertificate(
-        of node: ConfigurationNode
-    ) throws(ConfigurationError) {
-        var side = try node.table()
-        guard try side.flag("disabled") != true, var certificate = try side.table("cert"),
-            try certificate.text("path")?.isEmpty == false
-        else { return }
-        throw node.defect(
-            "components of Herd do not speak TLS",
-            remedy: "put TLS in front of it and say disabled: true here"
-        )
     }
 }
 
 /// Kraken's keys that say how it runs, not what it does: nothing in Herd corresponds to them.
 enum KrakenKeys {
     /// In every component's configuration.
-    static let operations = ["zap", "metrics", "nginx", "tls", "auth", "backend_manager"]
+    static let operations = ["zap", "metrics", "nginx", "auth", "backend_manager"]
 }
