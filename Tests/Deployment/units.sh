@@ -12,6 +12,7 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{etc,usr/bin,usr/lib/systemd/system,usr/lib/sysusers.d,usr/lib/tmpfiles.d}
 cp -r /usr/lib/systemd/system/. "$root/usr/lib/systemd/system/"
 install -m 755 "$executable" "$root/usr/bin/herd"
+install -D -m 755 /bin/true "$root/bin/kill"
 cp "$units"/*.service "$root/usr/lib/systemd/system/"
 cp "$units/herd.sysusers.conf" "$root/usr/lib/sysusers.d/herd.conf"
 cp "$units/herd.tmpfiles.conf" "$root/usr/lib/tmpfiles.d/herd.conf"

@@ -7,7 +7,7 @@ extension IntegrationTests {
     /// What is deployed: the executable as an ordinary user's, the tree of its image, the files below `deploy`.
     @Suite("Deployment") struct DeploymentTests {
         /// Where the project lies.
-        private static let repository = URL(filePath: #filePath)
+        static let repository = URL(filePath: #filePath)
             .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
         private static let isRoot = geteuid() == 0
@@ -67,7 +67,11 @@ extension IntegrationTests {
             let herd = try await HerdProcess.start(
                 in: folder.url,
                 agents: 2,
-                arguments: ["--backend", "testfs", "--tls"]
+                arguments: ["--backend", "testfs", "--tls"],
+                // Nobody listens there, which is counted.
+                launcher: [
+                    "env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9", HerdProcess.executable,
+                ]
             )
             let push = try await Clients.push(image, to: herd.proxyRegistry, as: "demo/metrics:v1")
             #expect(push.status == 0, "\(push.errors)")

@@ -12,6 +12,8 @@ struct HerdSession: Sendable {
     let files: ReadyFiles
     /// How its components are asked over TLS; nil: over plain HTTP.
     let transport: TransportSettings?
+    /// Records spans until its task is cancelled; nil: nobody wants them.
+    let recording: (@Sendable () async -> Void)?
     let report: ClusterReport
     let lines: LineSink
     /// The terminal UI; nil without one.
@@ -61,6 +63,12 @@ struct HerdSession: Sendable {
                     return .success(())
                 } catch {
                     return .failure(error)
+                }
+            }
+            if let recording {
+                group.addTask {
+                    await recording()
+                    return nil
                 }
             }
             if let lesson {

@@ -9,17 +9,19 @@ import TransportSecurity
 
 /// One component by itself in this process, until a signal stops it.
 enum StandaloneComponent {
-    /// Runs the component of `kind` that `make` makes.
+    /// Runs the component of `kind` that `make` makes; `configuration` reads what it was made from again.
     /// - Throws: what ended it, unless that was a signal.
     static func run(
         _ kind: ComponentKind,
         _ options: ComponentOptions,
         _ transport: TransportSettings,
+        configuration: @escaping @Sendable () throws -> any Sendable,
         make: @escaping @Sendable (ComponentEnvironment) -> any Service
     ) async throws {
         let signals = await StopSignals {}
         let plain = ProcessResources.start(options.logging, default: .info)
         let resources = try await plain.secured(by: transport)
+        let recording = try resources.spanRecording()
         let lines = resources.lines
         let environment = resources.environment(
             id: kind.rawValue,
@@ -42,7 +44,9 @@ enum StandaloneComponent {
         )
         let outcome = await withTaskGroup(of: Result<Void, any Error>?.self) { tasks in
             tasks.addTask {
-                await signals.watch(onHangUp: { await resources.security?.reload() }) { signal in
+                await signals.watch(onHangUp: {
+                    await reload(configuration, environment, resources.security)
+                }) { signal in
                     lines.tell("\(signal): stopping")
                     await group.triggerGracefulShutdown()
                 }
@@ -56,6 +60,12 @@ enum StandaloneComponent {
                     return .failure(error)
                 }
             }
+            if let recording {
+                tasks.addTask {
+                    await recording()
+                    return nil
+                }
+            }
             var outcome: Result<Void, any Error>?
             while outcome == nil, let next = await tasks.next() { outcome = next }
             tasks.cancelAll()
@@ -64,6 +74,32 @@ enum StandaloneComponent {
         await resources.shutdown()
         if case .failure(let error) = outcome {
             throw Failure("the \(kind.rawValue) failed", why: "\(error)")
+        }
+    }
+
+    /// Reads certificates and configuration again, and says what came of it. What can't be read changes nothing.
+    private static func reload(
+        _ configuration: @Sendable () throws -> any Sendable,
+        _ environment: ComponentEnvironment,
+        _ security: TransportSecurity?
+    ) async {
+        await security?.reload()
+        do {
+            guard let report = try await environment.reloads.reload(try configuration()) else {
+                return
+            }
+            environment.log.notice(
+                "the configuration was read again",
+                metadata: [
+                    "applied": .string(report.applied.sorted().joined(separator: " ")),
+                    "needs_restart": .string(report.pending.sorted().joined(separator: " ")),
+                ]
+            )
+        } catch {
+            environment.log.error(
+                "the configuration can't be read; what was in force stays",
+                metadata: [LogKey.error: "\(error)"]
+            )
         }
     }
 }

@@ -36,7 +36,7 @@ struct ComponentOptions: ParsableArguments {
 }
 
 /// Runs a component by itself in this process.
-protocol ComponentCommand: AsyncParsableCommand {
+protocol ComponentCommand: AsyncParsableCommand, Sendable {
     associatedtype Component: RunnableComponent
     static var kind: ComponentKind { get }
     var options: ComponentOptions { get }
@@ -97,7 +97,14 @@ extension ComponentCommand {
     func run() async throws {
         options.logging.apply()
         let (configuration, transport) = try configured()
-        try await StandaloneComponent.run(Self.kind, options, transport) { environment in
+        // A copy of the command, which reads its files again.
+        let command = self
+        try await StandaloneComponent.run(
+            Self.kind,
+            options,
+            transport,
+            configuration: { try command.configured().0 }
+        ) { environment in
             // Named settings only: no secret is among them.
             let settings = (configuration.settings + transport.settings).map {
                 ($0.key, $0.value)

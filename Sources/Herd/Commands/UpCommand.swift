@@ -168,6 +168,7 @@ struct UpCommand: AsyncParsableCommand {
             signals: signals,
             files: files,
             transport: transport,
+            recording: try shared.spanRecording(),
             report: report,
             lines: shared.lines,
             interface: interface,

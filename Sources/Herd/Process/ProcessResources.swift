@@ -3,12 +3,14 @@
 import ClusterConfiguration
 import CoreMetrics
 import Files
+import FoundationEssentials
 import HTTPKit
 import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
 import Telemetry
+import Tracing
 import TransportSecurity
 
 /// What everything in one process shares: event loops, threads for blocking calls, the HTTP client, logs and metrics.
@@ -28,6 +30,8 @@ struct ProcessResources: Sendable {
     private(set) var security: TransportSecurity?
     /// The process's metrics.
     let metrics: PrometheusRegistry
+    /// What records spans, once somebody wants them.
+    let tracer: SpanTracer
     /// Where lines for people go.
     let lines: LineSink
     /// How much is logged.
@@ -44,9 +48,19 @@ struct ProcessResources: Sendable {
         OpenFiles.raiseLimit()
         OpenFiles.growTable()
         let lines = LineSink()
-        LoggingSystem.bootstrap { LineLogHandler(label: $0, level: logLevel, sink: lines) }
+        LoggingSystem.bootstrap(
+            { label, provider in
+                var handler = LineLogHandler(label: label, level: logLevel, sink: lines)
+                handler.metadataProvider = provider
+                return handler
+            },
+            metadataProvider: .surroundings
+        )
         let metrics = PrometheusRegistry()
         MetricsSystem.bootstrap(metrics)
+        // Before the first HTTP client, which keeps the tracer of its time.
+        let tracer = SpanTracer()
+        InstrumentationSystem.bootstrap(tracer)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loopsPerCore * System.coreCount)
         let pool = BlockingPool(threadCount: max(4, System.coreCount))
         return ProcessResources(
@@ -55,6 +69,7 @@ struct ProcessResources: Sendable {
             pool: pool,
             client: HTTPClient(eventLoopGroup: group, pool: pool),
             metrics: metrics,
+            tracer: tracer,
             lines: lines,
             logLevel: logLevel
         )
@@ -83,6 +98,28 @@ struct ProcessResources: Sendable {
         } catch {
             await shutdown()
             throw Failure("cannot speak TLS", why: "\(error)")
+        }
+    }
+
+    /// What records spans for the collector that the environment names, until its task is cancelled; nil where it names none.
+    /// - Throws: ``Failure`` for variables that can't be meant.
+    func spanRecording() throws(Failure) -> (@Sendable () async -> Void)? {
+        guard let settings = try TraceSettings(ProcessInfo.processInfo.environment) else {
+            return nil
+        }
+        let http = HTTPClient(eventLoopGroup: eventLoopGroup, pool: pool, isTraced: false)
+        let exporter = TraceExporter(
+            settings,
+            http: http,
+            eventLoop: eventLoopGroup.next(),
+            log: logger("tracing")
+        )
+        tracer.record(into: exporter, sampling: settings.sampler)
+        return { [tracer] in
+            await exporter.run()
+            tracer.record(into: nil)
+            // The process ends; what is left of its connections ends with it.
+            try? await http.shutdown()
         }
     }
 
@@ -144,5 +181,18 @@ private final class LoopDealer: Sendable {
 
     func next() -> any EventLoop {
         loops[count.wrappingAdd(1, ordering: .relaxed).oldValue % loops.count]
+    }
+}
+
+extension Logger.MetadataProvider {
+    /// The request and the trace that the current work belongs to.
+    static var surroundings: Logger.MetadataProvider {
+        Logger.MetadataProvider {
+            guard let context = ServiceContext.current else { return [:] }
+            var metadata: Logger.Metadata = [:]
+            if let request = context.requestID { metadata[LogKey.requestID] = .string(request) }
+            if let trace = context.trace { metadata[LogKey.traceID] = .string(trace.traceID) }
+            return metadata
+        }
     }
 }

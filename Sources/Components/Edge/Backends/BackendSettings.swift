@@ -36,6 +36,8 @@ package struct BackendContext: Sendable {
     package let environment: [String: String]
     /// Where the component counts; nil where nobody does.
     package let counters: Counters?
+    /// Whose calls are measured, and where; nil: nobody's.
+    package let measures: (component: String, registry: PrometheusRegistry)?
 
     /// The surroundings of backends.
     package init(
@@ -43,10 +45,12 @@ package struct BackendContext: Sendable {
         pool: BlockingPool,
         limits: Limits = Limits(),
         environment: [String: String] = [:],
-        counters: Counters? = nil
+        counters: Counters? = nil,
+        measures: (component: String, registry: PrometheusRegistry)? = nil
     ) {
         (self.http, self.pool, self.limits) = (http, pool, limits)
         (self.environment, self.counters) = (environment, counters)
+        self.measures = measures
     }
 }
 

@@ -24,7 +24,10 @@ package struct BackendTable: Sendable {
         rows = try rules.map { rule in
             let backend =
                 try made[rule.backend]
-                ?? BackendCatalog.settings(rule.backend).makeBackend(context)
+                ?? Self.measured(
+                    BackendCatalog.settings(rule.backend).makeBackend(context),
+                    context
+                )
             made[rule.backend] = backend
             let gates = rule.bandwidth.map(BandwidthGates.init)
             return Row(
@@ -34,6 +37,17 @@ package struct BackendTable: Sendable {
                 mustBeReady: rule.mustBeReady
             )
         }
+    }
+
+    private static func measured(
+        _ backend: any Backend,
+        _ context: BackendContext
+    ) -> any Backend {
+        guard let (component, registry) = context.measures else { return backend }
+        return MeteredBackend(
+            backend,
+            BackendMeasures(of: backend.name, component: component, in: registry)
+        )
     }
 
     /// One backend for every namespace.

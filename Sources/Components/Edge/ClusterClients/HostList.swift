@@ -71,6 +71,14 @@ package final class HostList: Sendable {
     /// All hosts as last known, in the configured order, whatever their health.
     package var hosts: [String] { state.withLock { $0.hosts } }
 
+    /// Replaces the hosts by those of a configuration that has changed; answers whether that can be done: hosts that are looked
+    /// up, before or after, want a restart.
+    package func reconfigure(_ hosts: [String]) -> Bool {
+        guard resolve == nil, !hosts.contains(where: { $0.hasPrefix("dns:") }) else { return false }
+        update(hosts)
+        return true
+    }
+
     /// Replaces the hosts, for owners that learn of changes themselves.
     package func update(_ hosts: [String]) {
         let now = now()

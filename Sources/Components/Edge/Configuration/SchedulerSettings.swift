@@ -13,6 +13,11 @@ package struct SchedulerSettings: Hashable, Sendable {
     /// What it receives from peers at most; nil: as fast as they send.
     package var ingress: ByteRate?
 
+    /// The rules `policy` within the bandwidths.
+    package init(_ policy: SwarmPolicy, egress: ByteRate?, ingress: ByteRate?) {
+        (self.policy, self.egress, self.ingress) = (policy, egress, ingress)
+    }
+
     /// Reads the document that Kraken's `PATCH /x/config/scheduler` takes: Go's names of the fields in any case, durations
     /// in nanoseconds. What it does not mention, or sets to zero, has its default.
     /// - Source: uber/kraken lib/torrent/scheduler/config.go.

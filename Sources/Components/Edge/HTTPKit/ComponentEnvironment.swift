@@ -32,6 +32,8 @@ package struct ComponentEnvironment: Sendable {
     package let metrics: PrometheusRegistry?
     /// Where it leaves how to look at it, for whoever runs it.
     package let snapshots: SnapshotSource
+    /// Where it says what it can take of a changed configuration.
+    package let reloads = LiveReload()
     /// What closes its connections to others; nil: nothing does.
     package let security: TransportSecurity?
 

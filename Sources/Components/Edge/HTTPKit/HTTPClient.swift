@@ -28,7 +28,7 @@ package struct HTTPClient: Sendable {
     private var secured: SecuredClients?
 
     /// A client whose connections live on `eventLoopGroup` and which reads files on `pool`. Hosts in `addresses` are
-    /// found there, as by a line of /etc/hosts.
+    /// found there, as by a line of /etc/hosts. Where not `isTraced`, its requests belong to no trace.
     package init(
         eventLoopGroup: any EventLoopGroup,
         pool: BlockingPool,
@@ -36,12 +36,14 @@ package struct HTTPClient: Sendable {
         seed: UInt64 = .random(in: .min ... .max),
         connectTimeout: Duration = .seconds(5),
         bulkReadTimeout: Duration = .seconds(60),
-        addresses: [String: String] = [:]
+        addresses: [String: String] = [:],
+        isTraced: Bool = true
     ) {
         let configurations = ClientConfigurations(
             connectTimeout: connectTimeout,
             bulkReadTimeout: bulkReadTimeout,
-            addresses: addresses
+            addresses: addresses,
+            isTraced: isTraced
         )
         control = AsyncHTTPClient.HTTPClient(
             eventLoopGroupProvider: .shared(eventLoopGroup),

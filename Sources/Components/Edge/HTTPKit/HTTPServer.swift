@@ -35,7 +35,7 @@ package struct HTTPServer: Service {
         (host, port) = address
         self.options = options
         self.onBound = onBound
-        responder = ServerResponder(router: router, options: options)
+        responder = ServerResponder(name: name, router: router, options: options)
     }
 
     /// Listens and serves until it is told to stop.

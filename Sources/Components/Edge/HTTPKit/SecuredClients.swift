@@ -72,8 +72,14 @@ struct ClientConfigurations: Sendable {
     let control: AsyncHTTPClient.HTTPClient.Configuration
     let bulk: AsyncHTTPClient.HTTPClient.Configuration
 
-    init(connectTimeout: Duration, bulkReadTimeout: Duration, addresses: [String: String]) {
+    init(
+        connectTimeout: Duration,
+        bulkReadTimeout: Duration,
+        addresses: [String: String],
+        isTraced: Bool
+    ) {
         var configuration = AsyncHTTPClient.HTTPClient.Configuration()
+        if !isTraced { configuration.tracing.tracer = nil }
         configuration.dnsOverride = addresses
         configuration.redirectConfiguration = .disallow
         configuration.httpVersion = .http1Only

@@ -21,6 +21,9 @@ package struct ServerContext: RequestContext {
     /// The id of the request, under Hummingbird's name for it.
     package var id: String { requestID }
 
+    /// Says which route the request turned out to be for, as its template: where one of the router's routes has many behind it.
+    package func answers(_ route: String) { coreContext.endpointPath.value = route }
+
     /// The context of one request on `source.channel`; the request id comes in the logger's metadata.
     package init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)

@@ -24,6 +24,8 @@ package struct ServerOptions: Sendable {
     package var drainTimeout: Duration
     /// What goes wrong on purpose; nil: nothing can.
     package var faults: FaultSwitch?
+    /// Whose requests are measured, and where; nil: nobody's.
+    package var measures: (component: String, registry: PrometheusRegistry)?
     /// What closes its connections to others; nil, or one without a server's certificate: plain HTTP.
     package var security: TransportSecurity?
 
@@ -55,5 +57,6 @@ package struct ServerOptions: Sendable {
         )
         faults = environment.faults
         security = environment.security
+        measures = environment.metrics.map { (environment.id, $0) }
     }
 }

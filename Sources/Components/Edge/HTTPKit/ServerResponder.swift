@@ -10,6 +10,7 @@ import NIOHTTP1
 import Primitives
 import Synchronization
 import Telemetry
+import Tracing
 
 /// Answers one request after another: admission, routing, errors as bodies, the headers that every answer has.
 final class ServerResponder: Sendable {
@@ -18,10 +19,16 @@ final class ServerResponder: Sendable {
     private let log: Logger
     private let requestsMax: Int
     private let faults: FaultSwitch?
+    private let measures: RequestMeasures?
+    private let component: String?
     private let requestsInWork = Atomic(0)
 
-    init(router: Router<ServerContext>, options: ServerOptions) {
+    init(name: String, router: Router<ServerContext>, options: ServerOptions) {
         self.router = router.buildResponder()
+        measures = options.measures.map {
+            RequestMeasures(server: name, of: $0.component, in: $0.registry)
+        }
+        component = options.measures?.component
         routes = RouteTable(router)
         log = options.log
         requestsMax = options.limits.httpRequestsMax
@@ -35,10 +42,13 @@ final class ServerResponder: Sendable {
         channel: any Channel
     ) async throws {
         let id = RequestIdentity.adopting(request.headers[.requestID])
+        let span = startSpan(request, id: id)
+        let start = ContinuousClock.now
         let inWork = requestsInWork.add(1, ordering: .relaxed).newValue
         defer { requestsInWork.subtract(1, ordering: .relaxed) }
 
         var response: Response
+        var route = RequestMeasures.noRoute
         if inWork > requestsMax {
             response = HTTPProblem.unavailable("too many requests in work").response
         } else if let faults, faults.isOut, !Self.isSpared(request.rawPath) {
@@ -47,12 +57,21 @@ final class ServerResponder: Sendable {
             if request.headers[.expect]?.lowercased() == "100-continue", accepts(request) {
                 try await writer.writeInformationalHead(HTTPResponse(status: .continue))
             }
-            response = await answer(request, id: id, channel: channel)
+            (response, route) = await ServiceContext.withValue(span.context) {
+                await answer(request, id: id, channel: channel)
+            }
+            response.body = response.body.within(span.context)
         }
         if request.method == .head { response = response.createHeadResponse() }
         response.headers[.date] = HTTPDate.now
         response.headers[.requestID] = id
-        note(response.status, of: request, id: id)
+        let status = response.status
+        note(status, of: request, id: id)
+        defer {
+            measures?.note(request.method, route, status, took: .now - start)
+            if span.isRecording { span.describe(request, id: id, route: route, status: status) }
+            span.end()
+        }
         do {
             try await writer.write(response: response.head, body: response.body)
         } catch {
@@ -65,16 +84,39 @@ final class ServerResponder: Sendable {
         }
     }
 
+    /// Where `request` belongs: below whoever asked. Who only looks how the component does begins no trace.
+    private func startSpan(_ request: Request, id: String) -> any Span {
+        var context = ServiceContext.topLevel
+        (context.requestID, context.component) = (id, component)
+        guard !Self.isSpared(request.rawPath) else {
+            return NoOpTracer().startSpan(request.method.rawValue, context: context)
+        }
+        InstrumentationSystem.instrument.extract(
+            request.headers,
+            into: &context,
+            using: HeaderExtractor()
+        )
+        return InstrumentationSystem.tracer.startSpan(
+            request.method.rawValue,
+            context: context,
+            ofKind: .server
+        )
+    }
+
     /// Whether `path` is answered even in an outage that was switched on: what tells how the component does.
     private static func isSpared(_ path: some StringProtocol) -> Bool {
-        ["/health", "/status", "/events", "/metrics"].contains { path.hasPrefix($0) }
+        ["/health", "/readiness", "/status", "/events", "/metrics"].contains { path.hasPrefix($0) }
     }
 
     private func accepts(_ request: Request) -> Bool {
         routes.hasRoute(request.method, request.rawPath)
     }
 
-    private func answer(_ request: Request, id: String, channel: any Channel) async -> Response {
+    private func answer(
+        _ request: Request,
+        id: String,
+        channel: any Channel
+    ) async -> (response: Response, route: String) {
         var log = log
         log[metadataKey: LogKey.requestID] = .string(id)
         let context = ServerContext(
@@ -82,10 +124,10 @@ final class ServerResponder: Sendable {
         )
         do {
             let response = try await router.respond(to: request, context: context)
-            guard context.endpointPath == "NotFound" else { return response }
-            return miss(request).response
+            guard context.endpointPath == "NotFound" else { return (response, context.route) }
+            return (miss(request).response, RequestMeasures.noRoute)
         } catch {
-            return problem(for: error, log: log).response
+            return (problem(for: error, log: log).response, context.route)
         }
     }
 

@@ -83,6 +83,7 @@ package struct Registry: Sendable {
                 contentRange: request.headers[.contentRange],
                 isReadOnly: writes == nil
             )
+            context.answers(parsed.route)
             let pass = try await gate?.admit(parsed, request.headers) ?? .all
             let meanings = try mirrors.meanings(of: parsed, query: request.uri.query)
             response = try await answer(meanings, request, pass)

@@ -46,6 +46,21 @@ package enum RegistryRequest: Hashable, Sendable {
         }
     }
 
+    /// The template of its path, by which metrics and traces tell requests apart.
+    package var route: String {
+        switch self {
+        case .ping: "/v2/"
+        case .repositories: "/v2/_catalog"
+        case .tags: "/v2/{name}/tags/list"
+        case .manifest, .putManifest, .deleteManifest: "/v2/{name}/manifests/{reference}"
+        case .blob, .deleteBlob: "/v2/{name}/blobs/{digest}"
+        case .referrers: "/v2/{name}/referrers/{digest}"
+        case .startUpload: "/v2/{name}/blobs/uploads/"
+        case .uploadStatus, .appendChunk, .finishUpload, .cancelUpload:
+            "/v2/{name}/blobs/uploads/{id}"
+        }
+    }
+
     /// The repository it concerns, if it concerns one.
     package var repository: RepositoryName? {
         switch self {

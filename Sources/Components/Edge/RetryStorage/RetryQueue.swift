@@ -5,6 +5,7 @@ package import NIOCore
 import Primitives
 package import RetryCore
 package import Telemetry
+import Tracing
 
 /// Does each piece of work of one kind as soon as it is due, again and again until it is done, whatever stops the process
 /// in between: all work lies in a ``RetryDatabase``, and here is only what runs. ``RetryScheduler`` decides.
@@ -87,7 +88,10 @@ package actor RetryQueue {
         recording event: ClusterEvent? = nil
     ) async throws {
         let (now, tasksMax) = (now, database.tasksMax)
-        let isNew = try await database.write("queue \(kind) of \(task.name)") { [table] database in
+        var task = task
+        task.trace = ServiceContext.current?.trace?.parent
+        let isNew = try await database.write("queue \(kind) of \(task.name)") {
+            [table, task] database in
             try table.add(
                 task,
                 due: now.advanced(by: delay),
@@ -186,9 +190,24 @@ package actor RetryQueue {
         }
     }
 
+    /// The trace in which `task` was asked for, so that what came of a push is found with it, whenever that is.
+    private nonisolated func surroundings(of task: RetryTask) -> ServiceContext {
+        var context = ServiceContext.topLevel
+        context.component = events.component
+        context.trace = task.trace.flatMap { TraceContext(parent: $0) }
+        return context
+    }
+
     private func execute(_ task: RetryTask) async {
         do {
-            let event = try await handlers.perform(task)
+            let event = try await withSpan(
+                kind,
+                context: surroundings(of: task),
+                ofKind: .consumer
+            ) { span in
+                if span.isRecording { span.attributes["task.name"] = task.name }
+                return try await handlers.perform(task)
+            }
             settling.insert(task.id)
             _ = scheduler.finish(task.id, .done, at: now)
             await settle(task) { table, database in try table.complete(task, in: database) }

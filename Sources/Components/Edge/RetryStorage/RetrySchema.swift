@@ -7,8 +7,12 @@ enum RetrySchema {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("1") { try $0.execute(sql: version1) }
+        migrator.registerMigration("2") { try $0.execute(sql: version2) }
         return migrator
     }
+
+    /// The trace in which the task was added, as `traceparent`; a version without it leaves it alone.
+    private static let version2 = "ALTER TABLE task ADD COLUMN trace TEXT"
 
     /// Times are nanoseconds since 1970. The tally is kept by triggers, so that telling how much there is costs nothing.
     private static let version1 = """

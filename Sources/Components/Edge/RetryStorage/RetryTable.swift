@@ -23,6 +23,7 @@ struct RetryTable: Sendable {
             sql: """
                 UPDATE task SET destination = :destination, due_at_ns = min(due_at_ns, :due),
                     revision = revision + (:changeable OR payload <> :payload), payload = :payload,
+                    trace = coalesce(:trace, trace),
                     failure_count = CASE state WHEN 'dead' THEN 0 ELSE failure_count END,
                     state = CASE state WHEN 'dead' THEN 'pending' ELSE state END
                 WHERE kind = :kind AND scope = :scope AND name = :name
@@ -42,8 +43,8 @@ struct RetryTable: Sendable {
         try database.execute(
             sql: """
                 INSERT INTO task
-                    (kind, scope, name, destination, payload, revision, state, created_at_ns, due_at_ns)
-                VALUES (:kind, :scope, :name, :destination, :payload, :changeable, 'pending', :now, :due)
+                    (kind, scope, name, destination, payload, revision, state, created_at_ns, due_at_ns, trace)
+                VALUES (:kind, :scope, :name, :destination, :payload, :changeable, 'pending', :now, :due, :trace)
                 """,
             arguments: arguments(task, due: due) + ["now": now.nanoseconds]
         )
@@ -54,7 +55,7 @@ struct RetryTable: Sendable {
         [
             "kind": kind, "scope": task.scope, "name": task.name, "destination": task.destination,
             "payload": task.payload, "due": due.nanoseconds,
-            "changeable": task.isChangeable ? 1 : 0,
+            "changeable": task.isChangeable ? 1 : 0, "trace": task.trace,
         ]
     }
 
@@ -226,7 +227,8 @@ extension RetryTask {
             dueAt: Timestamp(unixNanoseconds: row["due_at_ns"]),
             failureCount: row["failure_count"],
             lastAttemptAt: lastAttempt.map(Timestamp.init(unixNanoseconds:)),
-            lastError: row["last_error"]
+            lastError: row["last_error"],
+            trace: row["trace"]
         )
     }
 }

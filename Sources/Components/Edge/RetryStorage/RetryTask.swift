@@ -14,6 +14,8 @@ package struct NewRetryTask: Hashable, Sendable {
     package var payload: String
     /// Whether work that is added once more may have changed, so that a run under way does not count.
     package var isChangeable: Bool
+    /// The trace in which it is asked for, as `traceparent`; the queue notes that of the current work.
+    var trace: String?
 
     /// The work on `name` for `destination`.
     package init(
@@ -56,6 +58,8 @@ package struct RetryTask: Hashable, Sendable {
     package let lastAttemptAt: Timestamp?
     /// Why.
     package let lastError: String?
+    /// The trace in which it was asked for, as `traceparent`.
+    package let trace: String?
 
     /// The document of it; `isRunning` when it is being done.
     func document(isRunning: Bool) -> QueueTask {

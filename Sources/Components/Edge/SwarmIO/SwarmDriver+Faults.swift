@@ -3,7 +3,7 @@
 import Content
 import Files
 import NIOCore
-import Primitives
+package import Primitives
 import SwarmCore
 import Telemetry
 
@@ -32,12 +32,19 @@ extension SwarmDriver {
 
     // MARK: - Bandwidth
 
+    /// Sends and receives no more than this from now on; nil: no limit. Connections and what they move go on.
+    package func limit(egress: ByteRate?, ingress: ByteRate?) {
+        guard !isStopping else { return }
+        bandwidth = (egress, ingress)
+        turn { limit() }
+    }
+
     /// The lower of the configured limit and that of the faults.
     private func limit() {
         let links = faults.links
         let now = Self.now
-        let out = Self.lower(configuration.egress, links?.up)
-        let into = Self.lower(configuration.ingress, links?.down)
+        let out = Self.lower(bandwidth.egress, links?.up)
+        let into = Self.lower(bandwidth.ingress, links?.down)
         delay(by: links?.delay)
         if egress.rate != out { egress.limit(to: out, at: now) }
         if ingress.rate != into {

@@ -22,6 +22,8 @@ package actor SwarmDriver {
 
     /// How it was set up.
     package nonisolated let configuration: SwarmDriverConfiguration
+    /// The limits in force, which may have changed since.
+    var bandwidth: (egress: ByteRate?, ingress: ByteRate?)
     nonisolated let eventLoop: any EventLoop
     nonisolated let store: BlobStore
     nonisolated let host: any SwarmHost
@@ -97,6 +99,7 @@ package actor SwarmDriver {
     ) {
         self.security = security
         (self.configuration, self.eventLoop, self.store) = (configuration, eventLoop, store)
+        bandwidth = (configuration.egress, configuration.ingress)
         (self.host, self.log, self.faults) = (host, log, faults)
         meters = SwarmMeters(events: events, counters: counters)
         scheduler = SwarmScheduler(

@@ -16,6 +16,8 @@ package enum LogKey {
     package static let pieceIndex = "piece.index"
     /// The HTTP request, as `X-Request-Id` has it.
     package static let requestID = "request.id"
+    /// The trace, 32 hexadecimal digits.
+    package static let traceID = "trace.id"
     /// The HTTP method.
     package static let requestMethod = "request.method"
     /// The path of a request, still percent-encoded.

@@ -11,22 +11,29 @@ package struct MetricRecorder: Sendable {
     package init(
         _ name: String,
         component: String,
+        labels: [(String, String)] = [],
         bounds: [Double],
         registry: PrometheusRegistry?
     ) {
         histogram = registry?.series(
             name,
-            [(PrometheusRegistry.componentLabel, component)]
+            [(PrometheusRegistry.componentLabel, component)] + labels
         ) {
             PrometheusHistogram(name: $0, labels: $1, bounds: bounds)
         }
     }
 
     /// The distribution `name` of `component` in seconds.
-    package init(secondsOf name: String, component: String, registry: PrometheusRegistry?) {
+    package init(
+        secondsOf name: String,
+        component: String,
+        labels: [(String, String)] = [],
+        registry: PrometheusRegistry?
+    ) {
         self.init(
             name + "_seconds",
             component: component,
+            labels: labels,
             bounds: PrometheusHistogram.secondBounds,
             registry: registry
         )
@@ -40,4 +47,26 @@ package struct MetricRecorder: Sendable {
         let (seconds, attoseconds) = duration.components
         histogram?.record(Double(seconds) + Double(attoseconds) / 1e18)
     }
+}
+
+/// A count of one component that has labels of its own.
+package struct MetricCounter: Sendable {
+    private let counter: PrometheusCounter?
+
+    /// The count `name` of `component`, told apart by `labels`; counts nothing where `registry` is nil.
+    package init(
+        _ name: String,
+        component: String,
+        labels: [(String, String)],
+        registry: PrometheusRegistry?
+    ) {
+        counter = registry?.series(
+            name,
+            [(PrometheusRegistry.componentLabel, component)] + labels,
+            make: PrometheusCounter.init
+        )
+    }
+
+    /// Adds `count`.
+    package func add(_ count: Int) { counter?.increment(by: Int64(count)) }
 }

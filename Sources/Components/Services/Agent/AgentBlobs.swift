@@ -7,6 +7,7 @@ import Files
 import HTTPKit
 import Primitives
 import SwarmIO
+import Tracing
 
 /// A blob that an agent can serve: cached, or on its way.
 enum AgentBlob: Sendable {
@@ -31,7 +32,13 @@ enum AgentBlob: Sendable {
             // The clean-up leaves the blob alone until its last byte is sent.
             withExtendedLifetime(blob) {}
         case .arriving(let download):
-            try await download.read(range) { file, part in try await writer.write(file, part) }
+            try await withSpan("swarm download", ofKind: .internal) { span in
+                if span.isRecording {
+                    span.attributes["blob.digest"] = "\(download.metaInfo.digest)"
+                    span.attributes["blob.bytes"] = range.count
+                }
+                try await download.read(range) { file, part in try await writer.write(file, part) }
+            }
         }
     }
 }

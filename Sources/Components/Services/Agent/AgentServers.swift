@@ -27,6 +27,7 @@ struct AgentServers: Sendable {
             http: environment.httpClient,
             log: environment.log
         )
+        takeChanges(buildIndexes)
         let bytesServed = environment.counters.counter("bytes_served")
         let registry = Registry(
             blobs: AgentRegistry(
@@ -85,5 +86,35 @@ struct AgentServers: Sendable {
             limits: configuration.limits,
             drainTimeout: configuration.drainTimeout
         )
+    }
+
+    /// Takes what changes in the configuration while the agent runs: hosts, the swarm's rules, and bandwidth.
+    private func takeChanges(_ buildIndexes: BuildIndexCluster) {
+        environment.reloads.register(
+            configuration,
+            settings: { $0.settings }
+        ) { [trackers, status, seat = blobs.seat] old, new in
+            var taken: Set<String> = []
+            if old.trackers != new.trackers, trackers.hosts.reconfigure(new.trackers) {
+                taken.insert("tracker.hosts")
+            }
+            if old.buildIndexes != new.buildIndexes,
+                buildIndexes.hosts.reconfigure(new.buildIndexes)
+            {
+                taken.insert("build_index.hosts")
+            }
+            if old.swarm == new.swarm {
+                await seat.driver.limit(egress: new.egress, ingress: new.ingress)
+                taken.insert("scheduler.conn.bandwidth")
+            } else {
+                try await seat.reload(
+                    SchedulerSettings(new.swarm, egress: new.egress, ingress: new.ingress)
+                )
+                status.serve(seat.address, as: "peer")
+                taken.insert("scheduler")
+            }
+            status.reconfigure(new.settings)
+            return taken
+        }
     }
 }

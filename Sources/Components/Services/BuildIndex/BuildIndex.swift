@@ -38,7 +38,8 @@ package struct BuildIndexComponent: Service {
                 pool: environment.pool,
                 limits: limits,
                 environment: ProcessInfo.processInfo.environment,
-                counters: environment.counters
+                counters: environment.counters,
+                measures: environment.metrics.map { (environment.id, $0) }
             )
         )
         let origins = OriginCluster(
@@ -105,6 +106,14 @@ package struct BuildIndexComponent: Service {
             environment,
             settings: configuration.settings
         )
+        environment.reloads.register(
+            configuration,
+            settings: { $0.settings }
+        ) { old, new in
+            status.reconfigure(new.settings)
+            let isTaken = old.origins != new.origins && origins.hosts.reconfigure(new.origins)
+            return isTaken ? ["origin.hosts"] : []
+        }
         let neighbours = try await makeNeighbours(store, status, database)
         return Parts(
             backends: backends,

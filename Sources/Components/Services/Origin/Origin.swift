@@ -33,7 +33,8 @@ package struct OriginComponent: Service {
                 pool: environment.pool,
                 limits: configuration.limits,
                 environment: ProcessInfo.processInfo.environment,
-                counters: environment.counters
+                counters: environment.counters,
+                measures: environment.metrics.map { (environment.id, $0) }
             )
         )
         let store = BlobStore(
@@ -69,6 +70,7 @@ package struct OriginComponent: Service {
             environment: environment
         )
         let peerAddress = try await seeder.start()
+        takeChanges(seeder)
         let healer = Healer(
             store: store,
             ring: blobs.ring,
@@ -88,6 +90,17 @@ package struct OriginComponent: Service {
         await blobs.store.discardUploads()
         await writeBack.close()
         await backends.close()
+    }
+
+    /// Takes what changes in the configuration while the origin runs: the bandwidth.
+    private func takeChanges(_ seeder: OriginSeeder) {
+        environment.reloads.register(
+            configuration,
+            settings: { $0.settings }
+        ) { _, new in
+            await seeder.limit(egress: new.egress, ingress: new.ingress)
+            return ["scheduler.conn.bandwidth"]
+        }
     }
 
     /// How long a stop waits for blobs that are being written back. What is left goes on after the next start.

@@ -81,6 +81,11 @@ final class OriginSeeder: Sendable {
         return Endpoint(host: ip, port: port).description
     }
 
+    /// Sends and receives no more than this from now on; nil: no limit.
+    func limit(egress: ByteRate?, ingress: ByteRate?) async {
+        await driver.limit(egress: egress, ingress: ingress)
+    }
+
     /// Ends all connections.
     func stop() async { await driver.stop() }
 

@@ -84,23 +84,49 @@ package struct ProxyComponent: Service {
             counters: counters,
             environment: environment
         )
+        let status = ComponentStatus(
+            .proxy,
+            environment,
+            listeners: ProxyRoutes.serverCount,
+            settings: configuration.settings
+        )
+        takeChanges(origins, buildIndexes, status)
         let routes = ProxyRoutes(
             blobs: blobs,
             tags: tags,
             origins: origins,
             buildIndexes: buildIndexes,
             gate: gatekeeper,
-            status: ComponentStatus(
-                .proxy,
-                environment,
-                listeners: ProxyRoutes.serverCount,
-                settings: configuration.settings
-            ),
+            status: status,
             configuration: configuration,
             environment: environment,
             prefetches: PrefetchQueue()
         )
         try await serve(routes, staging)
+    }
+
+    /// Takes what changes in the configuration while the proxy runs: hosts.
+    private func takeChanges(
+        _ origins: OriginCluster,
+        _ buildIndexes: BuildIndexCluster,
+        _ status: ComponentStatus
+    ) {
+        environment.reloads.register(
+            configuration,
+            settings: { $0.settings }
+        ) { old, new in
+            status.reconfigure(new.settings)
+            var taken: Set<String> = []
+            if old.origins != new.origins, origins.hosts.reconfigure(new.origins) {
+                taken.insert("origin.hosts")
+            }
+            if old.buildIndexes != new.buildIndexes,
+                buildIndexes.hosts.reconfigure(new.buildIndexes)
+            {
+                taken.insert("build_index.hosts")
+            }
+            return taken
+        }
     }
 
     private func monitor(_ hosts: HostList, _ section: String) async {

@@ -52,6 +52,14 @@ package struct TrackerComponent: Service {
         )
         let readiness = ReadinessDesk(cluster: cluster)
         let status = ComponentStatus(.tracker, environment, settings: configuration.settings)
+        environment.reloads.register(
+            configuration,
+            settings: { $0.settings }
+        ) { old, new in
+            status.reconfigure(new.settings)
+            let isTaken = old.origins != new.origins && cluster.hosts.reconfigure(new.origins)
+            return isTaken ? ["origin.hosts"] : []
+        }
         let snapshot = TrackerSnapshot(status: status, announces: announces)
         let router = Router(context: ServerContext.self)
         TrackerRoutes(announces: announces, metaInfo: metaInfo, limits: configuration.limits)
