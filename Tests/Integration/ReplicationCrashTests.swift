@@ -113,16 +113,31 @@ extension IntegrationTests {
             }
         }
 
-        /// What a tag may name in the end.
+        /// What a tag may name in the end; nil: it may be gone.
         private struct Wanted {
             /// What was acknowledged last.
             var acknowledged: Digest?
-            /// What was put later without an answer.
-            var open: Set<Digest> = []
+            /// What was asked for later without an answer.
+            var open: Set<Digest?> = []
+        }
+
+        /// Puts `tag`, or deletes it when `digest` is nil; that there is no such tag is an answer, too.
+        private func change(
+            _ tag: QualifiedTag,
+            _ digest: Digest?,
+            at index: BuildIndexClient
+        ) async throws {
+            do {
+                if let digest {
+                    try await index.put(tag, digest, replicating: true)
+                } else {
+                    try await index.delete(tag, replicating: true)
+                }
+            } catch let error as ClusterError where error.code == .notFound && digest == nil {}
         }
 
         @Test(
-            "tags that were acknowledged reach the other cluster with their last value, whatever kill -9 hits",
+            "tags put and deleted reach the other cluster as they were acknowledged last, whatever kill -9 hits",
             .timeLimit(.minutes(10))
         )
         func killed() async throws {
@@ -153,12 +168,13 @@ extension IntegrationTests {
                 timer.resume()
                 while process.isRunning {
                     let tag = try QualifiedTag(parsing: "demo/app:v\(generator.below(40))")
-                    let digest = blobs[generator.below(blobs.count)]
+                    let isDeletion = generator.below(3) == 0
+                    let digest = isDeletion ? nil : blobs[generator.below(blobs.count)]
                     do {
-                        try await here.index.put(tag, digest, replicating: true)
+                        try await change(tag, digest, at: here.index)
                         wanted[tag] = Wanted(acknowledged: digest)
                     } catch {
-                        // It was killed: the put may have happened or not.
+                        // It was killed: the change may have been made or not.
                         wanted[tag, default: Wanted()].open.insert(digest)
                     }
                 }
@@ -177,8 +193,9 @@ extension IntegrationTests {
             #expect(!wanted.isEmpty)
             for (tag, wanted) in wanted {
                 let found = try await there.index.digest(of: tag)
-                let isOpen = found.map(wanted.open.contains) ?? false
+                let isOpen = wanted.open.contains(found)
                 #expect(found == wanted.acknowledged || isOpen, "\(tag)")
+                #expect(try await here.index.digest(of: tag) == found, "\(tag)")
             }
             for process in others + [last] {
                 process.send(SIGTERM)

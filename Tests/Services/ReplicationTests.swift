@@ -25,6 +25,7 @@ struct SmallCluster: Sendable {
         _ root: String,
         port: Int,
         remotes: [TagRemote] = [],
+        configure: (inout BuildIndexConfiguration) -> Void = { _ in },
         body: (SmallCluster) async throws -> Void
     ) async throws {
         let root = "\(root)/\(name)"
@@ -34,6 +35,7 @@ struct SmallCluster: Sendable {
                 configuration.remotes = remotes
                 configuration.tagReplication.pauseMin = .milliseconds(20)
                 configuration.tagReplication.pauseMax = .milliseconds(100)
+                configure(&configuration)
             } body: { index in
                 try await body(SmallCluster(index: index, origin: origin, root: root))
             }

@@ -60,7 +60,8 @@ extension EventWords {
     }
 
     private static func storage(_ event: ClusterEvent, _ scene: Scene) -> String? {
-        let what = event.text("tag") ?? blob(event, scene) ?? Units.unknown
+        let name = event.text("tag") ?? blob(event, scene) ?? Units.unknown
+        let what = event.text("change") == "deletion" ? "deletion of \(name)" : name
         let attempt = parenthesis(event.text("attempt") ?? event.text("failures"))
         let why = ": " + (event.reason ?? event.text("error") ?? "reason not recorded")
         let to = target(event, scene).map { " \($0)" } ?? ""

@@ -69,7 +69,8 @@ extension Narrator {
     private func tag(_ event: ClusterEvent) -> String { event.detail?["tag"] ?? "of an image" }
 
     private func owed(_ event: ClusterEvent) -> String {
-        event.detail?["tag"].map { "the tag \($0)" } ?? blob(event)
+        let tag = event.detail?["tag"].map { "the tag \($0)" } ?? blob(event)
+        return event.detail?["change"] == "deletion" ? "the deletion of \(tag)" : tag
     }
 
     private func place(_ event: ClusterEvent) -> String {

@@ -40,12 +40,21 @@ package struct BuildIndexClient: Sendable {
         )
     }
 
-    /// Removes `tag` if `condition` is met; `.notFound` when there is no such tag.
-    package func delete(_ tag: QualifiedTag, condition: TagCondition = .none) async throws {
+    /// Removes `tag` if `condition` is met; `.notFound` when there is no such tag. With `replicating`, it is removed from the
+    /// other clusters, too; `path` as for a put.
+    package func delete(
+        _ tag: QualifiedTag,
+        condition: TagCondition = .none,
+        replicating: Bool = false,
+        path route: String? = nil
+    ) async throws {
+        let query = replicating ? "?replicate=true" : ""
+        var headers = condition.headers
+        if let route { headers[.replicationPath] = route }
         _ = try await host.exchange(
             .delete,
-            path(tag),
-            headers: condition.headers,
+            path(tag) + query,
+            headers: headers,
             timeout: .seconds(30)
         )
     }
@@ -143,6 +152,13 @@ package struct BuildIndexClient: Sendable {
         try await host.text(method, "/internal/duplicate" + path, json: json, timeout: .seconds(10))
     }
 
+    /// What a neighbour knows of `tag`; `.notFound` when it knows nothing.
+    package func lastChange(of tag: QualifiedTag) async throws -> TagState {
+        try await host.json(.get, "/internal" + path(tag), timeout: .seconds(5)) {
+            try TagState(json: $0)
+        }
+    }
+
     /// Hands a neighbour a replication that was asked for here; it does it after `delay` unless it
     /// was done. `path` tells which clusters the tag came through.
     package func duplicateReplicate(
@@ -160,6 +176,27 @@ package struct BuildIndexClient: Sendable {
         var headers = HTTPFields()
         if let route { headers[.replicationPath] = route }
         try await host.text(.post, path, headers: headers, json: body, timeout: .seconds(10))
+    }
+
+    /// Hands a neighbour the replication of a deletion, as ``duplicateReplicate(_:_:dependencies:delay:path:)`` does that of a
+    /// put; `replaced` is what the tag named before. Kraken's know no such thing.
+    package func duplicateReplicateDeletion(
+        of tag: QualifiedTag,
+        replaced: Digest?,
+        delay: Duration,
+        path route: String? = nil
+    ) async throws {
+        var members = [JSON.Member("delay", .integer(Int(delay.nanoseconds)))]
+        if let replaced { members.append(.init("replaced", .string(replaced.description))) }
+        var headers = HTTPFields()
+        if let route { headers[.replicationPath] = route }
+        try await host.text(
+            .delete,
+            "/internal/duplicate/remotes" + path(tag),
+            headers: headers,
+            json: JSON.object(members),
+            timeout: .seconds(10)
+        )
     }
 
     /// Whether it, its backends and its origins serve.
@@ -186,6 +223,34 @@ package struct BuildIndexClient: Sendable {
             timeout: .seconds(60),
             answerBytesMax: Limits().metaInfoBytesMax
         ) { TagPage(json: $0) }
+    }
+}
+
+/// What a build-index knows of a tag.
+package struct TagState: Hashable, Sendable {
+    /// What it names; nil once it was deleted.
+    package let digest: Digest?
+    /// Since when, in nanoseconds since 1970.
+    package let madeAtNanoseconds: Int64
+
+    /// The tag names `digest` since `madeAtNanoseconds`.
+    package init(digest: Digest?, madeAtNanoseconds: Int64) {
+        (self.digest, self.madeAtNanoseconds) = (digest, madeAtNanoseconds)
+    }
+
+    /// The document that ``init(json:)`` reads.
+    package var json: JSON {
+        var members = [JSON.Member("put_at_ns", .integer(Int(madeAtNanoseconds)))]
+        if let digest { members.append(.init("digest", .string(digest.description))) }
+        return .object(members)
+    }
+
+    init(json: JSON) throws(ContentError) {
+        guard let madeAt = json["put_at_ns"]?.integer else {
+            throw ContentError(.invalidJSON, what: "read a tag's state", why: "no put_at_ns")
+        }
+        madeAtNanoseconds = Int64(madeAt)
+        digest = if let text = json["digest"]?.string { try Digest(parsing: text) } else { nil }
     }
 }
 

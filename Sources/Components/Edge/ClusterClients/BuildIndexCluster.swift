@@ -35,9 +35,16 @@ package struct BuildIndexCluster: Sendable {
         }
     }
 
-    /// Removes `tag` if `condition` is met; `.notFound` when there is no such tag.
-    package func delete(_ tag: QualifiedTag, condition: TagCondition = .none) async throws {
-        try await changing(tag, "delete \(tag)") { try await $0.delete(tag, condition: condition) }
+    /// Removes `tag` if `condition` is met; `.notFound` when there is no such tag. With `replicating`, from the other
+    /// clusters, too.
+    package func delete(
+        _ tag: QualifiedTag,
+        condition: TagCondition = .none,
+        replicating: Bool = false
+    ) async throws {
+        try await changing(tag, "delete \(tag)") {
+            try await $0.delete(tag, condition: condition, replicating: replicating)
+        }
     }
 
     /// What `tag` names; nil when there is no such tag.

@@ -79,6 +79,7 @@ extension ComponentKind {
         case .buildIndex:
             [
                 "tags_put", "tags_read", "tags_deleted", "tags_replicated",
+                "tag_deletions_replicated", "tag_deletions_refused",
                 "duplicate_put_failures", "duplicate_replicate_failures",
             ]
         case .proxy:

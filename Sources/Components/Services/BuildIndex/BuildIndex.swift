@@ -79,9 +79,16 @@ package struct BuildIndexComponent: Service {
         _ store: TagStore,
         _ database: RetryDatabase
     ) async throws -> Parts {
+        let status = ComponentStatus(
+            .buildIndex,
+            environment,
+            settings: configuration.settings
+        )
+        let clients = neighbourClients(status)
         let writeBack = try await TagWriteBack(
             store: store,
             backend: TagBackend(table: backends),
+            neighbours: clients,
             database: database,
             rules: configuration.writeBack,
             environment: environment
@@ -101,10 +108,12 @@ package struct BuildIndexComponent: Service {
             configuration: configuration,
             environment: environment
         )
-        let status = ComponentStatus(
-            .buildIndex,
-            environment,
-            settings: configuration.settings
+        let neighbours = try await TagNeighbours(
+            store: store,
+            clients: clients,
+            stagger: configuration.duplicatePutStagger,
+            database: database,
+            environment: environment
         )
         environment.reloads.register(
             configuration,
@@ -114,7 +123,6 @@ package struct BuildIndexComponent: Service {
             let isTaken = old.origins != new.origins && origins.hosts.reconfigure(new.origins)
             return isTaken ? ["origin.hosts"] : []
         }
-        let neighbours = try await makeNeighbours(store, status, database)
         return Parts(
             backends: backends,
             origins: origins,
@@ -159,30 +167,23 @@ package struct BuildIndexComponent: Service {
         let status: ComponentStatus
     }
 
-    private func makeNeighbours(
-        _ store: TagStore,
-        _ status: ComponentStatus,
-        _ database: RetryDatabase
-    ) async throws -> TagNeighbours {
+    /// The other build-indexes of this cluster.
+    private func neighbourClients(
+        _ status: ComponentStatus
+    ) -> @Sendable () async -> [BuildIndexClient] {
         let cluster = HostList(
             configuration.cluster,
             pool: environment.pool,
             checks: configuration.hostChecks["cluster"]
         )
         let isNamed = HostNames.needLookUp(configuration.cluster)
-        return try await TagNeighbours(
-            store: store,
-            clients: { [configuration, cluster, http = environment.httpClient] in
-                let own = configuration.selfAddress ?? status.address()
-                let port = own.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
-                return await cluster.lookedUpHosts()
-                    .filter { $0 != own && !(isNamed && HostNames.isLocal($0, port: port)) }
-                    .map { BuildIndexClient(address: $0, http: http) }
-            },
-            stagger: configuration.duplicatePutStagger,
-            database: database,
-            environment: environment
-        )
+        return { [configuration, cluster, http = environment.httpClient] in
+            let own = configuration.selfAddress ?? status.address()
+            let port = own.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
+            return await cluster.lookedUpHosts()
+                .filter { $0 != own && !(isNamed && HostNames.isLocal($0, port: port)) }
+                .map { BuildIndexClient(address: $0, http: http) }
+        }
     }
 
     private func makeService(_ parts: Parts) throws -> TagService {

@@ -33,7 +33,12 @@ struct BuildIndexRoutes: Sendable {
         }
         // Kraken's tags can't be removed.
         router.delete("/tags/{tag}") { (request, context) -> Response in
-            try await tags.delete(try Self.tag(context), condition: try Self.condition(request))
+            let isReplicated = try request.queryBool("replicate") ?? false
+            try await tags.delete(
+                try Self.tag(context),
+                condition: try Self.condition(request),
+                replicating: isReplicated ? Self.cause(request) : nil
+            )
             return .empty()
         }
         router.head("/tags/{tag}") { (_, context) -> Response in
@@ -61,6 +66,7 @@ struct BuildIndexRoutes: Sendable {
             return .text(origin)
         }
         addDuplicates(to: router)
+        addState(to: router)
     }
 
     /// What neighbours have taken.
@@ -71,6 +77,17 @@ struct BuildIndexRoutes: Sendable {
         }
         router.delete("/internal/duplicate/tags/{tag}") { (request, context) -> Response in
             try await takeOver(request, try Self.tag(context), nil)
+        }
+    }
+
+    /// What neighbours want to know before they write late what may have changed here.
+    private func addState(to router: Router<ServerContext>) {
+        router.get("/internal/tags/{tag}") { (_, context) -> Response in
+            guard let record = await tags.store.record(of: try Self.tag(context)) else {
+                throw HTTPProblem.notFound().asEmpty
+            }
+            let madeAt = record.putAt.unixNanoseconds
+            return .json(TagState(digest: record.digest, madeAtNanoseconds: madeAt).json)
         }
     }
 
@@ -124,8 +141,23 @@ struct BuildIndexRoutes: Sendable {
             }
             try await tags.replication.add(
                 tag,
-                digest,
+                .put(digest),
                 after: delay,
+                cause: .neighbour(path: Self.cause(request).path)
+            )
+            return .empty()
+        }
+        router.delete("/internal/duplicate/remotes/tags/{tag}") {
+            (request, context) -> Response in
+            let tag = try Self.tag(context)
+            let body = try await request.json(upTo: limits.jsonBodyBytesMax)
+            let replaced = try body["replaced"]?.string.map { text in
+                try Self.parsing { try Digest(parsing: text) }
+            }
+            try await tags.replication.add(
+                tag,
+                .deletion(replaced: replaced),
+                after: try Self.delay(body),
                 cause: .neighbour(path: Self.cause(request).path)
             )
             return .empty()

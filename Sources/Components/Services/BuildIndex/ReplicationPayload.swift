@@ -22,17 +22,29 @@ enum ReplicationCause: Hashable, Sendable {
     }
 }
 
-/// What a replication in the queue knows besides its tag and remote: `{"digest":…,"neighbours":true,"path":[…]}`.
+/// What is to be replicated: what a tag has come to.
+enum ReplicatedChange: Hashable, Sendable {
+    /// It names that.
+    case put(Digest)
+    /// It was deleted; it named `replaced` until then, where that is known.
+    case deletion(replaced: Digest?)
+
+    /// What the tag names; nil: there is no such tag.
+    var digest: Digest? { if case .put(let digest) = self { digest } else { nil } }
+}
+
+/// What a replication in the queue knows besides its tag and remote: `{"digest":…,"neighbours":true,"path":[…]}`, or
+/// `{"deleted":true,"replaced":…,…}`.
 struct ReplicationPayload: Hashable, Sendable {
-    /// What the tag named when it was queued.
-    let digest: Digest
+    /// What the tag had come to when it was queued.
+    let change: ReplicatedChange
     /// Whether a neighbour was asked.
     let isNeighbours: Bool
     /// The clusters that the tag came through.
     let path: [String]
 
-    init(digest: Digest, cause: ReplicationCause) {
-        self.digest = digest
+    init(_ change: ReplicatedChange, cause: ReplicationCause) {
+        self.change = change
         isNeighbours = if case .neighbour = cause { true } else { false }
         path = cause.path
     }
@@ -41,14 +53,26 @@ struct ReplicationPayload: Hashable, Sendable {
     /// - Throws: `ContentError`.
     init(parsing text: String) throws(ContentError) {
         let document = try JSON(parsing: Array(text.utf8))
-        digest = try Digest(parsing: document["digest"]?.string ?? "")
+        if document["deleted"]?.bool == true {
+            var replaced: Digest?
+            if let text = document["replaced"]?.string { replaced = try Digest(parsing: text) }
+            change = .deletion(replaced: replaced)
+        } else {
+            change = .put(try Digest(parsing: document["digest"]?.string ?? ""))
+        }
         isNeighbours = document["neighbours"]?.bool ?? false
         path = (document["path"]?.array ?? []).compactMap(\.string)
     }
 
     /// The document.
     var text: String {
-        var members: [JSON.Member] = [.init("digest", .string(digest.description))]
+        var members: [JSON.Member] = []
+        switch change {
+        case .put(let digest): members.append(.init("digest", .string(digest.description)))
+        case .deletion(let replaced):
+            members.append(.init("deleted", .bool(true)))
+            if let replaced { members.append(.init("replaced", .string(replaced.description))) }
+        }
         if isNeighbours { members.append(.init("neighbours", .bool(true))) }
         if !path.isEmpty { members.append(.init("path", .array(path.map(JSON.string)))) }
         return String(decoding: JSON.object(members).utf8, as: UTF8.self)

@@ -70,15 +70,15 @@ struct TagReplication: Sendable {
     /// Whether any remote shall have `tag`.
     func concerns(_ tag: QualifiedTag) -> Bool { !replicator.remotes.matching(tag).isEmpty }
 
-    /// Queues `tag`, which names `digest`, for every remote that shall have it, after `delay`; returns once that is on the disk.
+    /// Queues `change` of `tag` for every remote that shall have the tag, after `delay`; returns once that is on the disk.
     /// - Throws: 503 and 507 as `RetryStorageError` has them.
     func add(
         _ tag: QualifiedTag,
-        _ digest: Digest,
+        _ change: ReplicatedChange,
         after delay: Duration = .zero,
         cause: ReplicationCause
     ) async throws {
-        let payload = ReplicationPayload(digest: digest, cause: cause).text
+        let payload = ReplicationPayload(change, cause: cause).text
         for remote in replicator.remotes.matching(tag) {
             let task = NewRetryTask(
                 name: tag.description,
@@ -89,8 +89,8 @@ struct TagReplication: Sendable {
             )
             let event = ClusterEvent(
                 .replicationQueued,
-                blob: digest,
-                detail: ["tag": "\(tag)", "to": remote]
+                blob: change.digest,
+                detail: change.detail(["tag": "\(tag)", "to": remote])
             )
             do {
                 try await queue.add(task, after: delay, recording: event)
@@ -137,6 +137,14 @@ struct ReplicationRemotes: Sendable {
     }
 }
 
+extension ReplicatedChange {
+    /// `detail` of an event about it.
+    fileprivate func detail(_ detail: [String: String]) -> [String: String] {
+        guard case .deletion = self else { return detail }
+        return detail.merging(["change": "deletion"]) { first, _ in first }
+    }
+}
+
 /// Does one replication.
 private struct TagReplicator: Sendable {
     let store: TagStore
@@ -152,45 +160,109 @@ private struct TagReplicator: Sendable {
     /// Blobs sent at a time.
     private static let blobsAtATime = 4
 
-    /// Brings the tag of `task` to its remote; answers what to tell about it.
+    /// Makes the remote of `task` say of its tag what is said here; answers what to tell about it.
     func replicate(_ task: RetryTask) async throws -> ClusterEvent? {
         let start = ContinuousClock.now
         let tag = try QualifiedTag(parsing: task.name)
-        guard remotes.matching(tag).contains(task.destination) else {
-            return done(task, nil, start, "no rule sends it there any more")
-        }
         let payload = try ReplicationPayload(parsing: task.payload)
-        guard let digest = try await wanted(tag, payload) else {
-            return done(task, nil, start, "it was deleted")
+        func done(_ change: ReplicatedChange, _ reason: String?) -> ClusterEvent {
+            debts.end(task.id)
+            return ClusterEvent(
+                .replicationDone,
+                blob: change.digest,
+                tookMilliseconds: Int(start.duration(to: .now).seconds * 1000),
+                reason: reason,
+                detail: change.detail(["tag": task.name, "to": task.destination])
+            )
+        }
+        guard remotes.matching(tag).contains(task.destination) else {
+            return done(payload.change, "no rule sends it there any more")
+        }
+        guard let change = try await wanted(tag, payload) else {
+            return done(payload.change, "the tag has moved on")
         }
         let remote = BuildIndexClient(address: task.destination, http: environment.httpClient)
-        if try await remote.digest(of: tag) == digest {
-            return done(task, digest, start, "it was there")
+        let there = try await remote.digest(of: tag)
+        if there == change.digest {
+            return done(change, there == nil ? "it was not there" : "it was there")
         }
         let origin = try await remote.origin()
         if ReplicationPath.contains(origin, payload.path) {
-            return done(task, digest, start, "it came from there")
+            return done(change, "it came from there")
         }
-        try await send(digest, of: tag, to: origin, for: task)
-        try await remote.put(
-            tag,
-            digest,
-            replicating: true,
-            path: ReplicationPath.text(payload.path + [identity])
-        )
-        environment.counters.counter("tags_replicated").add()
-        return done(task, digest, start, nil)
+        let path = ReplicationPath.text(payload.path + [identity])
+        switch change {
+        case .put(let digest):
+            try await send(digest, of: tag, to: origin, for: task)
+            try await remote.put(tag, digest, replicating: true, path: path)
+            environment.counters.counter("tags_replicated").add()
+            return done(change, nil)
+        case .deletion(let replaced):
+            // A neighbour may have missed a put that came after the deletion, and that is there already.
+            let condition = payload.isNeighbours ? replaced.map { TagCondition.names([$0]) } : nil
+            return done(change, try await delete(tag, from: remote, condition ?? .none, path))
+        }
     }
 
-    /// What the tag shall name: its last value, whichever put was queued last; nil when it was deleted meanwhile, which stays
-    /// a matter of this cluster. A neighbour's put may have been followed by one that this build-index has missed; then the
-    /// backend, which the neighbours have in common, knows better.
-    private func wanted(_ tag: QualifiedTag, _ payload: ReplicationPayload) async throws -> Digest?
-    {
+    /// What shall be at the remote: the tag's last value, whichever change was queued last; nil when that is not for this
+    /// task to bring. A deletion that was not queued stays a matter of this cluster.
+    ///
+    /// A neighbour's put may have been followed by one that this build-index has missed; then the backend, which the
+    /// neighbours have in common, knows better.
+    private func wanted(
+        _ tag: QualifiedTag,
+        _ payload: ReplicationPayload
+    ) async throws -> ReplicatedChange? {
         let record = await store.record(of: tag)
-        if let record, !payload.isNeighbours || record.writeBack != nil { return record.digest }
-        guard payload.isNeighbours else { return payload.digest }
-        return try await backend.digest(of: tag) ?? record?.digest ?? payload.digest
+        switch payload.change {
+        case .put(let digest):
+            if let record, record.digest == nil { return nil }
+            guard payload.isNeighbours, record?.writeBack == nil else {
+                return .put(record?.digest ?? digest)
+            }
+            return .put(try await backend.digest(of: tag) ?? record?.digest ?? digest)
+        case .deletion where payload.isNeighbours:
+            // Put again since: whoever was asked for that brings it.
+            guard record?.digest == nil, try await backend.digest(of: tag) == nil else {
+                return nil
+            }
+            return payload.change
+        case .deletion: return record?.digest.map { .put($0) } ?? payload.change
+        }
+    }
+
+    /// Deletes `tag` from `remote`; nil when that was done, else why it was not.
+    ///
+    /// What the remote refuses it will refuse again, as Kraken's do, which remove no tags. That is told and given up, since
+    /// a queue of what can't be done would fill.
+    private func delete(
+        _ tag: QualifiedTag,
+        from remote: BuildIndexClient,
+        _ condition: TagCondition,
+        _ path: String
+    ) async throws -> String? {
+        do {
+            try await remote.delete(tag, condition: condition, replicating: true, path: path)
+            environment.counters.counter("tag_deletions_replicated").add()
+            return nil
+        } catch let error as ClusterError {
+            switch error.code {
+            case .status(412): return "it names something else there"
+            // Gone in this moment, unless it is the request that is not known there.
+            case .notFound where try await remote.digest(of: tag) == nil: return "it was not there"
+            case .notFound, .status(400), .status(403), .status(405), .status(409), .status(501):
+                environment.counters.counter("tag_deletions_refused").add()
+                environment.log.warning(
+                    "a remote does not delete a tag; delete it there",
+                    metadata: [
+                        LogKey.tag: "\(tag)", LogKey.address: "\(remote.address)",
+                        LogKey.error: "\(error)",
+                    ]
+                )
+                return "refused: \(error)"
+            default: throw error
+            }
+        }
     }
 
     /// Sends everything that `digest` needs to the other cluster's origins, what refers to others after these.
@@ -215,22 +287,6 @@ private struct TagReplicator: Sendable {
                 try await group.waitForAll()
             }
         }
-    }
-
-    private func done(
-        _ task: RetryTask,
-        _ digest: Digest?,
-        _ start: ContinuousClock.Instant,
-        _ reason: String?
-    ) -> ClusterEvent {
-        debts.end(task.id)
-        return ClusterEvent(
-            .replicationDone,
-            blob: digest,
-            tookMilliseconds: Int(start.duration(to: .now).seconds * 1000),
-            reason: reason,
-            detail: ["tag": task.name, "to": task.destination]
-        )
     }
 
     func report(_ task: RetryTask, _ error: any Error, failureCount: Int) {

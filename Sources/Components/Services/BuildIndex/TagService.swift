@@ -50,22 +50,30 @@ struct TagService: Sendable {
         let record = try await make(change, of: tag, condition, through: through)
         if !writesThrough { try await queue(tag, digest, after: .zero) }
         if let cause, replication.concerns(tag) {
-            try await replication.add(tag, digest, cause: cause)
-            await tellNeighboursToReplicate(tag, digest, needed, path: cause.path)
+            try await replication.add(tag, .put(digest), cause: cause)
+            await tellNeighboursToReplicate(tag, .put(digest), needed, path: cause.path)
         }
         counters.counter("tags_put").add()
         events.record(ClusterEvent(.tagPut, blob: digest, detail: ["tag": "\(tag)"]))
         try await neighbours.tell(tag, record)
     }
 
-    /// Removes `tag` here, in the backend and at the neighbours.
+    /// Removes `tag` here, in the backend and at the neighbours; with a `cause`, in other clusters, too, later.
     ///
     /// The backend is told before anything else, because its lists would bring the tag back; while it fails, so does this.
     /// - Throws: 404 when there is no such tag, 412 when `condition` is not met, 409 when the tag may not be removed, 405
     ///   when its storage removes nothing.
-    func delete(_ tag: QualifiedTag, condition: TagCondition = .none) async throws {
+    func delete(
+        _ tag: QualifiedTag,
+        condition: TagCondition = .none,
+        replicating cause: ReplicationCause? = nil
+    ) async throws {
         try backend.checkBackend(of: tag)
         guard let digest = await reader.digest(of: tag) else {
+            // A crash may have come between a deletion and its replication; then the client is here once more.
+            if let cause, await store.record(of: tag) != nil {
+                try await replication.add(tag, .deletion(replaced: nil), cause: cause)
+            }
             throw HTTPProblem.notFound().asEmpty
         }
         // Once more by the queue: a write-back of what the tag named may be under way.
@@ -76,6 +84,11 @@ struct TagService: Sendable {
             }
         }
         try await queue(tag, nil, after: .zero)
+        if let cause, replication.concerns(tag) {
+            let change = ReplicatedChange.deletion(replaced: digest)
+            try await replication.add(tag, change, cause: cause)
+            await tellNeighboursToReplicate(tag, change, path: cause.path)
+        }
         counters.counter("tags_deleted").add()
         events.record(ClusterEvent(.tagDeleted, blob: digest, detail: ["tag": "\(tag)"]))
         try await neighbours.tell(tag, record)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Backends
+import ClusterClients
 import Content
 import HTTPKit
 import Logging
@@ -25,12 +26,13 @@ struct TagWriteBack: Sendable {
     init(
         store: TagStore,
         backend: TagBackend,
+        neighbours: @escaping @Sendable () async -> [BuildIndexClient],
         database: RetryDatabase,
         rules: RetryRules,
         environment: ComponentEnvironment
     ) async throws {
         (self.store, self.backend) = (store, backend)
-        let writer = TagWriter(store: store, backend: backend)
+        let writer = TagWriter(store: store, backend: backend, neighbours: neighbours)
         queue = RetryQueue(
             kind: Self.kind,
             database: database,
@@ -97,6 +99,12 @@ struct TagWriteBack: Sendable {
 private struct TagWriter: Sendable {
     let store: TagStore
     let backend: TagBackend
+    let neighbours: @Sendable () async -> [BuildIndexClient]
+
+    /// After how long what is to be written may have been changed at a neighbour without this build-index being told.
+    private static let lateAfter = Duration.seconds(2)
+    /// How often a neighbour may know better.
+    private static let attemptsMax = 8
 
     /// Makes the backend say what the store says of `tag`; answers what to tell about it.
     func write(_ tag: QualifiedTag) async throws -> ClusterEvent? {
@@ -106,6 +114,12 @@ private struct TagWriter: Sendable {
     }
 
     private func attempt(_ tag: QualifiedTag) async throws -> ClusterEvent? {
+        for _ in 0..<Self.attemptsMax {
+            guard let record = await store.record(of: tag),
+                let change = await laterChange(of: tag, than: record)
+            else { break }
+            _ = try await store.apply(change, to: tag, over: .init(record: record))
+        }
         guard let record = await store.record(of: tag) else { return nil }
         // A run that came just before wrote this value, too.
         guard let owed = record.writeBack else { return done(tag, record.digest, "it was there") }
@@ -123,6 +137,33 @@ private struct TagWriter: Sendable {
         if reason == nil { try await backend.apply(record.digest, to: tag) }
         try await store.markWrittenBack(tag, record.digest)
         return done(tag, record.digest, reason)
+    }
+
+    /// What a neighbour says happened to `tag` after what is to be written late; nil when none that answers knows better.
+    ///
+    /// A build-index that was down comes back owing what others have deleted or moved meanwhile, and may come to write it
+    /// before they come to tell.
+    private func laterChange(
+        of tag: QualifiedTag,
+        than record: TagRecord
+    ) async -> TagChange? {
+        let age = Timestamp.now.unixNanoseconds - record.putAt.unixNanoseconds
+        guard record.writeBack != nil, age > Self.lateAfter.nanoseconds else { return nil }
+        for neighbour in await neighbours() {
+            // One that gives no answer, or none of this kind as Kraken's, can't be waited for.
+            guard let known = try? await neighbour.lastChange(of: tag) else { continue }
+            let moment = Timestamp(unixNanoseconds: known.madeAtNanoseconds)
+            guard record.precedes(known.digest, madeAt: moment) else { continue }
+            // Whoever deleted it has told the backend.
+            let delay: Duration? = known.digest == nil ? nil : .zero
+            return TagChange(
+                digest: known.digest,
+                madeAt: moment,
+                writeBackAfter: delay,
+                isNeighbours: true
+            )
+        }
+        return nil
     }
 
     /// Sees to it that the store does not owe `tag` any more, as an operator wants it.

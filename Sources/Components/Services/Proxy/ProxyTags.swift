@@ -60,7 +60,7 @@ struct ProxyTags: TagSource, TagSink {
 
     func delete(_ tag: QualifiedTag, condition: TagCondition) async throws -> Bool {
         do {
-            try await buildIndexes.delete(tag, condition: condition)
+            try await buildIndexes.delete(tag, condition: condition, replicating: true)
             return true
         } catch let error as ClusterError where error.code == .notFound {
             return false
@@ -122,8 +122,8 @@ struct ProxyTags: TagSource, TagSink {
         if isGone {
             _ = try await delete(tag, condition: .none)
         } else {
-            // Deletions stay in this cluster, and elsewhere a manifest comes with what needs it.
-            let isShared = if case .referrer = reserved { true } else { false }
+            // What was pushed without a tag is kept here; elsewhere it comes with what needs it.
+            let isShared = if case .pushed = reserved { false } else { true }
             try await changing("note \(reserved)") {
                 try await buildIndexes.put(tag, reserved.digest, replicating: isShared)
             }

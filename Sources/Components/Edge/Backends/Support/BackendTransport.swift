@@ -234,6 +234,13 @@ struct BackendTransport: Sendable {
                 why: error.description,
                 remedy: "check the credentials and what they allow"
             )
+        case 405, 501:
+            return BackendError(
+                .unsupported,
+                what: place,
+                why: error.description,
+                remedy: "the server does not do this; do it where the object is stored"
+            )
         default:
             return BackendError(
                 error.isTransient ? .unavailable : .failed,
