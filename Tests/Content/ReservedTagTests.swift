@@ -19,7 +19,16 @@ import Testing
         }
         let prefix = ReservedTag.referrerPrefix(of: two)
         #expect(ReservedTag.referrer(one, of: two).tag.name.hasPrefix(prefix))
-        #expect(ReservedTag.fallback(for: two).name + "." == prefix)
+        #expect(ReservedTag.fallback(for: .sha256(two)).name + "." == prefix)
+        let long = SHA512Digest(hashing: Array("one".utf8))
+        let alias = ReservedTag.alias(long)
+        #expect(alias.tag.name.utf8.count <= 128)
+        #expect(ReservedTag(alias.tag) == alias)
+        #expect(alias.digest == nil)
+        // As the specification cuts it.
+        let fallback = ReservedTag.fallback(for: .sha512(long))
+        #expect(fallback.name == "sha512-\(long.hex.prefix(64))")
+        #expect(ReservedTag(fallback) == nil)
     }
 
     @Test("are none of the tags that people and signing tools use")
@@ -29,6 +38,7 @@ import Testing
         for name in [
             "v1", "sha256-\(hex)", "sha256-\(hex).sig", "sha256-\(hex).att", "sha256-\(hex).sbom",
             "sha256-\(upper).deleted", "sha256-12.deleted", "sha512-\(hex).deleted",
+            "sha512.\(hex)", "sha512.\(String(repeating: "_", count: 86))",
             "sha256-\(hex).\(String(repeating: "A", count: 42))",
             "sha256-\(hex).\(String(repeating: "_", count: 43))",
         ] {

@@ -25,6 +25,8 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         var pushed: Set<QualifiedTag> = []
         /// Subjects of manifests, by repository and referrer.
         var subjects: [QualifiedTag: Digest] = [:]
+        /// How often the SHA-512 of a blob was taken.
+        var sumCount = 0
     }
 
     let style: Style
@@ -88,11 +90,17 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         bytes(of: digest)
     }
 
+    func sha512(of digest: Digest, in repository: RepositoryName) async throws -> SHA512Digest? {
+        state.withLock { $0.sumCount += 1 }
+        return bytes(of: digest).map { SHA512Digest(hashing: $0) }
+    }
+
     func digest(of tag: QualifiedTag) async throws -> Digest? { state.withLock { $0.tags[tag] } }
 
     func tags(of repository: RepositoryName, page: PageRequest) async throws -> NamePage? {
         let names = state.withLock { state in
-            state.tags.keys.filter { $0.repository == repository }.map(\.tag.name)
+            state.tags.keys.filter { $0.repository == repository && ReservedTag($0.tag) == nil }
+                .map(\.tag.name)
         }
         return names.isEmpty ? nil : NamePage(of: names, page: page)
     }
@@ -102,13 +110,13 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
     }
 
     func referrers(
-        of subject: Digest,
+        of subject: ContentDigest,
         in repository: RepositoryName,
         artifactType: String?,
         after last: Digest?
     ) async throws -> ReferrerPage {
         let (subjects, blobs) = state.withLock { ($0.subjects, $0.blobs) }
-        let digests = subjects.filter { $0.key.repository == repository && $0.value == subject }
+        let digests = subjects.filter { $0.key.repository == repository && $0.value == subject.key }
             .compactMap { ReservedTag($0.key.tag)?.digest }.sorted()
         let referrers = digests.drop { digest in last.map { digest <= $0 } ?? false }
             .compactMap { digest in
@@ -192,6 +200,15 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         state.withLock { $0.subjects[key] = isGone ? nil : subject }
     }
 
+    func noteAlias(
+        _ alias: SHA512Digest,
+        of digest: Digest,
+        in repository: RepositoryName
+    ) async throws {
+        let tag = QualifiedTag(repository: repository, tag: ReservedTag.alias(alias).tag)
+        state.withLock { $0.tags[tag] = digest }
+    }
+
     func noteManifest(
         _ digest: Digest,
         in repository: RepositoryName,
@@ -248,13 +265,15 @@ final class MemoryUpload: BlobUpload {
         return bytesReceived
     }
 
-    func commit(as digest: Digest) async throws {
+    func expectSHA512() async {}
+
+    func commit(as digest: ContentDigest) async throws -> Digest {
         let bytes = bytes.withLock { $0 }
         await cancel()
-        guard Digest(hashing: bytes) == digest else {
+        guard digest.names(bytes) else {
             throw RegistryError.digestInvalid("the bytes hash to something else")
         }
-        registry.add(bytes)
+        return registry.add(bytes)
     }
 
     func cancel() async { registry.state.withLock { $0.uploads[id] = nil } }

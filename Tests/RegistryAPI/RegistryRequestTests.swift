@@ -52,8 +52,21 @@ private let hex = String(repeating: "ab", count: 32)
             Case(.get, "/v2/a/manifests/.v1", "404 MANIFEST_UNKNOWN"),
             Case(.delete, "/v2/a/manifests/v1", "deleteManifest a v1"),
             Case(.delete, "/v2/a/manifests/sha256:\(hex)", "deleteManifest a sha256:\(hex)"),
-            Case(.get, "/v2/a/manifests/sha512:\(hex)\(hex)", "404 MANIFEST_UNKNOWN"),
-            Case(.put, "/v2/a/manifests/sha512:\(hex)\(hex)", "400 DIGEST_INVALID"),
+            Case(.get, "/v2/a/manifests/sha512:\(hex)\(hex)", "manifest a sha512:\(hex)\(hex)"),
+            Case(
+                .put,
+                "/v2/a/manifests/sha512:\(hex)\(hex)",
+                "putManifest a sha512:\(hex)\(hex)"
+            ),
+            Case(.get, "/v2/a/manifests/sha384:\(hex)", "404 MANIFEST_UNKNOWN"),
+            Case(.put, "/v2/a/manifests/sha384:\(hex)", "400 DIGEST_INVALID"),
+            Case(
+                .put,
+                "/v2/a/manifests/v1",
+                "putManifest a v1 sha512:\(hex)\(hex)",
+                query: "digest=sha512:\(hex)\(hex)"
+            ),
+            Case(.put, "/v2/a/manifests/v1", "400 DIGEST_INVALID", query: "digest=sha512:\(hex)"),
             Case(.put, "/v2/a/manifests/sha256-\(hex).deleted", "400 TAG_INVALID"),
             Case(.get, "/v2/a/manifests/sha256-\(hex).deleted", "404 MANIFEST_UNKNOWN"),
             Case(.put, "/v2/a/manifests/sha256-\(hex).sig", "putManifest a sha256-\(hex).sig"),
@@ -61,7 +74,8 @@ private let hex = String(repeating: "ab", count: 32)
             Case(.get, "/v2/a/blobs/sha256:\(hex.uppercased())", "400 DIGEST_INVALID"),
             Case(.get, "/v2/a/blobs/sha512:\(hex)", "400 DIGEST_INVALID"),
             Case(.get, "/v2/a/blobs/sha256:xyz", "400 DIGEST_INVALID"),
-            Case(.get, "/v2/a/blobs/sha512:\(hex)\(hex)", "404 BLOB_UNKNOWN"),
+            Case(.get, "/v2/a/blobs/sha512:\(hex)\(hex)", "blob a sha512:\(hex)\(hex)"),
+            Case(.get, "/v2/a/blobs/sha384:\(hex)", "404 BLOB_UNKNOWN"),
             Case(.get, "/v2/a/blobs/multihash+base58:QmRZxt2b1FVZ", "404 BLOB_UNKNOWN"),
             Case(.get, "/v2/a/blobs/SHA256:\(hex)", "400 DIGEST_INVALID"),
             Case(.delete, "/v2/a/blobs/sha256:\(hex)", "deleteBlob a sha256:\(hex)"),
@@ -120,7 +134,12 @@ private let hex = String(repeating: "ab", count: 32)
                 "referrers a sha256:\(hex) a/b+c sha256:\(hex)",
                 query: "artifactType=a%2Fb+c&last=sha256:\(hex)"
             ),
-            Case(.get, "/v2/a/referrers/sha512:\(hex)\(hex)", "referrers a nil nil nil"),
+            Case(
+                .get,
+                "/v2/a/referrers/sha512:\(hex)\(hex)",
+                "referrers a sha512:\(hex)\(hex) nil nil"
+            ),
+            Case(.get, "/v2/a/referrers/sha384:\(hex)", "referrers a nil nil nil"),
             Case(.get, "/v2/a/referrers/v1", "400 DIGEST_INVALID"),
             Case(.post, "/v2/a/referrers/sha256:\(hex)", "405 UNSUPPORTED"),
             Case(.get, "/v2/UPPER/manifests/x", "400 NAME_INVALID"),
@@ -193,7 +212,8 @@ private let hex = String(repeating: "ab", count: 32)
             case .repositories(let wanted): return "repositories \(page(wanted))"
             case .tags(let name, let wanted): return "tags \(name) \(page(wanted))"
             case .manifest(let name, let reference): return "manifest \(name) \(reference)"
-            case .putManifest(let name, let reference): return "putManifest \(name) \(reference)"
+            case .putManifest(let name, let reference, let digest):
+                return "putManifest \(name) \(reference)" + (digest.map { " \($0)" } ?? "")
             case .deleteManifest(let name, let reference):
                 return "deleteManifest \(name) \(reference)"
             case .deleteBlob(let name, let digest): return "deleteBlob \(name) \(digest)"

@@ -170,6 +170,35 @@ extension ServicesTests {
             }
         }
 
+        @Test("content named by its sha512 comes with that name, before the tag that needs it")
+        func namesBySHA512() async throws {
+            let layer = first.layer
+            let long = SHA512Digest(hashing: layer.bytes)
+            let alias = QualifiedTag(
+                repository: tag.repository,
+                tag: ReservedTag.alias(long).tag
+            )
+            let manifest = OriginBlob(
+                #"{"schemaVersion":2,"config":{"mediaType":"x","digest":"\#(first.config.digest)","#
+                    + #""size":2},"layers":[{"mediaType":"x","digest":"\#(long)","size":9}]}"#
+            )
+            try await twoClusters { a, b async throws in
+                try await first.upload(to: a.origin)
+                try await a.origin.upload(manifest)
+                let error = await #expect(throws: ClusterError.self) {
+                    try await a.index.client.put(tag, manifest.digest, replicating: true)
+                }
+                #expect(error?.why.contains("\(long)") == true)
+                // Known here, and told to nobody by itself.
+                try await a.index.client.put(alias, layer.digest)
+                try await a.index.client.put(tag, manifest.digest, replicating: true)
+                await a.untilReplicated(tag, manifest.digest)
+                #expect(try await b.index.client.digest(of: tag) == manifest.digest)
+                #expect(try await b.index.client.digest(of: alias) == layer.digest)
+                #expect(try await b.holds(layer.digest))
+            }
+        }
+
         @Test("a tag that moves while the other cluster is away ends there at its last value")
         func movesAndResumes() async throws {
             let ports = [try ReservedPort.make(), try ReservedPort.make()]

@@ -18,6 +18,10 @@ struct CollectionMark: Sendable {
     /// What the backends swept are called.
     private(set) var backendNames: [String] = []
     private var namespaces: [Digest: Namespace] = [:]
+    /// What is meant by subjects that are named by their SHA-512.
+    private var standIns: [Digest: Digest] = [:]
+    /// What SHA-512s stand for, in whichever repository.
+    private var aliases: [SHA512Digest: Digest] = [:]
     private let cluster: CollectionCluster
     private let limits = Limits()
 
@@ -55,6 +59,7 @@ struct CollectionMark: Sendable {
     mutating func readTags(keepingUntagged keepsUntagged: Bool) async throws {
         var unclear: [String] = []
         var tags: [QualifiedTag] = []
+        var reservedTags: [(ReservedTag, QualifiedTag)] = []
         for name in try await cluster.names().sorted() {
             let tag: QualifiedTag
             do { tag = try QualifiedTag(parsing: name) } catch {
@@ -64,8 +69,10 @@ struct CollectionMark: Sendable {
                 tags.append(tag)
                 continue
             }
-            note(reserved, tag, keepsUntagged)
+            reservedTags.append((reserved, tag))
         }
+        try await readAliases(reservedTags)
+        for (reserved, tag) in reservedTags { note(reserved, tag, keepsUntagged) }
         tagCount = tags.count
         for (tag, digests) in try await lookUp(tags) {
             if digests.isEmpty { unclear.append(tag.description) }
@@ -87,11 +94,14 @@ struct CollectionMark: Sendable {
         _ tag: QualifiedTag,
         _ keepsUntagged: Bool
     ) {
+        // Aliases have been read; they keep nothing.
+        guard let digest = reserved.digest else { return }
         let repository = tag.repository
-        namespaces[reserved.digest] = Namespace(repository)
+        namespaces[digest] = Namespace(repository)
         switch reserved {
+        case .alias: return
         case .referrer(let referrer, let subject):
-            graph.addReferrer(referrer, of: subject, in: repository.name)
+            graph.addReferrer(referrer, of: standIns[subject] ?? subject, in: repository.name)
         case .deleted(let digest): graph.addDeletion(of: digest, in: repository.name)
         case .pushed(let digest):
             if keepsUntagged {
@@ -100,7 +110,24 @@ struct CollectionMark: Sendable {
                 graph.addManifest(digest)
             }
         }
-        records[reserved.digest, default: []].append(tag)
+        records[digest, default: []].append(tag)
+    }
+
+    /// Reads what the SHA-512s stand for that repositories remember. Each goes with what it names.
+    private mutating func readAliases(_ reserved: [(ReservedTag, QualifiedTag)]) async throws {
+        var names: [QualifiedTag: SHA512Digest] = [:]
+        for case (.alias(let alias), let tag) in reserved { names[tag] = alias }
+        for (tag, digests) in try await lookUp(names.keys.sorted()) {
+            guard let alias = names[tag] else { continue }
+            for digest in digests {
+                guard aliases[alias] == nil || aliases[alias] == digest else {
+                    throw Self.failure("repositories do not agree what \(alias) is")
+                }
+                aliases[alias] = digest
+                standIns[alias.standIn] = digest
+                records[digest, default: []].append(tag)
+            }
+        }
     }
 
     private func lookUp(
@@ -137,7 +164,7 @@ struct CollectionMark: Sendable {
 
     private mutating func note(_ bytes: [UInt8], _ digest: Digest, _ namespace: Namespace) {
         // A tag may name any blob; one that is no manifest refers to nothing.
-        let document = try? ManifestDocument(parsing: bytes, limits: limits)
+        let document = try? ManifestDocument(parsing: bytes, limits: limits, aliases: aliases)
         graph.note(document, as: digest)
         for reference in document?.references ?? [] where namespaces[reference.digest] == nil {
             namespaces[reference.digest] = namespace

@@ -119,8 +119,13 @@ package struct ManifestMediaType: RawRepresentable, Hashable, Sendable, CaseIter
 package struct Descriptor: Hashable, Sendable {
     /// What the content is; empty where the document does not say.
     package let mediaType: String
-    /// The content.
+    /// The content, by its SHA-256.
+    ///
+    /// Where the document names it by an SHA-512 that stands for nothing known, ``SHA512Digest/standIn``, under which
+    /// nothing is found.
     package let digest: Digest
+    /// The content, as the document names it.
+    package let name: ContentDigest
     /// Its size.
     package let bytes: Int
     /// For which machines it is; in an index only.

@@ -8,11 +8,13 @@ extension ManifestDocument {
     /// The kind is what `mediaType` says; without it, a document that lists manifests is an OCI index, any other an OCI
     /// manifest. Of a kind that is not known, what it points at is read where it is found. A document that is an image and
     /// an index is refused, because two clients could read two images in it (CVE-2021-41190).
+    /// - Parameter aliases: what is known of the SHA-512s in it; nil refuses them.
     /// - Throws: `.tooLarge` beyond `limits.manifestBytesMax`, `.invalidJSON`, `.invalidManifest`.
     /// - Source: uber/kraken utils/dockerutil/dockerutil.go for the kinds.
     package init(
         parsing bytes: some Collection<UInt8>,
-        limits: Limits = Limits()
+        limits: Limits = Limits(),
+        aliases: [SHA512Digest: Digest]? = nil
     ) throws(ContentError) {
         guard bytes.count <= limits.manifestBytesMax else {
             let why = "\(bytes.count) bytes; at most \(limits.manifestBytesMax) are read"
@@ -26,13 +28,13 @@ extension ManifestDocument {
             throw .manifest("schemaVersion is not 2; push the image with a newer client")
         }
         if mediaType.isIndex {
-            self = .index(try ImageIndex(document, mediaType))
+            self = .index(try ImageIndex(document, mediaType, aliases))
         } else if mediaType.isImage {
-            self = .image(try Manifest(document, mediaType))
+            self = .image(try Manifest(document, mediaType, aliases))
         } else if document.hasValue("manifests") {
-            self = .index(try ImageIndex(document, mediaType))
+            self = .index(try ImageIndex(document, mediaType, aliases))
         } else {
-            self = .foreign(try ForeignManifest(document, mediaType))
+            self = .foreign(try ForeignManifest(document, mediaType, aliases))
         }
     }
 
@@ -56,52 +58,96 @@ extension ManifestDocument {
     }
 }
 
+extension ManifestDocument {
+    /// The SHA-512s by which it names what it points at and that were not known when it was read.
+    package var unknownNames: [SHA512Digest] {
+        references.compactMap { descriptor in
+            guard case .sha512(let name) = descriptor.name, descriptor.digest == name.standIn else {
+                return nil
+            }
+            return name
+        }
+    }
+}
+
+/// What SHA-512s stand for, as far as is known; nil where they are not supported.
+private typealias Aliases = [SHA512Digest: Digest]?
+
 extension Manifest {
-    fileprivate init(_ document: JSON, _ mediaType: ManifestMediaType) throws(ContentError) {
+    fileprivate init(
+        _ document: JSON,
+        _ mediaType: ManifestMediaType,
+        _ aliases: Aliases
+    ) throws(ContentError) {
         guard let config = document["config"] else { throw .manifest("no config") }
         self.init(
             mediaType: mediaType,
-            config: try Descriptor(config, at: "config"),
-            layers: try Descriptor.list(in: document, under: "layers"),
-            subject: try Descriptor.subject(of: document)
+            config: try Descriptor(config, at: "config", aliases),
+            layers: try Descriptor.list(in: document, under: "layers", aliases),
+            subject: try Descriptor.subject(of: document, aliases)
         )
     }
 }
 
 extension ImageIndex {
-    fileprivate init(_ document: JSON, _ mediaType: ManifestMediaType) throws(ContentError) {
+    fileprivate init(
+        _ document: JSON,
+        _ mediaType: ManifestMediaType,
+        _ aliases: Aliases
+    ) throws(ContentError) {
         self.init(
             mediaType: mediaType,
-            manifests: try Descriptor.list(in: document, under: "manifests"),
-            subject: try Descriptor.subject(of: document)
+            manifests: try Descriptor.list(in: document, under: "manifests", aliases),
+            subject: try Descriptor.subject(of: document, aliases)
         )
     }
 }
 
 extension ForeignManifest {
-    fileprivate init(_ document: JSON, _ mediaType: ManifestMediaType) throws(ContentError) {
+    fileprivate init(
+        _ document: JSON,
+        _ mediaType: ManifestMediaType,
+        _ aliases: Aliases
+    ) throws(ContentError) {
         var blobs: [Descriptor] = []
         if let config = document["config"], config != .null {
-            blobs.append(try Descriptor(config, at: "config"))
+            blobs.append(try Descriptor(config, at: "config", aliases))
         }
         for key in ["layers", "blobs"] where document.hasValue(key) {
-            blobs += try Descriptor.list(in: document, under: key)
+            blobs += try Descriptor.list(in: document, under: key, aliases)
         }
-        self.init(mediaType: mediaType, blobs: blobs, subject: try Descriptor.subject(of: document))
+        self.init(
+            mediaType: mediaType,
+            blobs: blobs,
+            subject: try Descriptor.subject(of: document, aliases)
+        )
     }
 }
 
 extension Descriptor {
-    fileprivate init(_ document: JSON, at place: String) throws(ContentError) {
+    fileprivate init(
+        _ document: JSON,
+        at place: String,
+        _ aliases: Aliases
+    ) throws(ContentError) {
         guard document.members != nil else { throw .manifest("\(place) is not an object") }
         guard let text = document["digest"]?.string else {
             throw .manifest("\(place) has no digest")
         }
         // its error lacks the place, which tells more
-        guard let digest = try? Digest(parsing: text) else {
+        guard let name = try? ContentDigest(parsing: text) else {
             throw .manifest(
-                "\(place).digest is not sha256: and 64 hex digits; content is stored by no other digest"
+                "\(place).digest is neither sha256: and 64 nor sha512: and 128 hex digits"
             )
+        }
+        let digest: Digest
+        switch name {
+        case .sha256(let stored): digest = stored
+        case .sha512(let long):
+            guard let aliases else {
+                throw .manifest("\(place).digest is an sha512, which is not supported here")
+            }
+            digest = aliases[long] ?? long.standIn
         }
         guard let bytes = document["size"]?.integer, bytes >= 0 else {
             throw .manifest("\(place).size is not a number of bytes")
@@ -111,6 +157,7 @@ extension Descriptor {
         self.init(
             mediaType: mediaType,
             digest: digest,
+            name: name,
             bytes: bytes,
             platform: document["platform"].flatMap { Platform($0) },
             isForeign: isRestricted && document["urls"]?.array?.isEmpty == false
@@ -120,7 +167,8 @@ extension Descriptor {
     /// The descriptors under `key`, which must be there.
     fileprivate static func list(
         in document: JSON,
-        under key: String
+        under key: String,
+        _ aliases: Aliases
     ) throws(ContentError) -> [Descriptor] {
         // Go writes an empty list that was never made as null.
         if document[key] == .null { return [] }
@@ -128,14 +176,18 @@ extension Descriptor {
         var descriptors: [Descriptor] = []
         descriptors.reserveCapacity(elements.count)
         for (index, element) in elements.enumerated() {
-            descriptors.append(try Descriptor(element, at: "\(key)[\(index)]"))
+            descriptors.append(try Descriptor(element, at: "\(key)[\(index)]", aliases))
         }
         return descriptors
     }
 
-    fileprivate static func subject(of document: JSON) throws(ContentError) -> Descriptor? {
+    /// The subject, by the name that the document has for it: referrers are listed by that.
+    fileprivate static func subject(
+        of document: JSON,
+        _ aliases: Aliases
+    ) throws(ContentError) -> Descriptor? {
         guard let subject = document["subject"], subject != .null else { return nil }
-        return try Descriptor(subject, at: "subject")
+        return try Descriptor(subject, at: "subject", aliases == nil ? nil : [:])
     }
 }
 

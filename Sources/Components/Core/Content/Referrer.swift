@@ -6,7 +6,7 @@ package import Primitives
 /// - Source: OCI distribution specification 1.1, "Listing Referrers".
 package struct Referrer: Hashable, Sendable {
     /// The manifest it refers to.
-    package let subject: Digest
+    package let subject: ContentDigest
     /// What it is; nil for an index that does not say.
     package let artifactType: String?
     /// The descriptor, with the artifact type and all annotations.
@@ -15,8 +15,10 @@ package struct Referrer: Hashable, Sendable {
     /// Describes the manifest `bytes`, whose digest is `digest`; nil when it has no subject or is no manifest.
     package init?(manifest bytes: [UInt8], digest: Digest, limits: Limits = Limits()) {
         // What is no manifest is no referrer; why not does not matter.
-        guard let manifest = try? ManifestDocument(parsing: bytes, limits: limits),
-            let subject = manifest.subject?.digest,
+        guard
+            let manifest = try? ManifestDocument(parsing: bytes, limits: limits, aliases: [:]),
+            let subject = manifest.subject?.name,
+            // As above.
             let document = try? JSON(parsing: bytes, depthMax: limits.jsonDepthMax)
         else { return nil }
         var artifactType = document["artifactType"]?.string

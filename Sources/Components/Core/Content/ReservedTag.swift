@@ -14,13 +14,31 @@ package enum ReservedTag: Hashable, Sendable {
     case deleted(Digest)
     /// The manifest was pushed by its digest, so that it is kept without a tag: `sha256-<64 hex digits>.manifest`.
     case pushed(Digest)
+    /// What the tag names has this SHA-512, too: `sha512.<86 base64url digits>`.
+    ///
+    /// The one that does not say itself what it names; both digests in a name would be too long for a tag.
+    case alias(SHA512Digest)
 
     private static let deletedSuffix = "deleted"
     private static let pushedSuffix = "manifest"
     private static let algorithm = "sha256-"
+    private static let aliasPrefix = "sha512."
+
+    /// Whether `name` may be one of these; else there is no need to look closer.
+    package static func isPossible(_ name: String) -> Bool {
+        name.hasPrefix(algorithm) || name.hasPrefix(aliasPrefix)
+    }
 
     /// What `tag` says, if it is one of these.
     package init?(_ tag: Tag) {
+        if tag.name.hasPrefix(Self.aliasPrefix) {
+            let text = tag.name.dropFirst(Self.aliasPrefix.count)
+            guard let digest = Base64URL.decode(text).flatMap({ SHA512Digest(bytes: $0) }) else {
+                return nil
+            }
+            self = .alias(digest)
+            return
+        }
         guard tag.name.hasPrefix(Self.algorithm), let dot = tag.name.lastIndex(of: "."),
             let digest = Digest(hex: tag.name[..<dot].dropFirst(Self.algorithm.count))
         else { return nil }
@@ -45,11 +63,12 @@ package enum ReservedTag: Hashable, Sendable {
         }
     }
 
-    /// What the tag names: the referrer, the deleted content, or the manifest.
-    package var digest: Digest {
+    /// What the tag names: the referrer, the deleted content, or the manifest; nil where its name does not say that.
+    package var digest: Digest? {
         switch self {
         case .referrer(let referrer, _): referrer
         case .deleted(let digest), .pushed(let digest): digest
+        case .alias: nil
         }
     }
 
@@ -60,8 +79,9 @@ package enum ReservedTag: Hashable, Sendable {
 
     /// The tag under which clients keep the referrers of `subject` where a registry doesn't.
     /// - Source: OCI distribution specification 1.1, "Referrers Tag Schema".
-    package static func fallback(for subject: Digest) -> Tag {
-        do { return try Tag(algorithm + subject.hex) } catch {
+    package static func fallback(for subject: ContentDigest) -> Tag {
+        let algorithm = if case .sha512 = subject { "sha512-" } else { algorithm }
+        do { return try Tag(algorithm + subject.key.hex) } catch {
             preconditionFailure("sha256- and 64 hexadecimal digits are a tag")
         }
     }
@@ -72,6 +92,7 @@ package enum ReservedTag: Hashable, Sendable {
             Self.referrerPrefix(of: subject) + Base64URL.encode(referrer.bytes)
         case .deleted(let digest): Self.referrerPrefix(of: digest) + Self.deletedSuffix
         case .pushed(let digest): Self.referrerPrefix(of: digest) + Self.pushedSuffix
+        case .alias(let digest): Self.aliasPrefix + Base64URL.encode(digest.bytes)
         }
     }
 }

@@ -54,6 +54,8 @@ package struct Limits: Sendable, Hashable {
     package var listedTagsMax = 1_000_000
     /// Bytes of one JSON request body; a longer one gets 413.
     package var jsonBodyBytesMax = 1 << 20
+    /// SHA-512s that a registry remembers to have checked; at the limit it forgets them all.
+    package var confirmedAliasesMax = 10_000
     /// Bytes of one meta info document; a longer one is refused.
     package var metaInfoBytesMax = 16 << 20
     /// Levels of nesting in a JSON document; a deeper one is malformed.

@@ -108,6 +108,36 @@ package final class Upload: Sendable {
     /// (measured: 0.3 s for 1 GiB without).
     fileprivate static let flushBytes = 8 << 20
 
+    /// The SHA-256 of the bytes received, for whoever knows the blob by another name. No write may be under way.
+    /// - Throws: ``StorageError`` `.uploadEnded`; `FileError`.
+    package func digest() async throws -> Digest {
+        let (hasher, end) = try idle()
+        return try await store.pool.run { [file] in
+            var hasher = hasher ?? BlobHasher(pieceBytes: nil)
+            try hasher.update(from: file, upTo: end)
+            return try hasher.digest()
+        }
+    }
+
+    /// The SHA-512 of the bytes received, of which `sum` has taken in the first ones. No write may be under way.
+    /// - Throws: as ``digest()``.
+    package func sha512(from sum: SHA512Sum = SHA512Sum()) async throws -> SHA512Digest {
+        let end = try idle().bytes
+        return try await store.pool.run { [file] in
+            var sum = sum
+            try sum.update(from: file, upTo: end)
+            return sum.digest
+        }
+    }
+
+    private func idle() throws -> (hasher: BlobHasher?, bytes: Int) {
+        try state.withLock { state in
+            guard state.phase == .open else { throw StorageError.uploadEnded(id) }
+            guard state.writers == 0 else { throw StorageError.uploadBusy(id) }
+            return (state.hasher, state.bytesReceived)
+        }
+    }
+
     /// Verifies the bytes, writes the sidecars and moves all of it into the cache; returns when it would survive a crash.
     /// The upload has ended afterwards, whatever the outcome. Already in the cache is success.
     /// - Throws: ``StorageError`` `.digestMismatch`, `.uploadEnded`; `FileError`.

@@ -100,7 +100,7 @@ package struct BuildIndexClient: Sendable {
 
     /// One page of what has `subject` as its subject in `repository`, after the referrer `last`.
     package func referrers(
-        of subject: Digest,
+        of subject: ContentDigest,
         in repository: RepositoryName,
         artifactType: String? = nil,
         after last: Digest? = nil

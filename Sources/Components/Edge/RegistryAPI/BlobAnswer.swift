@@ -23,7 +23,7 @@ struct BlobAnswer {
     var bytesSent: Int { parts.reduce(0) { $0 + $1.head.count + $1.range.count } }
 
     /// - Throws: 412, 416.
-    init(_ digest: Digest, bytes total: Int, to request: Request) throws {
+    init(_ digest: ContentDigest, bytes total: Int, to request: Request) throws {
         var headers = HTTPFields(content: digest)
         headers[.contentType] = "application/octet-stream"
         headers[.cacheControl] = "max-age=31536000"

@@ -44,9 +44,14 @@ package protocol BlobUpload: Sendable {
     func append<Body: AsyncSequence & Sendable>(_ body: Body, at start: Int?) async throws -> Int
     where Body.Element == ByteBuffer
 
+    /// Lets an SHA-512 run along with the bytes from here on, because the blob will be named so; without effect once there
+    /// are bytes, which are then read again for it.
+    func expectSHA512() async
+
     /// Ends the upload: checks that the bytes hash to `digest` and stores the blob durably.
+    /// - Returns: its SHA-256.
     /// - Throws: ``RegistryError`` `.digestInvalid` when they do not; the upload has ended then, too.
-    func commit(as digest: Digest) async throws
+    @discardableResult func commit(as digest: ContentDigest) async throws -> Digest
 
     /// Ends the upload and forgets its bytes.
     func cancel() async
@@ -72,6 +77,13 @@ package protocol TagSink: Sendable {
         of subject: Digest,
         in repository: RepositoryName,
         isGone: Bool
+    ) async throws
+
+    /// Remembers that the content `digest`, whose bytes were checked, has the name `alias` in `repository`, too.
+    func noteAlias(
+        _ alias: SHA512Digest,
+        of digest: Digest,
+        in repository: RepositoryName
     ) async throws
 
     /// Remembers that the manifest `digest` was pushed without a tag, or was deleted when `isGone`.

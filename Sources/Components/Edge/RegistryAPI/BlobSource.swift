@@ -23,6 +23,9 @@ package protocol BlobSource: Sendable {
     /// All bytes of the manifest `digest`, checked against it; nil when there is none.
     /// - Throws: ``RegistryError`` when it has more than `Limits.manifestBytesMax` bytes.
     func manifest(_ digest: Digest, in repository: RepositoryName) async throws -> [UInt8]?
+
+    /// The SHA-512 of the bytes of the blob `digest`, all of which are read for it; nil when there is none.
+    func sha512(of digest: Digest, in repository: RepositoryName) async throws -> SHA512Digest?
 }
 
 extension BlobSource {
@@ -70,7 +73,7 @@ package protocol TagSource: Sendable {
     /// The page of what has `subject` as its subject in `repository`, after the referrer `last`; with `artifactType` of that
     /// type only.
     func referrers(
-        of subject: Digest,
+        of subject: ContentDigest,
         in repository: RepositoryName,
         artifactType: String?,
         after last: Digest?
@@ -78,4 +81,20 @@ package protocol TagSource: Sendable {
 
     /// Whether the content `digest` was deleted from `repository`, whatever other repositories have it.
     func isDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool
+}
+
+extension TagSource {
+    /// The SHA-256 of what `digest` names in `repository`; nil when that is not known there.
+    func resolve(_ digest: ContentDigest, in repository: RepositoryName) async throws -> Digest? {
+        switch digest {
+        case .sha256(let digest): digest
+        case .sha512(let digest): try await resolve(digest, in: repository)
+        }
+    }
+
+    /// What the SHA-512 `digest` stands for in `repository`; nil when that is not known there.
+    func resolve(_ digest: SHA512Digest, in repository: RepositoryName) async throws -> Digest? {
+        let tag = ReservedTag.alias(digest).tag
+        return try await self.digest(of: QualifiedTag(repository: repository, tag: tag))
+    }
 }

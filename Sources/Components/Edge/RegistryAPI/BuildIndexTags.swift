@@ -50,7 +50,7 @@ package struct BuildIndexTags: TagSource {
     }
 
     package func referrers(
-        of subject: Digest,
+        of subject: ContentDigest,
         in repository: RepositoryName,
         artifactType: String?,
         after last: Digest?
@@ -81,7 +81,7 @@ package struct BuildIndexTags: TagSource {
 
     private static func isReserved(_ name: String) -> Bool {
         // Cheap first: lists may be long.
-        guard name.hasPrefix("sha256-"), let tag = try? Tag(name) else { return false }
+        guard ReservedTag.isPossible(name), let tag = try? Tag(name) else { return false }
         return ReservedTag(tag) != nil
     }
 

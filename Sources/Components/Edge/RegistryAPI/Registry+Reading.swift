@@ -19,24 +19,28 @@ extension Registry {
     ) async throws -> Response {
         let unknown = RegistryError.manifestUnknown(reference.description)
         let digest: Digest
+        let asked: ContentDigest
         switch reference {
         case .digest(let named):
-            digest = named
-            guard try await !isDeleted(digest, in: name) else { throw unknown }
+            guard let stored = try await tags.resolve(named, in: name),
+                try await !isDeleted(stored, in: name)
+            else { throw unknown }
+            (digest, asked) = (stored, named)
         case .tag(let tag):
             let tag = QualifiedTag(repository: name, tag: tag)
             guard let named = try await tags.digest(of: tag) else { throw unknown }
-            digest = named
+            (digest, asked) = (named, .sha256(named))
         }
         guard let bytes = try await blobs.manifest(digest, in: name) else { throw unknown }
-        guard let document = try? ManifestDocument(parsing: bytes, limits: limits) else {
+        if case .sha512 = asked, !asked.names(bytes) { throw unknown }
+        guard
             // Some other blob has that digest; as a manifest it does not exist.
-            throw unknown
-        }
-        var headers = HTTPFields(content: digest)
+            let document = try? ManifestDocument(parsing: bytes, limits: limits, aliases: [:])
+        else { throw unknown }
+        var headers = HTTPFields(content: asked)
         headers[.contentType] = document.mediaType.rawValue
-        try request.requireMatch(of: digest)
-        if request.holds(digest) { return .notModified(headers) }
+        try request.requireMatch(of: asked)
+        if request.holds(asked) { return .notModified(headers) }
         return Response(
             status: .ok,
             headers: headers,
@@ -47,20 +51,25 @@ extension Registry {
     /// A blob or a range of it.
     func getBlob(
         _ name: RepositoryName,
-        _ digest: Digest,
+        _ asked: ContentDigest,
         _ request: Request
     ) async throws -> Response {
+        guard let digest = try await tags.resolve(asked, in: name) else {
+            throw RegistryError.blobUnknown(asked)
+        }
         async let isDeleted = isDeleted(digest, in: name)
         if request.method == .head {
             let bytes = try await blobs.blobSize(digest, in: name)
-            guard let bytes, try await !isDeleted else { throw RegistryError.blobUnknown(digest) }
-            let answer = try BlobAnswer(digest, bytes: bytes, to: request)
+            guard let bytes, try await !isDeleted else { throw RegistryError.blobUnknown(asked) }
+            let answer = try BlobAnswer(asked, bytes: bytes, to: request)
             return Response(status: answer.status, headers: answer.headers)
                 .answering(request, bytes: answer.bytesSent)
         }
         let blob = try await blobs.blob(digest, in: name)
-        guard let blob, try await !isDeleted else { throw RegistryError.blobUnknown(digest) }
-        let answer = try BlobAnswer(digest, bytes: blob.bytes, to: request)
+        guard let blob, try await !isDeleted,
+            try await aliases.confirm(asked, as: digest, in: name, by: blobs)
+        else { throw RegistryError.blobUnknown(asked) }
+        let answer = try BlobAnswer(asked, bytes: blob.bytes, to: request)
         if answer.status == .notModified { return .notModified(answer.headers) }
         return try await blob.response(answer)
     }
@@ -101,10 +110,15 @@ extension Request {
     /// Fails when the client wants other content than `digest`, as its `If-Match` says.
     /// - Throws: 412.
     /// - Source: RFC 9110 §13.1.1.
-    func requireMatch(of digest: Digest) throws {
-        guard let text = headers[.ifMatch],
-            try !TagCondition(headers: [.ifMatch: text]).isMet(by: digest)
-        else { return }
+    func requireMatch(of digest: ContentDigest) throws {
+        guard let text = headers[.ifMatch] else { return }
+        let isMet =
+            switch digest {
+            case .sha256(let digest):
+                try TagCondition(headers: [.ifMatch: text]).isMet(by: digest)
+            case .sha512: text.names(digest)
+            }
+        guard !isMet else { return }
         throw RegistryError(
             .preconditionFailed,
             .preconditionFailed,
@@ -115,9 +129,15 @@ extension Request {
 
     /// Whether the client has the content `digest` already, as its `If-None-Match` says.
     /// - Source: RFC 9110 §13.1.2.
-    func holds(_ digest: Digest) -> Bool {
-        guard let condition = headers[.ifNoneMatch] else { return false }
-        return condition.split(separator: ",").contains { tag in
+    func holds(_ digest: ContentDigest) -> Bool {
+        headers[.ifNoneMatch]?.names(digest) ?? false
+    }
+}
+
+extension String {
+    /// Whether this list of entity tags has the one of `digest`, or all.
+    fileprivate func names(_ digest: ContentDigest) -> Bool {
+        split(separator: ",").contains { tag in
             var tag = tag.filter { $0 != " " }[...]
             if tag.hasPrefix("W/") { tag = tag.dropFirst(2) }
             // Docker's own clients leave the quotes out.
@@ -128,7 +148,7 @@ extension Request {
 
 extension HTTPFields {
     /// What every answer about the content `digest` has.
-    init(content digest: Digest) {
+    init(content digest: ContentDigest) {
         self = [:]
         self[.contentDigest] = digest.description
         self[.eTag] = "\"\(digest)\""

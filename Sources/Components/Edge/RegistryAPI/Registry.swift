@@ -34,6 +34,7 @@ package struct Registry: Sendable {
     let tags: any TagSource
     let writes: Writes?
     let limits: Limits
+    let aliases: ConfirmedAliases
     private let gate: (any RegistryGate)?
     private let mirrors: RegistryMirrors
     private let readOnlyMessage: String
@@ -56,6 +57,7 @@ package struct Registry: Sendable {
     ) {
         (self.blobs, self.tags, self.writes, self.limits) = (blobs, tags, writes, limits)
         (self.gate, self.mirrors) = (gate, mirrors)
+        aliases = ConfirmedAliases(countMax: limits.confirmedAliasesMax)
         let proxy = pushAddress.map { "the proxy at \($0)" } ?? "the cluster's proxy"
         readOnlyMessage = "this registry is read-only; push to \(proxy)"
     }

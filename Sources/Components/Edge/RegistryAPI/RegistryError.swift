@@ -92,7 +92,7 @@ extension RegistryError {
     }
 
     /// 404: there is no such blob.
-    package static func blobUnknown(_ digest: Digest) -> RegistryError {
+    package static func blobUnknown(_ digest: ContentDigest) -> RegistryError {
         let detail = JSON.object([.init("digest", .string(digest.description))])
         return RegistryError(.blobUnknown, .notFound, "blob unknown to registry", detail: detail)
     }

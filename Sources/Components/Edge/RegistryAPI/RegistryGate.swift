@@ -38,7 +38,7 @@ extension RegistryRequest {
     func seen(with pass: RegistryPass) -> RegistryRequest {
         guard case .startUpload(let name, .mount(_, from: let source?)) = self, !pass.sees(source)
         else { return self }
-        return .startUpload(name, .session)
+        return .startUpload(name, .session())
     }
 }
 

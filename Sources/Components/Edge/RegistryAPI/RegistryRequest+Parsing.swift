@@ -36,7 +36,12 @@ extension RegistryRequest {
             let name = try RepositoryName(segments: name)
             try method.require(reading + [.put, .delete], naming: named)
             switch method {
-            case .put: self = .putManifest(name, try ManifestReference(reference, isWrite: true))
+            case .put:
+                let digest = try arguments["digest"].map { text throws(RegistryError) in
+                    try ContentDigest(canonical: text)
+                }
+                let reference = try ManifestReference(reference, isWrite: true)
+                self = .putManifest(name, reference, digest: digest)
             case .delete:
                 self = .deleteManifest(name, try ManifestReference(reference, isWrite: false))
             default: self = .manifest(name, try ManifestReference(reference, isWrite: false))
@@ -44,7 +49,7 @@ extension RegistryRequest {
         case .blob(let name, let text):
             let name = try RepositoryName(segments: name)
             try method.require(reading + [.delete], naming: named)
-            guard let digest = try Digest(stored: text) else {
+            guard let digest = try ContentDigest(stored: text) else {
                 throw .otherAlgorithm(.blobUnknown, text)
             }
             self = method == .delete ? .deleteBlob(name, digest) : .blob(name, digest)
@@ -59,7 +64,7 @@ extension RegistryRequest {
         case .referrers(let name, let digest):
             let name = try RepositoryName(segments: name)
             try method.require(reading)
-            var request = ReferrerRequest(subject: try Digest(stored: digest))
+            var request = ReferrerRequest(subject: try ContentDigest(stored: digest))
             if let type = arguments["artifactType"], !type.isEmpty { request.artifactType = type }
             if let last = arguments["last"] { request.last = try Digest(canonical: last) }
             self = .referrers(name, request)
@@ -80,7 +85,7 @@ extension RegistryRequest {
             guard let text = arguments["digest"] else {
                 throw .digestInvalid("the query must have the digest of the blob")
             }
-            let digest = try Digest(canonical: text)
+            let digest = try ContentDigest(canonical: text)
             return .finishUpload(name, id: id, digest, try chunkRange(contentRange))
         default: return .uploadStatus(name, id: id)
         }
@@ -192,11 +197,11 @@ extension UploadStart {
                 source = try RepositoryName(segments: [from])
             }
             // What can't be there can't be mounted: the upload is begun, and told what is wrong.
-            self = try Digest(stored: mount).map { .mount($0, from: source) } ?? .session
+            self = try ContentDigest(stored: mount).map { .mount($0, from: source) } ?? .session()
         } else if let digest = arguments["digest"] {
-            self = .whole(try Digest(canonical: digest))
+            self = .whole(try ContentDigest(canonical: digest))
         } else {
-            self = .session
+            self = .session(isSHA512: arguments["digest-algorithm"] == "sha512")
         }
     }
 }
@@ -205,8 +210,8 @@ extension ManifestReference {
     fileprivate init(_ text: String, isWrite: Bool) throws(RegistryError) {
         if text.contains(":") {
             if isWrite {
-                self = .digest(try Digest(canonical: text))
-            } else if let digest = try Digest(stored: text) {
+                self = .digest(try ContentDigest(canonical: text))
+            } else if let digest = try ContentDigest(stored: text) {
                 self = .digest(digest)
             } else {
                 throw .otherAlgorithm(.manifestUnknown, text)
@@ -253,15 +258,27 @@ extension Digest {
             throw .digestInvalid("the hex digits of a digest are lower case")
         }
     }
+}
 
-    /// The digest `text`; nil when it is one of another algorithm, under which nothing is stored.
-    ///
-    /// Blobs travel between hosts under their SHA-256, which every piece is checked against.
+extension ContentDigest {
+    /// The digest that `text` spells in lower case, as the specification wants it.
+    fileprivate init(canonical text: String) throws(RegistryError) {
+        do {
+            self = try ContentDigest(parsing: text)
+        } catch {
+            throw .digestInvalid(error.description)
+        }
+        guard description == text else {
+            throw .digestInvalid("the hex digits of a digest are lower case")
+        }
+    }
+
+    /// The digest `text`; nil when it is one of an algorithm that nothing here is named by.
     /// - Source: OCI image specification 1.1, "Digests".
     fileprivate init?(stored text: String) throws(RegistryError) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, parts[0] != "sha256" else {
-            self = try Digest(canonical: text)
+        guard parts.count == 2, parts[0] != "sha256", parts[0] != "sha512" else {
+            self = try ContentDigest(canonical: text)
             return
         }
         let components = parts[0].split(omittingEmptySubsequences: false) { "+._-".contains($0) }
@@ -272,15 +289,10 @@ extension Digest {
         let isAlgorithm = components.allSatisfy {
             !$0.isEmpty && $0.utf8.allSatisfy(isLowerOrDigit)
         }
-        let isEncoded: Bool =
-            if parts[0] == "sha512" {
-                parts[1].utf8.count == 128
-                    && parts[1].utf8.allSatisfy { isLowerOrDigit($0) && $0 <= UInt8(ascii: "f") }
-            } else {
-                !parts[1].isEmpty
-                    && parts[1].utf8.allSatisfy {
-                        isLowerOrDigit($0 | 0x20) || "=_-".utf8.contains($0)
-                    }
+        let isEncoded =
+            !parts[1].isEmpty
+            && parts[1].utf8.allSatisfy {
+                isLowerOrDigit($0 | 0x20) || "=_-".utf8.contains($0)
             }
         guard isAlgorithm, isEncoded else {
             throw .digestInvalid(
@@ -312,7 +324,7 @@ extension RegistryError {
         RegistryError(
             code,
             .notFound,
-            "this registry stores content by its sha256 only",
+            "this registry names content by sha256 and sha512 only",
             detail: .object([.init("digest", .string(String(digest.prefix(256))))])
         )
     }

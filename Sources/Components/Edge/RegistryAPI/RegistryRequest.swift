@@ -15,14 +15,14 @@ package enum RegistryRequest: Hashable, Sendable {
     case tags(RepositoryName, PageRequest)
     /// A manifest: GET and HEAD.
     case manifest(RepositoryName, ManifestReference)
-    /// Store a manifest, and tag it unless it is named by its digest.
-    case putManifest(RepositoryName, ManifestReference)
+    /// Store a manifest, and tag it unless it is named by its digest; a tagged one may be said to have that digest.
+    case putManifest(RepositoryName, ManifestReference, digest: ContentDigest?)
     /// Remove a tag, or a manifest with all tags that name it.
     case deleteManifest(RepositoryName, ManifestReference)
     /// A blob: GET and HEAD.
-    case blob(RepositoryName, Digest)
+    case blob(RepositoryName, ContentDigest)
     /// Remove a blob from the repository.
-    case deleteBlob(RepositoryName, Digest)
+    case deleteBlob(RepositoryName, ContentDigest)
     /// The manifests that have another one as their subject.
     case referrers(RepositoryName, ReferrerRequest)
     /// Begin an upload.
@@ -32,7 +32,7 @@ package enum RegistryRequest: Hashable, Sendable {
     /// Append a chunk.
     case appendChunk(RepositoryName, id: String, ChunkRange?)
     /// Append the last chunk, which may be empty, and store the blob.
-    case finishUpload(RepositoryName, id: String, Digest, ChunkRange?)
+    case finishUpload(RepositoryName, id: String, ContentDigest, ChunkRange?)
     /// Forget an upload.
     case cancelUpload(RepositoryName, id: String)
 
@@ -65,7 +65,7 @@ package enum RegistryRequest: Hashable, Sendable {
     package var repository: RepositoryName? {
         switch self {
         case .ping, .repositories: nil
-        case .tags(let name, _), .manifest(let name, _), .putManifest(let name, _),
+        case .tags(let name, _), .manifest(let name, _), .putManifest(let name, _, _),
             .deleteManifest(let name, _), .blob(let name, _), .deleteBlob(let name, _),
             .referrers(let name, _), .startUpload(let name, _), .uploadStatus(let name, _),
             .appendChunk(let name, _, _), .finishUpload(let name, _, _, _),
@@ -78,7 +78,7 @@ package enum RegistryRequest: Hashable, Sendable {
 /// How a manifest is named.
 package enum ManifestReference: Hashable, Sendable, CustomStringConvertible {
     case tag(Tag)
-    case digest(Digest)
+    case digest(ContentDigest)
 
     package var description: String {
         switch self {
@@ -91,7 +91,7 @@ package enum ManifestReference: Hashable, Sendable, CustomStringConvertible {
 /// Which referrers a client wants.
 package struct ReferrerRequest: Hashable, Sendable {
     /// Whose; nil when its digest is of an algorithm that nothing is stored under.
-    package let subject: Digest?
+    package let subject: ContentDigest?
     /// Of which type only.
     package var artifactType: String?
     /// Those up to and including this one are left out.
@@ -100,12 +100,12 @@ package struct ReferrerRequest: Hashable, Sendable {
 
 /// How an upload begins.
 package enum UploadStart: Hashable, Sendable {
-    /// Bytes follow in further requests.
-    case session
+    /// Bytes follow in further requests; `isSHA512` when the client says that it will name the blob so.
+    case session(isSHA512: Bool = false)
     /// The body is the whole blob.
-    case whole(Digest)
+    case whole(ContentDigest)
     /// The blob may be there already, in that repository or in any.
-    case mount(Digest, from: RepositoryName?)
+    case mount(ContentDigest, from: RepositoryName?)
 }
 
 /// Which bytes of a blob a chunk claims to be.

@@ -20,14 +20,15 @@ extension RegistryWriter {
             guard try await sink.tags.delete(tag, condition: condition) else {
                 throw RegistryError.manifestUnknown(reference.description)
             }
-        case .digest(let digest):
-            guard try await !tags.isDeleted(digest, in: name),
+        case .digest(let asked):
+            guard let digest = try await tags.resolve(asked, in: name),
+                try await !tags.isDeleted(digest, in: name),
                 let bytes = try await blobs.manifest(digest, in: name),
                 // Some other blob is no manifest, whatever it is asked for as.
-                let manifest = try? ManifestDocument(parsing: bytes, limits: limits)
+                let manifest = try? ManifestDocument(parsing: bytes, limits: limits, aliases: [:])
             else { throw RegistryError.manifestUnknown(reference.description) }
             try await sink.tags.deleteAll(naming: digest, in: name)
-            if let subject = manifest.subject?.digest {
+            if let subject = manifest.subject?.name.key {
                 try await sink.tags.noteReferrer(digest, of: subject, in: name, isGone: true)
             }
             try await sink.tags.noteManifest(digest, in: name, isGone: true)
@@ -38,10 +39,11 @@ extension RegistryWriter {
     }
 
     /// Removes a blob from the repository; other repositories keep it.
-    func deleteBlob(_ name: RepositoryName, _ digest: Digest) async throws -> Response {
-        guard try await !tags.isDeleted(digest, in: name),
+    func deleteBlob(_ name: RepositoryName, _ asked: ContentDigest) async throws -> Response {
+        guard let digest = try await tags.resolve(asked, in: name),
+            try await !tags.isDeleted(digest, in: name),
             try await blobs.blobSize(digest, in: name) != nil
-        else { throw RegistryError.blobUnknown(digest) }
+        else { throw RegistryError.blobUnknown(asked) }
         try await sink.tags.noteDeletion(of: digest, in: name, isUndone: false)
         return .empty(.accepted)
     }

@@ -21,26 +21,25 @@ extension RegistryWriter {
     func putManifest(
         _ name: RepositoryName,
         _ reference: ManifestReference,
+        _ claim: ContentDigest?,
         _ request: Request
     ) async throws -> Response {
         let bytes = try await collectManifest(request)
         let digest = Digest(hashing: bytes)
-        if case .digest(let claimed) = reference, claimed != digest {
+        var claims = claim.map { [$0] } ?? []
+        if case .digest(let named) = reference { claims.insert(named, at: 0) }
+        if let wrong = claims.first(where: { !$0.names(bytes) }) {
             throw RegistryError.digestInvalid(
-                "the manifest received is \(digest), not \(claimed) as the path says"
+                "the manifest received is \(digest), not \(wrong) as the request says"
             )
         }
-        let document: ManifestDocument
-        do {
-            document = try ManifestDocument(parsing: bytes, limits: limits)
-        } catch {
-            throw RegistryError(.manifestInvalid, .badRequest, error.description)
-        }
+        let document = try await read(bytes, in: name)
         try check(request.headers[.contentType], names: document.mediaType)
         let checkedAt = ContinuousClock.now
         try await checkReferences(of: document, in: name)
         let condition = try TagCondition(headers: request.headers)
         try await sink.blobs.putManifest(bytes, as: digest, in: name)
+        for claim in claims { try await note(claim, of: digest, in: name) }
         try await restore(digest, in: name)
         if ContinuousClock.now - checkedAt > Self.checkGoodFor {
             // A collection may take what was looked at too long ago.
@@ -49,7 +48,7 @@ extension RegistryWriter {
                 throw RegistryError.unavailable("the manifest was stored too slowly; try again")
             }
         }
-        if let subject = document.subject?.digest {
+        if let subject = document.subject?.name.key {
             // Before the tag, so that whoever finds the manifest finds it among the referrers.
             try await sink.tags.noteReferrer(digest, of: subject, in: name, isGone: false)
         }
@@ -60,10 +59,22 @@ extension RegistryWriter {
             let tag = QualifiedTag(repository: name, tag: tag)
             try await sink.tags.put(tag, digest, condition: condition)
         }
-        var response = created("/v2/\(name)/manifests/\(digest)", digest)
-        response.headers[.eTag] = "\"\(digest)\""
-        response.headers[.subject] = document.subject?.digest.description
+        let asked = claims.first ?? .sha256(digest)
+        var response = created("/v2/\(name)/manifests/\(asked)", asked)
+        response.headers[.eTag] = "\"\(asked)\""
+        response.headers[.subject] = document.subject?.name.description
         return response
+    }
+
+    /// The manifest `bytes`, with what the SHA-512s in it stand for in the repository.
+    private func read(_ bytes: [UInt8], in name: RepositoryName) async throws -> ManifestDocument {
+        do {
+            return try await ManifestDocument.reading(bytes, limits: limits) { alias in
+                try await tags.resolve(alias, in: name)
+            }
+        } catch let error as ContentError {
+            throw RegistryError(.manifestInvalid, .badRequest, error.description)
+        }
     }
 
     private func collectManifest(_ request: Request) async throws -> [UInt8] {
@@ -119,8 +130,9 @@ extension RegistryWriter {
         for child in index.manifests {
             guard let bytes = try await blobs.manifest(child.digest, in: name),
                 // What is no manifest refers to nothing.
-                let content = try? ManifestDocument(parsing: bytes, limits: limits)
+                (try? ManifestDocument(parsing: bytes, limits: limits, aliases: [:])) != nil
             else { continue }
+            let content = try await read(bytes, in: name)
             all += try await everything(below: content, in: name, depth: depth + 1)
         }
         return all
@@ -134,8 +146,8 @@ extension RegistryWriter {
         let wanted = try await everything(below: document, in: name, depth: 0).filter {
             !$0.isForeign && digests.insert($0.digest).inserted
         }
-        let missing = try await withThrowingTaskGroup(of: Digest?.self) { group in
-            var missing: [Digest] = []
+        let missing = try await withThrowingTaskGroup(of: ContentDigest?.self) { group in
+            var missing: [ContentDigest] = []
             for (index, descriptor) in wanted.enumerated() {
                 if index >= Self.lookUpsMax, let result = try await group.next() {
                     if let digest = result { missing.append(digest) }
@@ -144,11 +156,11 @@ extension RegistryWriter {
                     async let isDeleted = tags.isSurelyDeleted(descriptor.digest, in: name)
                     let bytes = try await blobs.blobSize(descriptor.digest, in: name)
                     let isGone = try await isDeleted
-                    return bytes == nil || isGone ? descriptor.digest : nil
+                    return bytes == nil || isGone ? descriptor.name : nil
                 }
             }
             for try await result in group { if let digest = result { missing.append(digest) } }
-            return missing.sorted()
+            return missing.sorted { $0.key < $1.key }
         }
         guard let first = missing.first else { return }
         let others = missing.count > 1 ? " and \(missing.count - 1) others" : ""

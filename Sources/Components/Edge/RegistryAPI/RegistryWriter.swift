@@ -17,7 +17,8 @@ struct RegistryWriter: Sendable {
     /// Does what `parsed`, a write, asks for.
     func perform(_ parsed: RegistryRequest, _ request: Request) async throws -> Response {
         switch parsed {
-        case .startUpload(let name, .session): return try await start(name)
+        case .startUpload(let name, .session(let isSHA512)):
+            return try await start(name, isSHA512: isSHA512)
         case .startUpload(let name, .mount(let digest, from: let source)):
             guard try await mount(digest, from: source, in: name) else {
                 return try await start(name)
@@ -34,17 +35,17 @@ struct RegistryWriter: Sendable {
             return progress(of: id, name, bytes: bytes, .accepted)
         case .finishUpload(let name, let id, let digest, let range):
             let upload = try await upload(id, name)
+            if case .sha512 = digest { await upload.expectSHA512() }
             _ = try await append(request, range, to: upload, name)
-            try await upload.commit(as: digest)
-            try await restore(digest, in: name)
+            try await commit(upload, as: digest, in: name)
             return created("/v2/\(name)/blobs/\(digest)", digest)
         case .cancelUpload(let name, let id):
             await (try upload(id, name)).cancel()
             var response = Response(status: .noContent)
             response.headers[.contentLength] = nil
             return response
-        case .putManifest(let name, let reference):
-            return try await putManifest(name, reference, request)
+        case .putManifest(let name, let reference, let digest):
+            return try await putManifest(name, reference, digest, request)
         case .deleteManifest(let name, let reference):
             return try await deleteManifest(name, reference, request)
         case .deleteBlob(let name, let digest):
@@ -63,8 +64,9 @@ struct RegistryWriter: Sendable {
         return upload
     }
 
-    private func start(_ name: RepositoryName) async throws -> Response {
+    private func start(_ name: RepositoryName, isSHA512: Bool = false) async throws -> Response {
         let upload = try await sink.blobs.startUpload(in: name)
+        if isSHA512 { await upload.expectSHA512() }
         var response = progress(of: upload.id, name, bytes: 0, .accepted)
         if limits.uploadChunkBytesMin > 0 {
             response.headers[.chunkBytesMin] = String(limits.uploadChunkBytesMin)
@@ -74,14 +76,35 @@ struct RegistryWriter: Sendable {
 
     /// What was deleted from the repository it is to come from can't be mounted.
     private func mount(
-        _ digest: Digest,
+        _ asked: ContentDigest,
         from source: RepositoryName?,
         in name: RepositoryName
     ) async throws -> Bool {
+        guard let digest = try await tags.resolve(asked, in: source ?? name) else { return false }
         if let source, try await tags.isSurelyDeleted(digest, in: source) { return false }
         guard try await sink.blobs.mount(digest, from: source, in: name) else { return false }
+        try await note(asked, of: digest, in: name)
         try await restore(digest, in: name)
         return true
+    }
+
+    /// Ends `upload`, whose bytes must be those that `asked` names, and makes them content of the repository.
+    private func commit(
+        _ upload: any BlobUpload,
+        as asked: ContentDigest,
+        in name: RepositoryName
+    ) async throws {
+        let digest = try await upload.commit(as: asked)
+        try await note(asked, of: digest, in: name)
+        try await restore(digest, in: name)
+    }
+
+    /// Remembers that `asked` is a name of `digest`, if it is another one.
+    func note(_ asked: ContentDigest, of digest: Digest, in name: RepositoryName) async throws {
+        guard case .sha512(let alias) = asked,
+            try await tags.resolve(alias, in: name) != digest
+        else { return }
+        try await sink.tags.noteAlias(alias, of: digest, in: name)
     }
 
     /// Makes `digest`, which was stored, one of the repository again if it was deleted from it.
@@ -93,14 +116,14 @@ struct RegistryWriter: Sendable {
     /// The whole blob in one request.
     private func store(
         _ name: RepositoryName,
-        _ digest: Digest,
+        _ digest: ContentDigest,
         _ request: Request
     ) async throws -> Response {
         let upload = try await sink.blobs.startUpload(in: name)
+        if case .sha512 = digest { await upload.expectSHA512() }
         do {
             _ = try await upload.append(IncomingBody(base: request.body, count: nil), at: nil)
-            try await upload.commit(as: digest)
-            try await restore(digest, in: name)
+            try await commit(upload, as: digest, in: name)
         } catch {
             // Its name was never told, so nobody else can go on with it.
             await upload.cancel()
@@ -160,7 +183,7 @@ struct RegistryWriter: Sendable {
         return response
     }
 
-    func created(_ location: String, _ digest: Digest) -> Response {
+    func created(_ location: String, _ digest: ContentDigest) -> Response {
         Response(
             status: .created,
             headers: [.location: location, .contentDigest: digest.description]

@@ -73,6 +73,27 @@ struct AgentBlobs: Sendable {
     {
         let size = try await size(of: digest, namespace: namespace)
         guard size <= bytesMax else { return nil }
+        let blob = try await whole(digest, namespace: namespace)
+        return try await store.pool.run {
+            try [UInt8](unsafeUninitializedCapacity: blob.bytes) { buffer, count in
+                count = try blob.file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+            }
+        }
+    }
+
+    /// The SHA-512 of a blob's bytes, once it is whole and checked.
+    /// - Throws: as ``open(_:namespace:)``.
+    func sha512(of digest: Digest, namespace: Namespace) async throws -> SHA512Digest {
+        let blob = try await whole(digest, namespace: namespace)
+        return try await store.pool.run {
+            var sum = SHA512Sum()
+            try sum.update(from: blob.file, upTo: blob.bytes)
+            return sum.digest
+        }
+    }
+
+    /// The blob `digest`, once it is whole and checked.
+    private func whole(_ digest: Digest, namespace: Namespace) async throws -> CachedBlob {
         if case .arriving(let download) = try await open(digest, namespace: namespace) {
             try await download.waitUntilComplete()
         }
@@ -80,11 +101,7 @@ struct AgentBlobs: Sendable {
             // It was deleted in this very moment; whoever did that wanted it gone.
             throw ClusterError(.notFound, what: "read \(digest)", why: "it was deleted meanwhile")
         }
-        return try await store.pool.run {
-            try [UInt8](unsafeUninitializedCapacity: blob.bytes) { buffer, count in
-                count = try blob.file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
-            }
-        }
+        return blob
     }
 
     /// Deletes `digest` here; without effect when it is not here.

@@ -53,6 +53,12 @@ struct AgentRegistry: BlobSource {
         }
     }
 
+    func sha512(of digest: Digest, in repository: RepositoryName) async throws -> SHA512Digest? {
+        try await found("read \(digest)") {
+            try await blobs.sha512(of: digest, namespace: Namespace(repository))
+        }
+    }
+
     /// What `body` finds; nil when nobody has it.
     private func found<Value>(
         _ what: String,

@@ -94,9 +94,17 @@ package struct BuildIndexComponent: Service {
             environment: environment
         )
         try await writeBack.addPending()
+        let reader = TagReader(
+            store: store,
+            backend: TagBackend(table: backends),
+            interval: configuration.tagCacheInterval,
+            limits: limits,
+            log: environment.log
+        )
         let dependencies = try TagDependencies(
             rules: configuration.tagTypes,
             origins: origins,
+            reader: reader,
             limits: limits
         )
         let replication = try await TagReplication(
@@ -127,6 +135,7 @@ package struct BuildIndexComponent: Service {
             backends: backends,
             origins: origins,
             store: store,
+            reader: reader,
             writeBack: writeBack,
             replication: replication,
             neighbours: neighbours,
@@ -160,6 +169,7 @@ package struct BuildIndexComponent: Service {
         let backends: BackendTable
         let origins: OriginCluster
         let store: TagStore
+        let reader: TagReader
         let writeBack: TagWriteBack
         let replication: TagReplication
         let neighbours: TagNeighbours
@@ -187,17 +197,10 @@ package struct BuildIndexComponent: Service {
     }
 
     private func makeService(_ parts: Parts) throws -> TagService {
-        let backend = TagBackend(table: parts.backends)
-        return TagService(
+        TagService(
             store: parts.store,
-            backend: backend,
-            reader: TagReader(
-                store: parts.store,
-                backend: backend,
-                interval: configuration.tagCacheInterval,
-                limits: limits,
-                log: environment.log
-            ),
+            backend: TagBackend(table: parts.backends),
+            reader: parts.reader,
             writeBack: parts.writeBack,
             replication: parts.replication,
             neighbours: parts.neighbours,

@@ -110,7 +110,9 @@ struct BuildIndexRoutes: Sendable {
         router.get("/repositories/{repo}/referrers/{digest}") { (request, context) -> Response in
             let repository = try Self.parsing { try RepositoryName(try context.parameter("repo")) }
             let page = try await referrers.page(
-                of: try Self.digest(context),
+                of: try Self.parsing {
+                    try ContentDigest(parsing: try context.parameter("digest"))
+                },
                 in: repository,
                 artifactType: try request.query("artifactType"),
                 after: try request.query("last")

@@ -15,14 +15,20 @@ import struct Crypto.SHA256
 struct TagDependencies: Sendable {
     private let rules: [(pattern: NamespacePattern, type: TagType)]
     private let origins: OriginCluster
-    private let manifestBytesMax: Int
+    private let reader: TagReader
+    private let limits: Limits
 
     /// How many blobs are looked for at a time.
     private static let lookUpsMax = 16
 
-    init(rules: [TagTypeRule], origins: OriginCluster, limits: Limits = Limits()) throws {
+    init(
+        rules: [TagTypeRule],
+        origins: OriginCluster,
+        reader: TagReader,
+        limits: Limits = Limits()
+    ) throws {
         self.rules = try rules.map { (try NamespacePattern($0.namespacePattern), $0.type) }
-        (self.origins, manifestBytesMax) = (origins, limits.manifestBytesMax)
+        (self.origins, self.reader, self.limits) = (origins, reader, limits)
     }
 
     /// The blobs that `tag` needs if it names `digest`, the one it names last.
@@ -41,9 +47,10 @@ struct TagDependencies: Sendable {
     /// Everything that `tag` needs in another cluster if it names `digest`, indexes followed to their leaves, in the order in
     /// which it may be sent there: what refers to others comes in a later part than these.
     /// - Throws: 500 or 503 with the reason when that can't be told.
-    func levels(_ tag: QualifiedTag, _ digest: Digest) async throws -> [[Digest]] {
-        if Self.needsNothing(tag) { return [] }
-        guard try type(of: tag) == .docker else { return [[digest]] }
+    func everything(_ tag: QualifiedTag, _ digest: Digest) async throws -> Everything {
+        if Self.needsNothing(tag) { return Everything() }
+        guard try type(of: tag) == .docker else { return Everything(levels: [[digest]]) }
+        var aliases: [SHA512Digest: Digest] = [:]
         var levels: [[Digest]] = []
         var seen: Set<Digest> = [digest]
         var manifests = [digest]
@@ -53,6 +60,9 @@ struct TagDependencies: Sendable {
             for manifest in manifests {
                 let document = try await document(manifest, tag: tag)
                 for reference in document.references where !reference.isForeign {
+                    if case .sha512(let alias) = reference.name {
+                        aliases[alias] = reference.digest
+                    }
                     guard seen.insert(reference.digest).inserted else { continue }
                     if case .index = document {
                         next.append(reference.digest)
@@ -69,13 +79,21 @@ struct TagDependencies: Sendable {
             if !leaves.isEmpty { levels.append(leaves) }
             manifests = next
         }
-        return levels.reversed()
+        return Everything(levels: levels.reversed(), aliases: aliases)
+    }
+
+    /// What a tag needs in another cluster.
+    struct Everything: Sendable {
+        /// The blobs, in the order in which they may be sent.
+        var levels: [[Digest]] = []
+        /// What the SHA-512s stand for by which manifests name some of them.
+        var aliases: [SHA512Digest: Digest] = [:]
     }
 
     /// Whether `tag` only says something about what it names, which may be gone.
     private static func needsNothing(_ tag: QualifiedTag) -> Bool {
         switch ReservedTag(tag.tag) {
-        case .deleted, .pushed: true
+        case .deleted, .pushed, .alias: true
         case .referrer, nil: false
         }
     }
@@ -121,7 +139,7 @@ struct TagDependencies: Sendable {
         let bytes: [UInt8]
         do {
             let body = try await origins.download(digest, namespace: namespace)
-            bytes = Array(try await body.collect(upTo: manifestBytesMax).readableBytesView)
+            bytes = Array(try await body.collect(upTo: limits.manifestBytesMax).readableBytesView)
         } catch let error as ClusterError {
             throw error.code == .notFound ? missing(digest, of: tag) : unanswered(error)
         }
@@ -130,16 +148,28 @@ struct TagDependencies: Sendable {
                 "cannot upload tag, the origins sent other bytes for the manifest \(digest)"
             ).asText
         }
+        let document: ManifestDocument
         do {
-            return try ManifestDocument(parsing: bytes)
-        } catch {
+            document = try await ManifestDocument.reading(bytes, limits: limits) { alias in
+                let name = ReservedTag.alias(alias).tag
+                let tag = QualifiedTag(repository: tag.repository, tag: name)
+                return await reader.digest(of: tag)
+            }
+        } catch let error as ContentError {
             throw HTTPProblem.internalError(
                 "cannot upload tag, \(digest) is not a manifest: \(error.why)"
             ).asText
         }
+        if let unknown = document.unknownNames.first {
+            throw missing(unknown, of: tag)
+        }
+        return document
     }
 
-    private func missing(_ digest: Digest, of tag: QualifiedTag) -> HTTPProblem {
+    private func missing(
+        _ digest: some CustomStringConvertible,
+        of tag: QualifiedTag
+    ) -> HTTPProblem {
         HTTPProblem.internalError("cannot upload tag, missing dependency \(digest) of \(tag)")
             .asText
     }

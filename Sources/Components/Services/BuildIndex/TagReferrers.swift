@@ -23,7 +23,7 @@ struct TagReferrers: Sendable {
     ///
     /// With `artifactType` those of that type only.
     func page(
-        of subject: Digest,
+        of subject: ContentDigest,
         in repository: RepositoryName,
         artifactType: String?,
         after last: String?
@@ -58,11 +58,14 @@ struct TagReferrers: Sendable {
         return page.json
     }
 
-    private func known(_ subject: Digest, _ repository: RepositoryName) async throws -> [Digest] {
+    private func known(
+        _ subject: ContentDigest,
+        _ repository: RepositoryName
+    ) async throws -> [Digest] {
         let names: [String]
         do {
             names = try await lists.allNames(
-                "\(repository):\(ReservedTag.referrerPrefix(of: subject))",
+                "\(repository):\(ReservedTag.referrerPrefix(of: subject.key))",
                 namespace: repository.name,
                 namesMax: limits.referrersMax
             )
@@ -72,7 +75,7 @@ struct TagReferrers: Sendable {
         return names.compactMap { name in
             // Signing tools have tags that begin alike.
             guard let tag = try? QualifiedTag(parsing: name),
-                case .referrer(let referrer, of: subject)? = ReservedTag(tag.tag)
+                case .referrer(let referrer, of: subject.key)? = ReservedTag(tag.tag)
             else { return nil }
             return referrer
         }
@@ -80,7 +83,7 @@ struct TagReferrers: Sendable {
 
     /// What clients have listed themselves, as they do where a registry does not, and have not deleted since.
     private func fallback(
-        _ subject: Digest,
+        _ subject: ContentDigest,
         _ repository: RepositoryName
     ) async throws -> [Digest] {
         let tag = QualifiedTag(
@@ -91,7 +94,11 @@ struct TagReferrers: Sendable {
         guard let digest = await tags.digest(of: tag),
             let bytes = try await manifest(digest, repository),
             // As above: why it can't be read does not matter.
-            case .index(let index)? = try? ManifestDocument(parsing: bytes, limits: limits)
+            case .index(let index)? = try? ManifestDocument(
+                parsing: bytes,
+                limits: limits,
+                aliases: [:]
+            )
         else { return [] }
         var digests: [Digest] = []
         for descriptor in index.manifests.prefix(limits.referrersMax) {

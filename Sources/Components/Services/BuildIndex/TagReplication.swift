@@ -193,7 +193,13 @@ private struct TagReplicator: Sendable {
         let path = ReplicationPath.text(payload.path + [identity])
         switch change {
         case .put(let digest):
-            try await send(digest, of: tag, to: origin, for: task)
+            let aliases = try await send(digest, of: tag, to: origin, for: task)
+            for (alias, stored) in aliases {
+                // Before what names content so.
+                let name = ReservedTag.alias(alias).tag
+                let aliasTag = QualifiedTag(repository: tag.repository, tag: name)
+                try await remote.put(aliasTag, stored, replicating: true, path: path)
+            }
             try await remote.put(tag, digest, replicating: true, path: path)
             environment.counters.counter("tags_replicated").add()
             return done(change, nil)
@@ -265,17 +271,18 @@ private struct TagReplicator: Sendable {
         }
     }
 
-    /// Sends everything that `digest` needs to the other cluster's origins, what refers to others after these.
+    /// Sends everything that `digest` needs to the other cluster's origins, what refers to others after these; answers what
+    /// the SHA-512s stand for by which some of it is named.
     private func send(
         _ digest: Digest,
         of tag: QualifiedTag,
         to origin: String,
         for task: RetryTask
-    ) async throws {
+    ) async throws -> [SHA512Digest: Digest] {
         let namespace = try Namespace(tag.description)
-        let levels = try await dependencies.levels(tag, digest)
-        debts.begin(task.id, levels)
-        for level in levels {
+        let everything = try await dependencies.everything(tag, digest)
+        debts.begin(task.id, everything.levels)
+        for level in everything.levels {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (index, blob) in level.enumerated() {
                     if index >= Self.blobsAtATime { try await group.next() }
@@ -287,6 +294,7 @@ private struct TagReplicator: Sendable {
                 try await group.waitForAll()
             }
         }
+        return everything.aliases
     }
 
     func report(_ task: RetryTask, _ error: any Error, failureCount: Int) {

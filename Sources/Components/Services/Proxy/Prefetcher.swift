@@ -83,8 +83,16 @@ struct Prefetcher: Sendable {
         for attempt in 0...Self.pauses.count {
             if let bytes = try await manifests.manifest(digest, namespace: namespace) {
                 do {
-                    return try ManifestDocument(parsing: bytes, limits: configuration.limits)
-                } catch {
+                    return try await ManifestDocument.reading(
+                        bytes,
+                        limits: configuration.limits
+                    ) { alias in
+                        let tag = ReservedTag.alias(alias).tag
+                        return try await buildIndexes.digest(
+                            of: QualifiedTag(repository: repository, tag: tag)
+                        )
+                    }
+                } catch let error as ContentError {
                     throw PrefetchFailure(why: "\(digest) can't be read: \(error)")
                 }
             }

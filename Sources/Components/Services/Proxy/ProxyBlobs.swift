@@ -101,6 +101,23 @@ struct ProxyBlobs: BlobSource, BlobSink {
         return bytes
     }
 
+    func sha512(of digest: Digest, in repository: RepositoryName) async throws -> SHA512Digest? {
+        do {
+            var sum = SHA512Sum()
+            for try await buffer in try await origins.download(
+                digest,
+                namespace: Namespace(repository)
+            ) {
+                buffer.withUnsafeReadableBytes { sum.update($0) }
+            }
+            return sum.digest
+        } catch let error as ClusterError where error.code == .notFound {
+            return nil
+        } catch let error as ClusterError {
+            throw RegistryError(error, what: "read \(digest)", whom: "origin")
+        }
+    }
+
     private func notePull(_ digest: Digest, _ namespace: Namespace, bytes: Int) {
         counters.pulls.add()
         environment.events.record(

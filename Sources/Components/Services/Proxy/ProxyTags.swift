@@ -29,7 +29,7 @@ struct ProxyTags: TagSource, TagSink {
     }
 
     func referrers(
-        of subject: Digest,
+        of subject: ContentDigest,
         in repository: RepositoryName,
         artifactType: String?,
         after last: Digest?
@@ -97,6 +97,17 @@ struct ProxyTags: TagSource, TagSink {
         try await note(.referrer(referrer, of: subject), in: repository, isGone: isGone)
     }
 
+    func noteAlias(
+        _ alias: SHA512Digest,
+        of digest: Digest,
+        in repository: RepositoryName
+    ) async throws {
+        let tag = QualifiedTag(repository: repository, tag: ReservedTag.alias(alias).tag)
+        try await changing("note \(alias)") {
+            try await buildIndexes.put(tag, digest, replicating: true)
+        }
+    }
+
     func noteManifest(
         _ digest: Digest,
         in repository: RepositoryName,
@@ -121,11 +132,11 @@ struct ProxyTags: TagSource, TagSink {
         let tag = QualifiedTag(repository: repository, tag: reserved.tag)
         if isGone {
             _ = try await delete(tag, condition: .none)
-        } else {
+        } else if let digest = reserved.digest {
             // What was pushed without a tag is kept here; elsewhere it comes with what needs it.
             let isShared = if case .pushed = reserved { false } else { true }
             try await changing("note \(reserved)") {
-                try await buildIndexes.put(tag, reserved.digest, replicating: isShared)
+                try await buildIndexes.put(tag, digest, replicating: isShared)
             }
         }
     }

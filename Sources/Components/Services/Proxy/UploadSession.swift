@@ -22,6 +22,8 @@ final class UploadSession: BlobUpload {
         /// Whether a request is at work on it: bytes have an order, so a second one is refused.
         var isBusy = false
         var lastUsedAt = ContinuousClock.now
+        /// Runs along with the bytes when the blob will be named by its SHA-512.
+        var sum: SHA512Sum?
     }
 
     init(
@@ -51,8 +53,13 @@ final class UploadSession: BlobUpload {
             throw RegistryError.rangeInvalid(bytesReceived: upload.bytesReceived)
         }
         do {
+            var sum = state.withLock { $0.sum.take() }
+            // What was not summed because it broke off is read again by the commit.
+            defer { state.withLock { $0.sum = sum } }
             for try await buffer in body {
+                let isInStep = sum?.bytes == upload.bytesReceived
                 try await upload.append(buffer)
+                if isInStep { buffer.withUnsafeReadableBytes { sum?.update($0) } }
                 bytesPushed.add(buffer.readableBytes)
             }
         } catch let error as StorageError {
@@ -63,11 +70,44 @@ final class UploadSession: BlobUpload {
         return upload.bytesReceived
     }
 
-    func commit(as digest: Digest) async throws {
+    func expectSHA512() async {
+        state.withLock { state in
+            if upload.bytesReceived == 0, state.sum == nil { state.sum = SHA512Sum() }
+        }
+    }
+
+    func commit(as name: ContentDigest) async throws -> Digest {
         try begin()
         defer { end() }
         staging.forget(id)
+        let digest: Digest
+        switch name {
+        case .sha256(let stored): digest = stored
+        case .sha512(let alias): digest = try await sha256(requiring: alias)
+        }
         try await staging.deliver(upload, as: digest, in: repository)
+        return digest
+    }
+
+    /// The SHA-256 of the bytes received, whose SHA-512 must be `alias`; ends the upload when it isn't.
+    private func sha256(requiring alias: SHA512Digest) async throws -> Digest {
+        do {
+            let sum = state.withLock { $0.sum.take() }
+            let actual = try await upload.sha512(from: sum ?? SHA512Sum())
+            guard actual == alias else {
+                throw RegistryError.digestInvalid(
+                    "the \(upload.bytesReceived) bytes received hash to \(actual), not \(alias)"
+                )
+            }
+            return try await upload.digest()
+        } catch {
+            await upload.cancel()
+            switch error {
+            case let error as StorageError: throw RegistryError(error, upload: id)
+            case let error as FileError: throw RegistryError(error)
+            default: throw error
+            }
+        }
     }
 
     func cancel() async {
