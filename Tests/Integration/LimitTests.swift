@@ -32,6 +32,17 @@ extension IntegrationTests {
                 Issue.record("the herd has ended with \(status): \(log.suffix(4000))")
                 return
             }
+            // The crowd has gone; the herd hears of each of them first.
+            for registry in herd.agentRegistries {
+                let ping = try await Command(
+                    "curl",
+                    [
+                        "-sf", "--retry", "30", "--retry-all-errors", "--retry-delay", "1",
+                        "http://\(registry)/v2/",
+                    ]
+                ).run()
+                #expect(ping.status == 0, "\(ping.errors)")
+            }
             try await Clients.pullEverywhere(
                 "demo/files:v1",
                 of: image,

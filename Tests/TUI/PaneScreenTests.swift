@@ -48,8 +48,11 @@ struct PaneScreenTests {
     @Test("a task says how big its blob is, when it was tried, and what a tag still lacks")
     func tasks() {
         let owed = frame(.queues) { $0.queue = "origin-2/write-back/demo/.*" }.text
-        #expect(owed.contains("64M     2     41s      18s  in 12s"))
-        let tags = frame(.queues) { $0.queue = "build-index/replication/zone-b" }.text
+        #expect(owed.contains("64M     2     41s      18s in 12s"))
+        let tags = frame(.queues) {
+            ($0.queue, $0.queues.pane) = ("build-index/replication/zone-b", .replication)
+        }
+        .text
         #expect(tags.contains("not known to be there: 9f3c41… 02be77… c7714e… and 3 more"))
     }
 

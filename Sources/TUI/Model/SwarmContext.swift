@@ -75,7 +75,8 @@ struct SwarmContext {
         (peer.isOrigin, peer.isDown) = (component.kind == .origin, row?.light == .down)
         peer.arriving = swarm.arrivingPieces ?? []
         peer.connectionCount = swarm.peers.count
-        peer.connectionsMax = rules?.connectionsMax
+        // What it has now may be more than its rules gave it room for.
+        peer.connectionsMax = swarm.connectionsMax ?? rules?.connectionsMax
         peer.ageSeconds = swarm.ageSeconds
         peer.downloadRate = rate(component.id, swarm)
         peer.uploadRate = rate(

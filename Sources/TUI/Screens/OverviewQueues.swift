@@ -39,6 +39,7 @@ enum OverviewQueues {
         Graph.draw(
             series.queued,
             lastIndex: series.lastIndex,
+            span: RateSeries.samplesMax,
             scale: max(4, series.queued.max() ?? 4),
             into: &frame,
             area: plot,

@@ -19,6 +19,7 @@ enum OverviewThroughput {
         Graph.draw(
             series.originUpload,
             lastIndex: series.lastIndex,
+            span: RateSeries.samplesMax,
             scale: Graph.scale(for: max(peak(series.originUpload), 1)),
             into: &frame,
             area: origins,
@@ -66,6 +67,7 @@ enum OverviewThroughput {
         Graph.draw(
             samples,
             lastIndex: lastIndex,
+            span: RateSeries.samplesMax,
             scale: scale,
             into: &frame,
             area: area,

@@ -21,10 +21,12 @@ package enum Graph {
     /// Draws the end of `samples` into `area`, up from its bottom, or down from its top when `isInverted`.
     ///
     /// Samples are paired by their number since the beginning, of which `lastIndex` is the latest one's, so that the graph
-    /// moves by whole cells and never shimmers.
+    /// moves by whole cells and never shimmers. With `span` the width stands for so many samples, or more: neighbours share a
+    /// dot, as their mean, and always the same ones do.
     package static func draw(
         _ samples: [Double],
         lastIndex: Int,
+        span: Int? = nil,
         scale: Double,
         into frame: inout Frame,
         area: Rect,
@@ -33,18 +35,26 @@ package enum Graph {
     ) {
         guard !area.isEmpty, !samples.isEmpty, scale > 0, scale.isFinite else { return }
         let levels = area.height * 4
+        let dots = 2 * area.width
+        let shared = span.map { max(1, ($0 + dots - 1) / dots) } ?? 1
         // The cell at the right edge holds the pair with the latest sample.
-        let lastPair = lastIndex / 2
+        let lastPair = lastIndex / shared / 2
         for column in 0..<area.width {
             let pair = lastPair - (area.width - 1 - column)
             var heights = [0, 0]
             for half in 0..<2 {
-                let position = samples.count - 1 - (lastIndex - (pair * 2 + half))
-                guard samples.indices.contains(position) else { continue }
-                heights[half] = level(samples[position], scale, levels)
+                let first = samples.count - 1 - (lastIndex - (pair * 2 + half) * shared)
+                let part = samples.indices.clamped(to: first..<first + shared)
+                guard !part.isEmpty else { continue }
+                heights[half] = level(mean(samples[part]), scale, levels)
             }
             drawColumn(heights, area.x + column, into: &frame, area, role, isInverted)
         }
+    }
+
+    private static func mean(_ samples: ArraySlice<Double>) -> Double {
+        guard samples.count > 1 else { return samples.first ?? 0 }
+        return samples.reduce(0) { $1.isFinite ? $0 + $1 : $0 } / Double(samples.count)
     }
 
     private static func level(_ sample: Double, _ scale: Double, _ levels: Int) -> Int {

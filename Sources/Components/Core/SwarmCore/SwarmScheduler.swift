@@ -353,7 +353,7 @@ extension SwarmScheduler {
 
     /// The state of one swarm; nil when it is not in memory.
     package func snapshot(of hash: InfoHash, at now: Instant) -> SwarmSnapshot? {
-        swarms[hash].map { SwarmSnapshot($0, at: now) }
+        swarms[hash].map { SwarmSnapshot($0, policy, at: now) }
     }
 
     /// Whether the peer at the other end of an active connection was handed out as an origin.

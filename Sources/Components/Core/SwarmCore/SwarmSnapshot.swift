@@ -54,8 +54,10 @@ package struct SwarmSnapshot: Hashable, Sendable {
     package let bans: [Ban]
     /// Outgoing connections that are not open yet.
     package let dialCount: Int
+    /// How many connections it may have, as long as its peers take as they do.
+    package let connectionsMax: Int
 
-    init(_ swarm: Swarm, at now: Instant) {
+    init(_ swarm: Swarm, _ policy: SwarmPolicy, at now: Instant) {
         (digest, infoHash, layout) = (swarm.metaInfo.digest, swarm.infoHash, swarm.layout)
         (namespace, phase, held) = (swarm.namespace, swarm.phase, swarm.held)
         peers = swarm.peers.values.map { peer in
@@ -74,5 +76,6 @@ package struct SwarmSnapshot: Hashable, Sendable {
             Ban(peerID: $0.peer, remaining: now.duration(to: $0.until), reason: $0.reason)
         }
         dialCount = swarm.dials.count
+        connectionsMax = swarm.connectionsMax(policy)
     }
 }

@@ -88,7 +88,7 @@ final class ServerResponder: Sendable {
     private func startSpan(_ request: Request, id: String) -> any Span {
         var context = ServiceContext.topLevel
         (context.requestID, context.component) = (id, component)
-        guard !Self.isSpared(request.rawPath) else {
+        guard !Self.isSpared(request.rawPath), request.rawPath != "/readiness" else {
             return NoOpTracer().startSpan(request.method.rawValue, context: context)
         }
         InstrumentationSystem.instrument.extract(
@@ -105,7 +105,7 @@ final class ServerResponder: Sendable {
 
     /// Whether `path` is answered even in an outage that was switched on: what tells how the component does.
     private static func isSpared(_ path: some StringProtocol) -> Bool {
-        ["/health", "/readiness", "/status", "/events", "/metrics"].contains { path.hasPrefix($0) }
+        ["/health", "/status", "/events", "/metrics"].contains { path.hasPrefix($0) }
     }
 
     private func accepts(_ request: Request) -> Bool {

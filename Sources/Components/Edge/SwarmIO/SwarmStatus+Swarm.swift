@@ -26,6 +26,7 @@ extension SwarmStatus {
                 PeerStatus($0, policy: policy, address: address($0.peerID))
             }
         )
+        connectionsMax = swarm.connectionsMax
         bans = swarm.bans.filter(\.reason.isBan).map(BanStatus.init)
     }
 

@@ -42,6 +42,8 @@ package struct SwarmStatus: Codable, Hashable, Sendable {
     package var peers: [PeerStatus]
     /// The peers it refuses for a while.
     package var bans: [BanStatus]?
+    /// How many connections it may have now; nil where that is not told.
+    package var connectionsMax: Int?
 
     /// A swarm without peers.
     package init(
@@ -68,6 +70,7 @@ package struct SwarmStatus: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case digest, namespace, phase, pieces, peers, bans
+        case connectionsMax = "connections_max"
         case infoHash = "info_hash"
         case blobBytes = "blob_bytes"
         case pieceBytes = "piece_bytes"
