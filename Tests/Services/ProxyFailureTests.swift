@@ -113,7 +113,10 @@ extension ServicesTests {
 
 extension ServicesTests {
     @Suite("Proxy uploads") struct UploadStagingTests {
-        private static func staging(_ folder: String) async throws -> (UploadStaging, Counters) {
+        private static func staging(
+            _ folder: String,
+            sessionsMax: Int = 10
+        ) async throws -> (UploadStaging, Counters) {
             let counters = Counters(kind: .proxy)
             let environment = ComponentEnvironment(
                 id: "proxy-0",
@@ -124,8 +127,10 @@ extension ServicesTests {
                 events: EventLog(component: "proxy-0"),
                 counters: counters
             )
+            var configuration = BlobStoreConfiguration(root: folder)
+            configuration.limits.uploadSessionsMax = sessionsMax
             let store = BlobStore(
-                configuration: BlobStoreConfiguration(root: folder),
+                configuration: configuration,
                 pool: .singleton,
                 clock: { 0 },
                 log: ProxyCluster.log
@@ -160,6 +165,27 @@ extension ServicesTests {
             #expect(counters.counter("upload_sessions").value == 0)
             #expect(counters.counter("upload_sessions_expired").value == 1)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/upload").isEmpty)
+        }
+
+        @Test("make room for others when nobody has continued them for a while")
+        func room() async throws {
+            let folder = NSTemporaryDirectory() + "staging-" + UUID().uuidString
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let (staging, counters) = try await Self.staging(folder, sessionsMax: 2)
+            let repository = try RepositoryName("a")
+            let first = try await staging.start(in: repository)
+            let second = try await staging.start(in: repository)
+            let refusal = await #expect(throws: RegistryError.self) {
+                try await staging.start(in: repository, at: .now + .seconds(50))
+            }
+            #expect(refusal?.status == .tooManyRequests)
+            let third = try await staging.start(in: repository, at: .now + .seconds(70))
+            #expect(staging.session(first.id, in: repository) == nil)
+            #expect(staging.session(second.id, in: repository) != nil)
+            #expect(staging.session(third.id, in: repository) != nil)
+            #expect(counters.counter("upload_sessions_expired").value == 1)
+            let files = try FileManager.default.contentsOfDirectory(atPath: folder + "/upload")
+            #expect(files.count(where: { !$0.contains(".") }) == 2, "\(files)")
         }
 
         @Test("refuse a second request while one is at work")

@@ -52,6 +52,10 @@ package struct Limits: Sendable, Hashable {
     package var manifestCacheBytesMax = 16 << 20
     /// Tags read to answer one list of tags or repositories; a longer list gets 503.
     package var listedTagsMax = 1_000_000
+    /// Bytes of lists that one build-index keeps for the next who asks; at the limit it forgets them all.
+    package var listCacheBytesMax = 16 << 20
+    /// Names in lists that one registry keeps to compare with; at the limit it forgets them all.
+    package var listedNamesKeptMax = 200_000
     /// Bytes of one JSON request body; a longer one gets 413.
     package var jsonBodyBytesMax = 1 << 20
     /// SHA-512s that a registry remembers to have checked; at the limit it forgets them all.
@@ -60,7 +64,8 @@ package struct Limits: Sendable, Hashable {
     package var metaInfoBytesMax = 16 << 20
     /// Levels of nesting in a JSON document; a deeper one is malformed.
     package var jsonDepthMax = 64
-    /// Open HTTP connections of one server; further ones wait in the kernel's backlog.
+    /// Open HTTP connections of one server; those that wait for a request make room for further ones, which wait in the kernel's
+    /// backlog where there are none.
     package var httpConnectionsMax = 8192
     /// Requests of one server in work at a time; further ones get 503 with Retry-After.
     package var httpRequestsMax = 4096

@@ -173,11 +173,20 @@ package struct FileBackend: Backend {
         visit: (String) throws -> Void
     ) throws {
         let whole = directory.isEmpty ? root : "\(root)/\(directory)"
-        for entry in try Directory.list(whole) ?? [] {
-            if directory.isEmpty, entry.hasPrefix(".") { continue }
-            let path = directory.isEmpty ? entry : "\(directory)/\(entry)"
-            guard let status = try FileStatus.of("\(root)/\(path)") else { continue }
-            if status.isDirectory { try walk(root, path, visit: visit) } else { try visit(path) }
+        for (name, kind) in try Directory.entries(whole) ?? [] {
+            if directory.isEmpty, name.hasPrefix(".") { continue }
+            let path = directory.isEmpty ? name : "\(directory)/\(name)"
+            switch kind {
+            case .file: try visit(path)
+            case .directory: try walk(root, path, visit: visit)
+            case .other:
+                guard let status = try FileStatus.of("\(root)/\(path)") else { continue }
+                if status.isDirectory {
+                    try walk(root, path, visit: visit)
+                } else {
+                    try visit(path)
+                }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 package import Content
 package import HTTPKit
 package import HTTPTypes
+import NIOCore
 import Primitives
 
 /// One build-index's HTTP API.
@@ -83,8 +84,39 @@ package struct BuildIndexClient: Sendable {
         limit: Int? = nil,
         offset: String? = nil
     ) async throws -> TagPage {
-        let path = "/repositories/\(URLEncoding.pathSegment(repository.name))/tags"
-        return try await page(path, limit: limit, offset: offset)
+        try await page(tagsPath(repository), limit: limit, offset: offset)
+    }
+
+    /// The same page if it is another than the one with the entity tag `known`; nil when it is still that.
+    ///
+    /// Kraken's have no entity tags, and always answer with the page.
+    package func tags(
+        of repository: RepositoryName,
+        limit: Int?,
+        offset: String?,
+        unless known: String?
+    ) async throws -> TagPage? {
+        let path = tagsPath(repository) + Self.pageQuery(limit, offset)
+        let answer = try await host.exchange(
+            .get,
+            path,
+            headers: known.map { [.ifNoneMatch: $0] } ?? [:],
+            timeout: .seconds(60),
+            accepting: known == nil ? [200] : [200, 304],
+            answerBytesMax: Limits().metaInfoBytesMax
+        )
+        guard answer.status == 200 else { return nil }
+        do {
+            var page = TagPage(json: try JSON(parsing: answer.body.readableBytesView))
+            page.entityTag = answer.headers[.eTag]
+            return page
+        } catch {
+            throw ClusterError.unreadable("GET \(path) at \(address)", error)
+        }
+    }
+
+    private func tagsPath(_ repository: RepositoryName) -> String {
+        "/repositories/\(URLEncoding.pathSegment(repository.name))/tags"
     }
 
     /// One page of the names `repository:tag` that begin with `prefix`, which may be empty.
@@ -212,14 +244,17 @@ package struct BuildIndexClient: Sendable {
         path(tag) + "/digest/\(digest)"
     }
 
-    private func page(_ path: String, limit: Int?, offset: String?) async throws -> TagPage {
+    private static func pageQuery(_ limit: Int?, _ offset: String?) -> String {
         var arguments: [String] = []
         if let limit { arguments.append("limit=\(limit)") }
         if let offset { arguments.append("offset=\(URLEncoding.queryValue(offset))") }
-        let query = arguments.isEmpty ? "" : "?" + arguments.joined(separator: "&")
-        return try await host.json(
+        return arguments.isEmpty ? "" : "?" + arguments.joined(separator: "&")
+    }
+
+    private func page(_ path: String, limit: Int?, offset: String?) async throws -> TagPage {
+        try await host.json(
             .get,
-            path + query,
+            path + Self.pageQuery(limit, offset),
             timeout: .seconds(60),
             answerBytesMax: Limits().metaInfoBytesMax
         ) { TagPage(json: $0) }
@@ -285,6 +320,8 @@ package struct TagPage: Hashable, Sendable {
     package var names: [String]
     /// What the next page's `offset` is; nil on the last one.
     package var nextOffset: String?
+    /// What names this page among all that it has been; nil when that was not told.
+    package var entityTag: String?
 
     /// `names`, followed by the page at `nextOffset`.
     package init(names: [String], nextOffset: String? = nil) {

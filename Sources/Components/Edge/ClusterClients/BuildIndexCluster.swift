@@ -68,6 +68,18 @@ package struct BuildIndexCluster: Sendable {
         }
     }
 
+    /// The same page if it is another than the one with the entity tag `known`; nil when it is still that.
+    package func tags(
+        of repository: RepositoryName,
+        limit: Int?,
+        offset: String?,
+        unless known: String?
+    ) async throws -> TagPage? {
+        try await asking("list the tags of \(repository)") {
+            try await $0.tags(of: repository, limit: limit, offset: offset, unless: known)
+        }
+    }
+
     /// One page of the names `repository:tag` that begin with `prefix`, which may be empty.
     package func list(
         prefix: String = "",

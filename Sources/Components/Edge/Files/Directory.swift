@@ -36,19 +36,48 @@ package enum Directory {
     /// The names in the directory at `path`, in no order; nil when there is no such directory.
     /// - Throws: ``FileError``.
     package static func list(_ path: String) throws -> [String]? {
+        try list(path) { name, _ in name }
+    }
+
+    private static func list<Entry>(
+        _ path: String,
+        entry make: (String, UInt8) -> Entry
+    ) throws -> [Entry]? {
         guard let stream = opendir(path) else {
             if errno == ENOENT || errno == ENOTDIR { return nil }
             throw FileError(errno: errno, "list \(path)")
         }
         defer { closedir(stream) }
-        var names: [String] = []
+        var entries: [Entry] = []
         while let entry = readdir(stream) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name != ".", name != ".." { names.append(name) }
+            if name != ".", name != ".." { entries.append(make(name, entry.pointee.d_type)) }
         }
-        return names
+        return entries
+    }
+
+    /// What a name in a directory stands for, as far as the directory itself says.
+    package enum EntryKind: Sendable {
+        /// A file with bytes.
+        case file
+        /// A directory.
+        case directory
+        /// A link, or what the file system does not say.
+        case other
+    }
+
+    /// The names in the directory at `path` with what they stand for, in no order; nil when there is no such directory.
+    /// - Throws: ``FileError``.
+    package static func entries(_ path: String) throws -> [(name: String, kind: EntryKind)]? {
+        try list(path) { name, type in
+            switch Int(type) {
+            case Int(DT_REG): (name, .file)
+            case Int(DT_DIR): (name, .directory)
+            default: (name, .other)
+            }
+        }
     }
 
     /// Removes the file or directory at `path` with everything in it; nothing there is fine. Links are not followed.

@@ -27,7 +27,11 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The codec's place in the pipeline, where parts of files can be written that our own type cannot carry.
     var codec: ChannelHandlerContext?
-    var state = ConnectionState()
+    var state = ConnectionState() {
+        didSet { rest.note(isResting: state.isResting) }
+    }
+    /// Since when there is nothing to do, for those who look for connections to close.
+    let rest = ConnectionRest()
     private var watchers: [ObjectIdentifier: Watcher] = [:]
     private var clock: Scheduled<Void>?
     private var clockDue = NIODeadline.distantFuture
@@ -89,7 +93,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: - Requests
 
     func read(context: ChannelHandlerContext) {
-        state.isReadOutstanding = true
+        state.readBegan()
+        // The body's time begins, which may be over before the one that the clock was set for.
+        if state.isReadingBody { armClock(context) }
         context.read()
     }
 
@@ -117,7 +123,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        state.isReadOutstanding = false
+        state.readEnded()
         context.fireChannelReadComplete()
     }
 

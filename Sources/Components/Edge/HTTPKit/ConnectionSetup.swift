@@ -51,7 +51,6 @@ struct ConnectionSetup: ServerChildChannel {
     }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        table.add(channel)
         if let security {
             do {
                 try channel.pipeline.syncOperations.addHandler(SecureEntrance(security))
@@ -60,11 +59,13 @@ struct ConnectionSetup: ServerChildChannel {
             }
         }
         return http.setup(channel: channel, logger: logger).flatMapThrowing { parts in
+            let handler = try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self)
+            table.add(channel, handler.rest)
             if OpenFiles.isCrowded(by: channel) {
                 alarm.sound("Too many open files; raise the limit (ulimit -n)")
                 channel.close(promise: nil)
+                table.makeRoom()
             }
-            let handler = try channel.pipeline.syncOperations.handler(type: ConnectionHandler.self)
             return Value(
                 parts: parts,
                 connection: ServerConnection(

@@ -8,10 +8,14 @@ import NIOHTTP1
 struct ConnectionTimeouts: Sendable {
     /// For the next request's complete head.
     let idle: TimeAmount
-    /// For the next part of a body that we are ready to read.
+    /// For the next ``bodyBytesMin`` of a body, or its end, while we are ready to read.
     let body: TimeAmount
     /// For the client to take something of what we send.
     let write: TimeAmount
+
+    /// What a body has to bring in each ``body``: a client that sends a byte now and then would hold its connection forever.
+    /// With a minute it is 1 KiB a second.
+    static let bodyBytesMin = 64 << 10
 
     init(_ options: ServerOptions) {
         idle = TimeAmount(options.idleTimeout)
@@ -29,7 +33,7 @@ struct ConnectionState {
     /// Whether its body is read in large pieces.
     var isBulk = false
     /// Whether the socket has been asked for bytes that have not come yet.
-    var isReadOutstanding = false
+    private(set) var isReadOutstanding = false
     /// Whether nothing more from this client is understood.
     var isBroken = false
     /// Whether the client has closed its side, or the connection is gone.
@@ -47,6 +51,10 @@ struct ConnectionState {
 
     private var isAnswered = false
     private var received = NIODeadline.now()
+    /// Bytes of a body that came after ``received``.
+    private var bytesSinceReceived = 0
+    /// Since when we do not want to read; that time is not the client's.
+    private var pausedAt = NIODeadline.now()
     private var sent = NIODeadline.now()
 
     mutating func headReceived(closes: Bool) {
@@ -54,12 +62,18 @@ struct ConnectionState {
         isReadingBody = true
         isAnswered = false
         unwantedBytes = 0
+        bytesSinceReceived = 0
+        pausedAt = .now()
         if closes { closesAfterResponse = true }
         received = .now()
     }
 
     mutating func bodyReceived(_ bytes: Int) {
-        received = .now()
+        bytesSinceReceived += bytes
+        if bytesSinceReceived >= ConnectionTimeouts.bodyBytesMin {
+            received = .now()
+            bytesSinceReceived = 0
+        }
         if isAnswered { unwantedBytes += bytes }
     }
 
@@ -71,6 +85,22 @@ struct ConnectionState {
     mutating func responseEnded() {
         requestsInWork -= 1
         isAnswered = true
+    }
+
+    mutating func readBegan() {
+        guard !isReadOutstanding else { return }
+        isReadOutstanding = true
+        if isReadingBody { received = received + (.now() - pausedAt) }
+    }
+
+    mutating func readEnded() {
+        isReadOutstanding = false
+        if isReadingBody { pausedAt = .now() }
+    }
+
+    /// Whether there is no request at all: neither a head nor a body nor an answer is on its way.
+    var isResting: Bool {
+        requestsInWork == 0 && !isReadingBody && writesPending == 0 && rejection == nil
     }
 
     /// Whether the last answer is written and nothing of its request is left to swallow.

@@ -41,7 +41,7 @@ package struct HTTPServer: Service {
     /// Listens and serves until it is told to stop.
     /// - Throws: ``ListenError`` when it cannot listen.
     package func run() async throws {
-        let table = ConnectionTable()
+        let table = ConnectionTable(connectionsMax: options.limits.httpConnectionsMax)
         let server = makeServer(table: table)
         // Unstructured: cancelling us must begin a drain, not cut off the requests in work.
         let serving = Task { try await server.run() }

@@ -9,6 +9,7 @@ package import Primitives
 package struct BuildIndexTags: TagSource {
     private let buildIndexes: BuildIndexCluster
     private let limits: Limits
+    private let memory: TagListMemory
 
     /// Tags asked of a build-index at a time.
     private static let pageLength = 10_000
@@ -16,6 +17,7 @@ package struct BuildIndexTags: TagSource {
     /// The tags that `buildIndexes` have.
     package init(buildIndexes: BuildIndexCluster, limits: Limits) {
         (self.buildIndexes, self.limits) = (buildIndexes, limits)
+        memory = TagListMemory(namesMax: limits.listedNamesKeptMax)
     }
 
     package func digest(of tag: QualifiedTag) async throws -> Digest? {
@@ -31,16 +33,60 @@ package struct BuildIndexTags: TagSource {
         page: PageRequest
     ) async throws -> NamePage? {
         let names = try await userTags(of: repository)
-        return names.isEmpty ? nil : NamePage(of: names, page: page)
+        return names.isEmpty ? nil : NamePage(ofSorted: names, page: page)
     }
 
-    /// All tags of `repository` that users have put.
+    /// All tags of `repository` that users have put, in the order of their bytes.
+    ///
+    /// Build-indexes page by an opaque offset in no particular order; clients want lexical order, so all are read: those
+    /// pages that are other than they were.
     package func userTags(of repository: RepositoryName) async throws -> [String] {
-        try await names(of: repository).filter { !Self.isReserved($0) }
+        let known = memory.list(of: repository)
+        var pages: [TagPage] = []
+        var (isKnown, count, offset) = (true, 0, String?.none)
+        repeat {
+            let old = isKnown ? known?.pages.dropFirst(pages.count).first : nil
+            let page = try await page(of: repository, from: offset, unless: old?.entityTag)
+            if page == nil, let old { pages.append(old) }
+            if let page {
+                isKnown = false
+                pages.append(page)
+            }
+            guard let last = pages.last else { break }
+            count += last.names.count
+            guard count <= limits.listedTagsMax else {
+                throw RegistryError.unavailable("there are more names than can be listed")
+            }
+            // A page that leads to itself would never end.
+            guard last.nextOffset != offset || offset == nil else { break }
+            offset = last.nextOffset
+        } while offset != nil
+        if isKnown, let known, known.pages.count == pages.count { return known.names }
+        let names = Set(pages.lazy.flatMap(\.names)).filter { !Self.isReserved($0) }.sorted()
+        memory.keep(TagListMemory.List(pages: pages, names: names), of: repository)
+        return names
+    }
+
+    private func page(
+        of repository: RepositoryName,
+        from offset: String?,
+        unless known: String?
+    ) async throws -> TagPage? {
+        do {
+            return try await buildIndexes.tags(
+                of: repository,
+                limit: Self.pageLength,
+                offset: offset,
+                unless: known
+            )
+        } catch let error as ClusterError {
+            let what = "list the tags of \(repository)"
+            throw RegistryError(error, what: what, whom: "build-index")
+        }
     }
 
     package func repositories(page: PageRequest) async throws -> NamePage {
-        let repositories = try await names(of: nil).compactMap { name in
+        let repositories = try await allNames().compactMap { name in
             name.lastIndex(of: ":").flatMap { colon -> String? in
                 let tag = name[name.index(after: colon)...]
                 return Self.isReserved(String(tag)) ? nil : String(name[..<colon])
@@ -85,14 +131,18 @@ package struct BuildIndexTags: TagSource {
         return ReservedTag(tag) != nil
     }
 
-    /// All tags of `repository`; of all repositories, as `repository:tag`, when it is nil.
-    ///
-    /// Build-indexes page by an opaque offset in no particular order; clients want lexical order, so all are read.
-    private func names(of repository: RepositoryName?) async throws -> [String] {
+    /// All tags of all repositories, as `repository:tag`.
+    private func allNames() async throws -> [String] {
         var names: [String] = []
         var offset: String?
         repeat {
-            let page = try await page(of: repository, from: offset)
+            let page: TagPage
+            do {
+                page = try await buildIndexes.list(limit: Self.pageLength, offset: offset)
+            } catch let error as ClusterError {
+                let what = "list the tags of all repositories"
+                throw RegistryError(error, what: what, whom: "build-index")
+            }
             names += page.names
             guard names.count <= limits.listedTagsMax else {
                 throw RegistryError.unavailable("there are more names than can be listed")
@@ -102,23 +152,6 @@ package struct BuildIndexTags: TagSource {
             offset = page.nextOffset
         } while offset != nil
         return names
-    }
-
-    private func page(of repository: RepositoryName?, from offset: String?) async throws -> TagPage
-    {
-        do {
-            guard let repository else {
-                return try await buildIndexes.list(limit: Self.pageLength, offset: offset)
-            }
-            return try await buildIndexes.tags(
-                of: repository,
-                limit: Self.pageLength,
-                offset: offset
-            )
-        } catch let error as ClusterError {
-            let what = "list the tags of \(repository?.name ?? "all repositories")"
-            throw RegistryError(error, what: what, whom: "build-index")
-        }
     }
 }
 

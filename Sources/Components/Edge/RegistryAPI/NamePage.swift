@@ -28,10 +28,23 @@ package struct NamePage: Hashable, Sendable {
     /// The part of `all`, in any order and with repetitions, that `page` asks for.
     /// - Complexity: O(n log n).
     package init(of all: some Sequence<String>, page: PageRequest) {
+        self.init(ofSorted: Set(all).sorted(), page: page)
+    }
+
+    /// The part of `all`, in order and without repetitions, that `page` asks for.
+    /// - Complexity: O(log n) and what the part has.
+    package init(ofSorted all: [String], page: PageRequest) {
         // Strings compare by Unicode in Swift; the names are ASCII, for which that is the order of their bytes.
         let after = page.after ?? ""
-        let names = Set(all).filter { $0 > after }.sorted()
-        let count = min(page.limit ?? names.count, names.count)
-        self.init(names: Array(names.prefix(count)), hasMore: count < names.count && count > 0)
+        var (start, end) = (0, all.count)
+        while start < end {
+            let middle = (start + end) / 2
+            if all[middle] > after { end = middle } else { start = middle + 1 }
+        }
+        let count = min(page.limit ?? all.count, all.count - start)
+        self.init(
+            names: Array(all[start..<start + count]),
+            hasMore: start + count < all.count && count > 0
+        )
     }
 }

@@ -223,7 +223,15 @@ package struct BuildIndexComponent: Service {
             neighbours: parts.neighbours
         )
         let tags = try makeService(parts)
-        let lists = TagLists(store: parts.store, backends: parts.backends, limits: limits)
+        let lists = TagLists(
+            store: parts.store,
+            backends: parts.backends,
+            limits: limits,
+            cache: TagListCache(
+                interval: configuration.tagCacheInterval,
+                bytesMax: limits.listCacheBytesMax
+            )
+        )
         let router = Router(context: ServerContext.self)
         BuildIndexRoutes(
             tags: tags,

@@ -3,6 +3,7 @@
 import Backends
 import Content
 import HTTPKit
+import HTTPTypes
 import Hummingbird
 import Primitives
 
@@ -13,6 +14,7 @@ struct TagLists: Sendable {
     let store: TagStore
     let backends: BackendTable
     let limits: Limits
+    let cache: TagListCache
 
     /// Which page a request asks for.
     struct Page: Hashable {
@@ -23,9 +25,12 @@ struct TagLists: Sendable {
     /// `GET /repositories/{repo}/tags`: the tags without the repository's name.
     func tags(of repository: RepositoryName, _ request: Request) async throws -> Response {
         let prefix = "\(repository):"
-        let page = try await page(prefix, namespace: repository.name, try Self.page(of: request))
-        let tags = page.names.map { String($0.dropFirst(prefix.count)) }
-        return Self.response(tags, next: page.nextToken, request)
+        let wanted = try Self.page(of: request)
+        return try await answer(request) {
+            let page = try await page(prefix, namespace: repository.name, wanted)
+            let tags = page.names.map { String($0.utf8.dropFirst(prefix.utf8.count)) ?? $0 }
+            return Self.document(tags, next: page.nextToken, request)
+        }
     }
 
     /// `GET /list/{prefix}`: names `repository:tag`.
@@ -35,8 +40,40 @@ struct TagLists: Sendable {
             throw HTTPProblem.badRequest("the prefix is not percent-encoded UTF-8").asText
         }
         let prefix = Self.namePrefix(decoded)
-        let page = try await page(prefix, namespace: decoded, try Self.page(of: request))
-        return Self.response(page.names, next: page.nextToken, request)
+        let wanted = try Self.page(of: request)
+        return try await answer(request) {
+            let page = try await page(prefix, namespace: decoded, wanted)
+            return Self.document(page.names, next: page.nextToken, request)
+        }
+    }
+
+    /// Answers `request` with what `read` makes, or with what it made a moment ago; with 304 when the client has that.
+    private func answer(
+        _ request: Request,
+        _ read: () async throws -> [UInt8]
+    ) async throws -> Response {
+        let query = request.uri.string
+        let now = ContinuousClock.now
+        let changes = await store.changes
+        var entry = cache.entry(query, changes: changes, at: now)
+        if entry == nil {
+            let bytes = try await read()
+            let made = TagListCache.Entry(
+                bytes: bytes,
+                entityTag: "\"\(Digest(hashing: bytes).hex)\"",
+                changes: changes,
+                readAt: now
+            )
+            cache.keep(made, for: query)
+            entry = made
+        }
+        guard let entry else { preconditionFailure("it was just made") }
+        if request.headers[.ifNoneMatch] == entry.entityTag {
+            return Response(status: .notModified, headers: [.eTag: entry.entityTag])
+        }
+        var response = Response.json(bytes: entry.bytes)
+        response.headers[.eTag] = entry.entityTag
+        return response
     }
 
     /// All names that begin with `prefix`, which is in the namespace `namespace`.
@@ -120,7 +157,7 @@ struct TagLists: Sendable {
         return page
     }
 
-    private static func response(_ names: [String], next: String?, _ request: Request) -> Response {
+    private static func document(_ names: [String], next: String?, _ request: Request) -> [UInt8] {
         let path = request.rawPath
         let query = request.uri.query.map { "?\($0)" } ?? ""
         var nextURL = ""
@@ -137,6 +174,6 @@ struct TagLists: Sendable {
             .init("result", names.isEmpty ? .null : .array(names.map(JSON.string))),
         ])
         // Go's encoder ends with a newline.
-        return .json(bytes: document.utf8 + [UInt8(ascii: "\n")])
+        return document.utf8 + [UInt8(ascii: "\n")]
     }
 }

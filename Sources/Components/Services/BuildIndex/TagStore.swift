@@ -19,7 +19,11 @@ actor TagStore {
     private let tagsMax: Int
     private let now: @Sendable () -> Timestamp
     private let log: Logger
-    private var records: [QualifiedTag: TagRecord] = [:]
+    private var records: [QualifiedTag: TagRecord] = [:] {
+        didSet { changes += 1 }
+    }
+    /// How often what is known here has changed.
+    private(set) var changes = 0
     /// How many of them say that the tag was deleted.
     private var deletedCount = 0
     /// Tags whose file is being written, with those who wait to write it next.

@@ -42,12 +42,21 @@ final class UploadStaging: Sendable {
 
     // MARK: - Sessions
 
-    /// A new upload to `repository`.
+    /// A new upload to `repository`, at `now`. Where there are as many as may be, the one that nobody has continued for the
+    /// longest makes room.
     /// - Throws: ``RegistryError``: 429 when there are too many.
-    func start(in repository: RepositoryName) async throws -> UploadSession {
+    func start(
+        in repository: RepositoryName,
+        at now: ContinuousClock.Instant = .now
+    ) async throws -> UploadSession {
         let upload: Upload
         do {
-            upload = try await store.startUpload(label: repository.name)
+            do {
+                upload = try await store.startUpload(label: repository.name)
+            } catch let error as StorageError where error.code == .tooManyUploads {
+                guard await makeRoom(at: now) else { throw error }
+                upload = try await store.startUpload(label: repository.name)
+            }
         } catch let error as StorageError {
             throw RegistryError(error, upload: "")
         } catch let error as FileError {
@@ -111,14 +120,29 @@ final class UploadStaging: Sendable {
         let idle = state.withLock { state in
             state.sessions.values.filter { $0.idleTime(at: now) >= timeToIdle }
         }
-        for session in idle {
-            environment.log.info(
-                "removing an upload that nobody continues",
-                metadata: ["upload.id": "\(session.id)", LogKey.count: "\(session.bytesReceived)"]
-            )
-            counters.uploadsExpired.add()
-            await session.cancel()
+        for session in idle { await expire(session) }
+    }
+
+    /// How long an upload that nobody continues is left alone while others would need its place.
+    private static let idleTimeSpared = Duration.minutes(1)
+
+    /// Ends the upload that was not used for the longest, if that is long enough; whether there was one.
+    private func makeRoom(at now: ContinuousClock.Instant) async -> Bool {
+        let longest = state.withLock { state in
+            state.sessions.values.map { ($0, $0.idleTime(at: now)) }.max { $0.1 < $1.1 }
         }
+        guard let (session, time) = longest, time >= Self.idleTimeSpared else { return false }
+        await expire(session)
+        return true
+    }
+
+    private func expire(_ session: UploadSession) async {
+        environment.log.info(
+            "removing an upload that nobody continues",
+            metadata: ["upload.id": "\(session.id)", LogKey.count: "\(session.bytesReceived)"]
+        )
+        counters.uploadsExpired.add()
+        await session.cancel()
     }
 
     // MARK: - Delivery
