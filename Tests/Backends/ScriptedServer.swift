@@ -22,7 +22,7 @@ final class ScriptedServer: Sendable {
     ) async throws -> Value {
         let scripted = ScriptedServer()
         let router = Router(context: ServerContext.self)
-        for method in [HTTPRequest.Method.get, .head, .put, .post, .delete] {
+        for method in [HTTPRequest.Method.get, .head, .put, .post, .patch, .delete] {
             router.on("**", method: method) { request, _ in
                 let number = scripted.requests.withLock { requests in
                     requests.append("\(request.method) \(request.uri.description)")

@@ -5,6 +5,7 @@ import Content
 import Foundation
 import Primitives
 import SwarmCore
+import Telemetry
 import Testing
 
 @Suite("Component configurations") struct ComponentConfigurationTests {
@@ -123,6 +124,64 @@ import Testing
         #expect(
             configuration.remotes == [TagRemote(address: "other:15004", patterns: ["library/.*"])]
         )
+    }
+
+    private func buildIndex(_ remotes: String) throws -> BuildIndexConfiguration {
+        let text = """
+            data_dir: /b
+            origin: {hosts: {static: ["a:1"]}}
+            backends: [{namespace: .*, backend: {testfs: {addr: "t:1", name_path: docker_tag}}}]
+            remotes: \(remotes)
+            """
+        return try BuildIndexConfiguration(yaml: ConfigurationFile.parse(text, file: "f.yaml"))
+    }
+
+    @Test("reads registries beside other clusters as remotes, and tells no secret of them")
+    func registryRemotes() throws {
+        let configuration = try buildIndex(
+            """
+            {"other:15004": ["library/.*"], harbor: {tags: ["^team/"], repository: "m/{repository}",
+              registry: {address: "h.example", security: {basic: {username: u, password: hidden}}}}}
+            """
+        )
+        #expect(configuration.remotes.map(\.name) == ["other:15004", "harbor"])
+        let registry = try #require(configuration.remotes.last?.registry)
+        #expect(registry.repository(for: "team/app")?.name == "m/team/app")
+        #expect(registry.repository(for: String(repeating: "a", count: 255)) == nil)
+        let settings = configuration.settings.filter { $0.key.hasPrefix("remotes.") }
+        #expect(
+            settings.map(\.value) == [
+                "[library/.*]", "[^team/] → registry h.example/m/{repository}",
+            ]
+        )
+        #expect(!"\(settings)".contains("hidden"))
+    }
+
+    @Test(
+        "says what is wrong with a remote",
+        arguments: [
+            (
+                "{other: [a]}",
+                "remotes.other: other is no address of a build-index; write it like host:port"
+            ),
+            ("{r: {registry: {address: h}}}", "remotes.r: the key tags is missing"),
+            ("{r: {tags: [a]}}", "remotes.r: the key registry is missing"),
+            ("{r: {tags: [], registry: {address: h}}}", "no tags; write tags: [.*]"),
+            ("{r: {tags: ['('], registry: {address: h}}}", "( is no regular expression"),
+            (
+                "{r: {tags: [a], registry: {address: h}, repository: fixed}}",
+                "fixed names no repository; write it like mirror/"
+            ),
+            (
+                "{r: {tags: [a], registry: {address: h}, repository: 'M/{repository}'}}",
+                "names no repository"
+            ),
+            ("{r: {tag: [a], registry: {address: h}}}", "the key tags is missing"),
+        ]
+    )
+    func wrongRemotes(_ remotes: String, _ wanted: String) {
+        let error = #expect(throws: ConfigurationError.self) { try buildIndex(remotes) }
+        #expect(error?.description.contains(wanted) == true, "\(String(describing: error))")
     }
 
     @Test(

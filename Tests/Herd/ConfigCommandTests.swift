@@ -46,4 +46,28 @@ import Testing
         let error = #expect(throws: Failure.self) { try options(Self.origin).load() }
         #expect("\(String(describing: error))".contains("no credentials of u"))
     }
+
+    @Test(
+        "a registry that tags are replicated to is checked, too, with what the file of secrets adds"
+    )
+    func registryRemotes() throws {
+        func file(_ registry: String) -> String {
+            """
+            data_dir: /b
+            tagserver: {}
+            origin: {hosts: {static: ["a:1"]}}
+            backends: [{namespace: .*, backend: {testfs: {addr: "t:1", name_path: docker_tag}}}]
+            remotes: {harbor: {tags: ["^team/"], registry: \(registry)}}
+            """
+        }
+        let secrets =
+            "remotes: {harbor: {registry: {security: {basic: {username: u, password: hidden}}}}}"
+        let (kind, settings) = try options(file("{address: h.example}"), secrets: secrets).load()
+        #expect(kind == .buildIndex)
+        let lines = ConfigPrintCommand.lines(settings)
+        #expect(lines.contains("remotes.harbor: [^team/] → registry h.example/{repository}"))
+        #expect(!lines.joined().contains("hidden"))
+        let error = #expect(throws: Failure.self) { try options(file("{adress: h}")).load() }
+        #expect("\(String(describing: error))".contains("remotes.harbor.registry"))
+    }
 }

@@ -58,6 +58,7 @@ struct ConfigurationOptions: ParsableArguments {
         case .buildIndex:
             let configuration = try BuildIndexConfiguration(yaml: document)
             try BackendCatalog.check(configuration.backends)
+            try RegistryDestination.check(configuration.remotes)
             return configuration.settings
         case .proxy: return try ProxyConfiguration(yaml: document).settings
         case .testfs: return try TestfsConfiguration(yaml: document).settings

@@ -15,6 +15,8 @@ struct DockerRegistry: Sendable {
 
     /// One that everybody may use.
     static let open = Task { try await start(nil) }
+    /// One that deletes what it is told to.
+    static let deleting = Task { try await start(nil, deletes: true) }
     /// One that wants the name herd and the password herd-secret.
     static let closed = Task { try await start(.herd) }
     /// One that wants what moto gives out as Amazon's password.
@@ -39,12 +41,15 @@ struct DockerRegistry: Sendable {
         }
     }
 
-    private static func start(_ login: Login?) async throws -> DockerRegistry {
+    private static func start(
+        _ login: Login?,
+        deletes: Bool = false
+    ) async throws -> DockerRegistry {
         let folder = NSTemporaryDirectory() + "herd-registry-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         var configuration = """
             version: 0.1
-            storage: {filesystem: {rootdirectory: \(folder)/data}}
+            storage: {filesystem: {rootdirectory: \(folder)/data}, delete: {enabled: \(deletes)}}
             http: {addr: "127.0.0.1:0"}
 
             """

@@ -86,6 +86,15 @@ package enum ReservedTag: Hashable, Sendable {
         }
     }
 
+    /// Whose referrers clients keep under `tag`; nil when it is another kind of tag.
+    package static func fallbackSubject(of tag: Tag) -> ContentDigest? {
+        guard tag.name.hasPrefix(algorithm),
+            let digest = Digest(hex: tag.name.dropFirst(algorithm.count)),
+            fallback(for: .sha256(digest)) == tag
+        else { return nil }
+        return .sha256(digest)
+    }
+
     private var name: String {
         switch self {
         case .referrer(let referrer, let subject):

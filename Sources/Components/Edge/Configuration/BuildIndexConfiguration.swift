@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import Content
 import Primitives
 package import RetryCore
 
@@ -28,7 +29,7 @@ package struct BuildIndexConfiguration: BackedConfiguration, Hashable, Sendable 
     /// How the blobs behind a tag are found; rows are tried in order. A tag that matches none is
     /// refused.
     package var tagTypes: [TagTypeRule]
-    /// Other clusters' build-indexes and the tags they shall have.
+    /// Other clusters and registries, and the tags they shall have.
     package var remotes: [TagRemote]
     /// How tags are replicated, and tried again (`tag_replication`). A remote that is slow has some of the workers, not all.
     package var tagReplication = RetryRules(
@@ -107,15 +108,45 @@ package enum TagType: String, Hashable, Sendable, CaseIterable {
     case blob = "default"
 }
 
-/// Another cluster's build-index and the tags it shall have.
+/// Another cluster or a registry, and the tags it shall have.
 package struct TagRemote: Hashable, Sendable {
-    /// Its `host:port`.
-    package var address: String
+    /// What it is called: another cluster by its build-index's `host:port`, a registry by any name.
+    package var name: String
     /// Regular expressions, searched for anywhere in `repository:tag`; one match suffices.
     package var patterns: [String]
+    /// The registry; nil: the build-index of another cluster.
+    package var registry: RegistryRemote?
 
-    /// Tags that match one of `patterns` go to `address`.
+    /// Tags that match one of `patterns` go to the build-index at `address`.
     package init(address: String, patterns: [String]) {
-        (self.address, self.patterns) = (address, patterns)
+        (name, self.patterns) = (address, patterns)
+    }
+
+    /// Tags that match one of `patterns` go to `registry`, which is called `name`.
+    package init(name: String, patterns: [String], registry: RegistryRemote) {
+        (self.name, self.patterns, self.registry) = (name, patterns, registry)
+    }
+}
+
+/// A registry of the OCI's kind that tags are replicated to, as a configuration says it; the keys below `registry` are those of
+/// the backend `registry_tag`, which reads them.
+package struct RegistryRemote: Hashable, Sendable {
+    /// What stands below `registry`.
+    package var settings: ConfigurationNode
+    /// What repositories are called there, with ``placeholder`` for what they are called here.
+    package var repository: String
+
+    /// What stands for a repository's name in ``repository``.
+    package static let placeholder = "{repository}"
+
+    /// The registry that `settings` describe.
+    package init(settings: ConfigurationNode, repository: String = placeholder) {
+        (self.settings, self.repository) = (settings, repository)
+    }
+
+    /// What `name` is called there; nil when that is no name of a repository, as when it is too long.
+    package func repository(for name: String) -> RepositoryName? {
+        // Why it is none does not matter.
+        try? RepositoryName(repository.replacing(Self.placeholder, with: name))
     }
 }

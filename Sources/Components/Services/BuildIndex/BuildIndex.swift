@@ -33,14 +33,7 @@ package struct BuildIndexComponent: Service {
     package func run() async throws {
         let backends = try BackendTable(
             rules: configuration.backends,
-            context: BackendContext(
-                http: environment.httpClient,
-                pool: environment.pool,
-                limits: limits,
-                environment: ProcessInfo.processInfo.environment,
-                counters: environment.counters,
-                measures: environment.metrics.map { (environment.id, $0) }
-            )
+            context: backendContext(counters: environment.counters)
         )
         let origins = OriginCluster(
             hosts: HostList(
@@ -73,21 +66,31 @@ package struct BuildIndexComponent: Service {
         await backends.close()
     }
 
+    /// What backends, and registries that tags are replicated to, get of the component.
+    /// - Parameter counters: where it is counted how often registries may be read.
+    private func backendContext(counters: Counters?) -> BackendContext {
+        BackendContext(
+            http: environment.httpClient,
+            pool: environment.pool,
+            limits: limits,
+            environment: ProcessInfo.processInfo.environment,
+            counters: counters,
+            measures: environment.metrics.map { (environment.id, $0) }
+        )
+    }
+
     private func makeParts(
         _ backends: BackendTable,
         _ origins: OriginCluster,
         _ store: TagStore,
         _ database: RetryDatabase
     ) async throws -> Parts {
-        let status = ComponentStatus(
-            .buildIndex,
-            environment,
-            settings: configuration.settings
-        )
+        let status = ComponentStatus(.buildIndex, environment, settings: configuration.settings)
         let clients = neighbourClients(status)
+        let backend = TagBackend(table: backends)
         let writeBack = try await TagWriteBack(
             store: store,
-            backend: TagBackend(table: backends),
+            backend: backend,
             neighbours: clients,
             database: database,
             rules: configuration.writeBack,
@@ -96,7 +99,7 @@ package struct BuildIndexComponent: Service {
         try await writeBack.addPending()
         let reader = TagReader(
             store: store,
-            backend: TagBackend(table: backends),
+            backend: backend,
             interval: configuration.tagCacheInterval,
             limits: limits,
             log: environment.log
@@ -107,11 +110,18 @@ package struct BuildIndexComponent: Service {
             reader: reader,
             limits: limits
         )
-        let replication = try await TagReplication(
+        let sources = ReplicationSources(
             store: store,
-            backend: TagBackend(table: backends),
+            backend: backend,
             dependencies: dependencies,
             origins: origins,
+            reader: reader,
+            lists: makeLists(store),
+            limits: limits
+        )
+        let replication = try await TagReplication(
+            sources,
+            context: backendContext(counters: nil),
             database: database,
             configuration: configuration,
             environment: environment
@@ -123,14 +133,7 @@ package struct BuildIndexComponent: Service {
             database: database,
             environment: environment
         )
-        environment.reloads.register(
-            configuration,
-            settings: { $0.settings }
-        ) { old, new in
-            status.reconfigure(new.settings)
-            let isTaken = old.origins != new.origins && origins.hosts.reconfigure(new.origins)
-            return isTaken ? ["origin.hosts"] : []
-        }
+        followReloads(status, origins)
         return Parts(
             backends: backends,
             origins: origins,
@@ -140,8 +143,21 @@ package struct BuildIndexComponent: Service {
             replication: replication,
             neighbours: neighbours,
             dependencies: dependencies,
+            referrers: sources.referrers,
             status: status
         )
+    }
+
+    /// Has what can change live follow the configuration.
+    private func followReloads(_ status: ComponentStatus, _ origins: OriginCluster) {
+        environment.reloads.register(
+            configuration,
+            settings: { $0.settings }
+        ) { old, new in
+            status.reconfigure(new.settings)
+            let isTaken = old.origins != new.origins && origins.hosts.reconfigure(new.origins)
+            return isTaken ? ["origin.hosts"] : []
+        }
     }
 
     private func serve(_ parts: Parts) async throws {
@@ -174,6 +190,7 @@ package struct BuildIndexComponent: Service {
         let replication: TagReplication
         let neighbours: TagNeighbours
         let dependencies: TagDependencies
+        let referrers: TagReferrers
         let status: ComponentStatus
     }
 
@@ -194,6 +211,18 @@ package struct BuildIndexComponent: Service {
                 .filter { $0 != own && !(isNamed && HostNames.isLocal($0, port: port)) }
                 .map { BuildIndexClient(address: $0, http: http) }
         }
+    }
+
+    private func makeLists(_ store: TagStore) -> TagLists {
+        TagLists(
+            store: store,
+            backends: backends,
+            limits: limits,
+            cache: TagListCache(
+                interval: configuration.tagCacheInterval,
+                bytesMax: limits.listCacheBytesMax
+            )
+        )
     }
 
     private func makeService(_ parts: Parts) throws -> TagService {
@@ -223,25 +252,11 @@ package struct BuildIndexComponent: Service {
             neighbours: parts.neighbours
         )
         let tags = try makeService(parts)
-        let lists = TagLists(
-            store: parts.store,
-            backends: parts.backends,
-            limits: limits,
-            cache: TagListCache(
-                interval: configuration.tagCacheInterval,
-                bytesMax: limits.listCacheBytesMax
-            )
-        )
         let router = Router(context: ServerContext.self)
         BuildIndexRoutes(
             tags: tags,
-            lists: lists,
-            referrers: TagReferrers(
-                tags: tags,
-                lists: lists,
-                manifests: ManifestReader(origins: parts.origins, limits: limits),
-                limits: limits
-            ),
+            lists: parts.referrers.lists,
+            referrers: parts.referrers,
             configuration: configuration,
             limits: limits,
             tagsRead: environment.counters.counter("tags_read")

@@ -115,9 +115,11 @@ struct BuildIndexRoutes: Sendable {
                 },
                 in: repository,
                 artifactType: try request.query("artifactType"),
-                after: try request.query("last")
+                after: try request.query("last").map { last in
+                    try Self.parsing { try Digest(parsing: last) }
+                }
             )
-            return .json(page)
+            return .json(page.json)
         }
         router.get("/list") { request, _ in try await lists.names(request) }
         router.get("/list/**") { request, _ in try await lists.names(request) }

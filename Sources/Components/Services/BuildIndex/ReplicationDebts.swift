@@ -59,3 +59,42 @@ final class ReplicationDebts: Sendable {
         status.tasks = tasks
     }
 }
+
+/// What one replication has to bring.
+struct ReplicationDebt: Sendable {
+    let debts: ReplicationDebts
+    /// The task's number.
+    let id: Int64
+
+    /// Blobs sent at a time.
+    private static let blobsAtATime = 4
+
+    /// Has `send` bring the blobs of `levels`, each level after the one before it. When one fails, those under way are brought
+    /// still: the next attempt finds them there.
+    func settle(
+        _ levels: [[Digest]],
+        by send: @escaping @Sendable (Digest) async throws -> Void
+    ) async throws {
+        debts.begin(id, levels)
+        for level in levels {
+            try await withThrowingTaskGroup(of: (any Error)?.self) { group in
+                var failure: (any Error)?
+                for (index, blob) in level.enumerated() {
+                    if index >= Self.blobsAtATime, let error = try await group.next() {
+                        failure = failure ?? error
+                    }
+                    if failure != nil { break }
+                    group.addTask {
+                        do {
+                            try await send(blob)
+                            debts.settle(blob, of: id)
+                            return nil
+                        } catch { return error }
+                    }
+                }
+                for try await error in group { failure = failure ?? error }
+                if let failure { throw failure }
+            }
+        }
+    }
+}

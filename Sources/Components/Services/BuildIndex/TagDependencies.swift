@@ -49,8 +49,8 @@ struct TagDependencies: Sendable {
     /// - Throws: 500 or 503 with the reason when that can't be told.
     func everything(_ tag: QualifiedTag, _ digest: Digest) async throws -> Everything {
         if Self.needsNothing(tag) { return Everything() }
-        guard try type(of: tag) == .docker else { return Everything(levels: [[digest]]) }
-        var aliases: [SHA512Digest: Digest] = [:]
+        guard try type(of: tag) == .docker else { return Everything(blob: digest) }
+        var everything = Everything()
         var levels: [[Digest]] = []
         var seen: Set<Digest> = [digest]
         var manifests = [digest]
@@ -59,10 +59,9 @@ struct TagDependencies: Sendable {
             var (leaves, next): ([Digest], [Digest]) = ([], [])
             for manifest in manifests {
                 let document = try await document(manifest, tag: tag)
+                everything.manifests[manifest] = document.mediaType
                 for reference in document.references where !reference.isForeign {
-                    if case .sha512(let alias) = reference.name {
-                        aliases[alias] = reference.digest
-                    }
+                    everything.note(reference)
                     guard seen.insert(reference.digest).inserted else { continue }
                     if case .index = document {
                         next.append(reference.digest)
@@ -79,15 +78,39 @@ struct TagDependencies: Sendable {
             if !leaves.isEmpty { levels.append(leaves) }
             manifests = next
         }
-        return Everything(levels: levels.reversed(), aliases: aliases)
+        everything.levels = levels.reversed()
+        return everything
     }
 
-    /// What a tag needs in another cluster.
+    /// What a tag needs elsewhere.
     struct Everything: Sendable {
         /// The blobs, in the order in which they may be sent.
         var levels: [[Digest]] = []
+        /// Those that are manifests, with what kind each is.
+        var manifests: [Digest: ManifestMediaType] = [:]
         /// What the SHA-512s stand for by which manifests name some of them.
-        var aliases: [SHA512Digest: Digest] = [:]
+        private(set) var aliases: [SHA512Digest: Digest] = [:]
+        /// Those that manifests name by their SHA-256.
+        private var plain: Set<Digest> = []
+
+        /// Nothing.
+        init() {}
+
+        /// `blob`, which is no manifest.
+        init(blob: Digest) { levels = [[blob]] }
+
+        fileprivate mutating func note(_ reference: Descriptor) {
+            switch reference.name {
+            case .sha256(let digest): plain.insert(digest)
+            case .sha512(let alias): aliases[alias] = reference.digest
+            }
+        }
+
+        /// How manifests name `digest`; by its SHA-256 if none does.
+        func names(of digest: Digest) -> [ContentDigest] {
+            let long = aliases.filter { $0.value == digest }.map { ContentDigest.sha512($0.key) }
+            return long.isEmpty || plain.contains(digest) ? [.sha256(digest)] + long : long
+        }
     }
 
     /// Whether `tag` only says something about what it names, which may be gone.

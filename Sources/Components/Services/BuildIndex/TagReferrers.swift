@@ -11,7 +11,7 @@ import Primitives
 ///
 /// What a referrer is like, its manifest says; those read lately are in memory.
 struct TagReferrers: Sendable {
-    let tags: TagService
+    let reader: TagReader
     let lists: TagLists
     let manifests: ManifestReader
     let limits: Limits
@@ -19,20 +19,49 @@ struct TagReferrers: Sendable {
     /// Manifests read at a time.
     private static let readsMax = 16
 
-    /// The page of referrers of `subject` in `repository` that begins after the referrer `last`.
+    /// The page of referrers of `subject` in `repository` that begins after the referrer `start`.
     ///
     /// With `artifactType` those of that type only.
     func page(
         of subject: ContentDigest,
         in repository: RepositoryName,
         artifactType: String?,
-        after last: String?
-    ) async throws -> JSON {
-        let start = try last.map { last in
-            try BuildIndexRoutes.parsing { try Digest(parsing: last) }
+        after start: Digest? = nil
+    ) async throws -> ReferrerPage {
+        var digests: Set<Digest>
+        do { digests = Set(try await known(subject, repository)) } catch let error as BackendError {
+            throw HTTPProblem.unavailable("cannot list referrers: \(error)").asText
         }
-        var digests = Set(try await known(subject, repository))
         digests.formUnion(try await fallback(subject, repository))
+        return try await page(of: digests, subject, repository, artifactType, after: start)
+    }
+
+    /// The descriptors of all referrers of `subject` in `repository`; where the backend lists nothing, of those that clients
+    /// have listed.
+    func all(of subject: ContentDigest, in repository: RepositoryName) async throws -> [JSON] {
+        var digests = Set(try await fallback(subject, repository))
+        do { digests.formUnion(try await known(subject, repository)) } catch let error
+            as BackendError
+        {
+            guard error.code == .unsupported else { throw error }
+        }
+        var descriptors: [JSON] = []
+        var start: Digest?
+        repeat {
+            let page = try await page(of: digests, subject, repository, nil, after: start)
+            descriptors += page.descriptors
+            start = page.next
+        } while start != nil
+        return descriptors
+    }
+
+    private func page(
+        of digests: Set<Digest>,
+        _ subject: ContentDigest,
+        _ repository: RepositoryName,
+        _ artifactType: String?,
+        after start: Digest?
+    ) async throws -> ReferrerPage {
         let sorted = digests.sorted().drop { digest in start.map { digest <= $0 } ?? false }
         var page = ReferrerPage(descriptors: [])
         var (bytes, rest, previous) = (0, sorted, start)
@@ -49,29 +78,24 @@ struct TagReferrers: Sendable {
                 bytes += referrer.descriptor.utf8.count
                 guard bytes <= limits.referrersPageBytesMax || page.descriptors.isEmpty else {
                     page.next = previous
-                    return page.json
+                    return page
                 }
                 page.descriptors.append(referrer.descriptor)
                 previous = digest
             }
         }
-        return page.json
+        return page
     }
 
     private func known(
         _ subject: ContentDigest,
         _ repository: RepositoryName
     ) async throws -> [Digest] {
-        let names: [String]
-        do {
-            names = try await lists.allNames(
-                "\(repository):\(ReservedTag.referrerPrefix(of: subject.key))",
-                namespace: repository.name,
-                namesMax: limits.referrersMax
-            )
-        } catch let error as BackendError {
-            throw HTTPProblem.unavailable("cannot list referrers: \(error)").asText
-        }
+        let names = try await lists.allNames(
+            "\(repository):\(ReservedTag.referrerPrefix(of: subject.key))",
+            namespace: repository.name,
+            namesMax: limits.referrersMax
+        )
         return names.compactMap { name in
             // Signing tools have tags that begin alike.
             guard let tag = try? QualifiedTag(parsing: name),
@@ -91,7 +115,7 @@ struct TagReferrers: Sendable {
             tag: ReservedTag.fallback(for: subject)
         )
         // Something else under that tag is no list of referrers, whatever it is.
-        guard let digest = await tags.digest(of: tag),
+        guard let digest = await reader.digest(of: tag),
             let bytes = try await manifest(digest, repository),
             // As above: why it can't be read does not matter.
             case .index(let index)? = try? ManifestDocument(
@@ -106,7 +130,7 @@ struct TagReferrers: Sendable {
                 repository: repository,
                 tag: ReservedTag.deleted(descriptor.digest).tag
             )
-            if await tags.digest(of: deletion) == nil { digests.append(descriptor.digest) }
+            if await reader.digest(of: deletion) == nil { digests.append(descriptor.digest) }
         }
         return digests
     }

@@ -12,6 +12,8 @@ actor RegistryAuthority {
     private let settings: RegistrySettings
     private let context: BackendContext
     private let transport: BackendTransport
+    /// Whether what is asked for shall let us write, too.
+    private let isWriting: Bool
     private var known: [String: Known] = [:]
     private var password: (value: RegistryPassword, until: ContinuousClock.Instant)?
 
@@ -27,9 +29,9 @@ actor RegistryAuthority {
     /// How long a helper's answer, or ECR's, is used.
     private static let passwordLifetime = Duration.seconds(900)
 
-    /// Who asks the registry of `settings`.
-    init(_ settings: RegistrySettings, context: BackendContext) {
-        (self.settings, self.context) = (settings, context)
+    /// Who asks the registry of `settings`; with `isWriting`, for more than to read it.
+    init(_ settings: RegistrySettings, context: BackendContext, isWriting: Bool = false) {
+        (self.settings, self.context, self.isWriting) = (settings, context, isWriting)
         transport = BackendTransport(
             backend: "registry \(settings.address)",
             context,
@@ -59,7 +61,11 @@ actor RegistryAuthority {
             header = Self.basic(password)
             remember(header, for: repository, lasting: Self.passwordLifetime)
         case "bearer":
-            let scope = challenge.values["scope"] ?? "repository:\(repository):pull"
+            let scope = RegistryScope.wanted(
+                in: repository,
+                asked: challenge.values["scope"],
+                isWriting: isWriting
+            )
             let token = try await token(challenge, scope: scope)
             header = "Bearer \(token.text)"
             remember(header, for: repository, lasting: token.lifetime)
@@ -146,11 +152,12 @@ actor RegistryAuthority {
         return "Basic " + Data(text.utf8).base64EncodedString()
     }
 
-    /// The `a/b` of `https://host/v2/a/b/blobs/…`.
+    /// The `a/b` of `https://host/v2/a/b/blobs/…` and of `https://host/v2/a/b/blobs/uploads/…`.
     private static func repository(in url: String) -> String {
         guard let start = url.firstRange(of: "/v2/") else { return "" }
         let path = url[start.upperBound...].prefix { $0 != "?" }.split(separator: "/")
-        return path.dropLast(2).joined(separator: "/")
+        let isUpload = path.count > 3 && path.suffix(3).prefix(2) == ["blobs", "uploads"]
+        return path.dropLast(isUpload ? 3 : 2).joined(separator: "/")
     }
 
     // MARK: - Passwords
@@ -200,5 +207,30 @@ struct RegistryChallenge: Hashable, Sendable {
             rest = rest[value.endIndex...].dropFirst()
         }
         self.values = values
+    }
+}
+
+/// What a token shall allow: `repository:a/b:pull,push`, and the same for other repositories after spaces.
+/// - Source: Docker Registry v2 authentication, "Token Scope Documentation".
+enum RegistryScope {
+    /// The scope to ask for in `repository` when a challenge says `asked`.
+    ///
+    /// Who writes asks for all of it at once, so that a look and the write that follows it take one token, and a repository that
+    /// is yet to come into being is not one that nobody may read.
+    static func wanted(in repository: String, asked: String?, isWriting: Bool) -> String {
+        let own = "repository:\(repository):"
+        guard isWriting else { return asked ?? own + "pull" }
+        var (actions, others) = (["pull", "push"], [String]())
+        for scope in (asked ?? "").split(separator: " ") {
+            guard scope.hasPrefix(own) else {
+                others.append(String(scope))
+                continue
+            }
+            for action in scope.dropFirst(own.count).split(separator: ",").map(String.init)
+            where !actions.contains(action) {
+                actions.append(action)
+            }
+        }
+        return ([own + actions.joined(separator: ",")] + others).joined(separator: " ")
     }
 }

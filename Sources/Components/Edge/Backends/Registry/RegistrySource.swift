@@ -8,7 +8,7 @@ import NIOCore
 import Primitives
 import Synchronization
 
-/// A registry of the OCI's kind that is read: how to ask it, with whatever it wants to know of who asks.
+/// A registry of the OCI's kind: how to ask it, with whatever it wants to know of who asks.
 /// - Source: OCI Distribution Specification; Docker Registry v2 authentication.
 final class RegistrySource: Sendable {
     let settings: RegistrySettings
@@ -28,12 +28,12 @@ final class RegistrySource: Sendable {
         "application/vnd.oci.image.index.v1+json",
     ].joined(separator: ", ")
 
-    /// The registry that `settings` name.
-    init(_ settings: RegistrySettings, context: BackendContext) {
+    /// The registry that `settings` name; with `isWriting`, to be written to.
+    init(_ settings: RegistrySettings, context: BackendContext, isWriting: Bool = false) {
         self.settings = settings
         isPlain = Mutex(!settings.usesTLS)
         rate = RateLimit(of: "registry \(settings.address)", counters: context.counters)
-        let authority = RegistryAuthority(settings, context: context)
+        let authority = RegistryAuthority(settings, context: context, isWriting: isWriting)
         self.authority = authority
         transport = BackendTransport(
             backend: "registry \(settings.address)",
@@ -46,6 +46,9 @@ final class RegistrySource: Sendable {
                 guard response.status.code == 401 else {
                     return try await TransportHops.redirect(request, response)
                 }
+                // Whoever we were sent on to need not know what we are known by here.
+                guard TransportHops.authority(of: request.url).hasSuffix("://\(settings.address)")
+                else { return nil }
                 return try await authority.answer(response, to: request)
             },
             rate: rate
@@ -79,6 +82,42 @@ final class RegistrySource: Sendable {
         if let accept { headers[.accept] = accept }
         headers[.authorization] = await authority.known(for: repository)
         return headers
+    }
+
+    /// The digest of what `reference`, a tag or a digest, names in `repository`.
+    ///
+    /// As the registry announces it: rates limit such questions less than pulls, and what is fetched by the digest is checked
+    /// against it. Where it does not say, the bytes tell.
+    /// - Throws: ``BackendError``, `.notFound` when it names nothing.
+    func digest(
+        of reference: String,
+        in repository: RepositoryName,
+        accept: String = manifestTypes
+    ) async throws -> Digest {
+        let what = "read \(repository):\(reference)"
+        func request(_ method: HTTPRequest.Method, _ base: String) async throws -> ClientRequest {
+            ClientRequest(
+                method,
+                "\(base)/\(repository)/manifests/\(reference)",
+                headers: try await headers(repository.name, accept: accept),
+                timeout: settings.transport.timeout
+            )
+        }
+        let (response, _) = try await asking { base in
+            try await transport.collect(what) { try await request(.head, base) }
+        }
+        if let text = response.headers[.known("docker-content-digest")],
+            // Of another algorithm, or malformed: the bytes tell.
+            let digest = try? Digest(parsing: text)
+        {
+            return digest
+        }
+        let (_, body) = try await asking { base in
+            try await transport.collect(what, upTo: transport.context.limits.manifestBytesMax) {
+                try await request(.get, base)
+            }
+        }
+        return Digest(hashing: body.readableBytesView)
     }
 }
 
@@ -206,30 +245,8 @@ struct RegistryTagBackend: Backend {
         into write: (ByteBuffer) async throws -> Void
     ) async throws {
         let tag = try tag(name)
-        if let digest = try await announcedDigest(tag, name) {
-            return try await write(ByteBuffer(string: digest.description))
-        }
-        let bytesMax = source.transport.context.limits.manifestBytesMax
-        let (_, body) = try await source.asking { base in
-            try await source.transport.collect("read \(name)", upTo: bytesMax) {
-                try await request(.get, "\(base)/\(tag.repository)/manifests/\(tag.tag)", tag)
-            }
-        }
-        let digest = Digest(hashing: body.readableBytesView)
+        let digest = try await source.digest(of: tag.tag.name, in: tag.repository)
         try await write(ByteBuffer(string: digest.description))
-    }
-
-    /// The digest that the registry says `tag` has; nil when it does not say. Rates limit such questions less than pulls. What is
-    /// fetched by the digest is checked against it.
-    private func announcedDigest(_ tag: QualifiedTag, _ name: String) async throws -> Digest? {
-        let (response, _) = try await source.asking { base in
-            try await source.transport.collect("read \(name)") {
-                try await request(.head, "\(base)/\(tag.repository)/manifests/\(tag.tag)", tag)
-            }
-        }
-        guard let text = response.headers[.known("docker-content-digest")] else { return nil }
-        // Of another algorithm, or malformed: the bytes tell.
-        return try? Digest(parsing: text)
     }
 
     func upload(_ name: String, namespace: Namespace, from source: BackendSource) async throws {

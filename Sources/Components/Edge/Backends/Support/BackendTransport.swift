@@ -34,6 +34,20 @@ struct BackendTransport: Sendable {
         (self.remedy, self.hops, self.rate) = (remedy, hops, rate)
     }
 
+    /// The same server, asked once only: for what can't be said twice.
+    var once: BackendTransport {
+        var settings = settings
+        settings.retry.attemptsMax = 1
+        return BackendTransport(
+            backend: backend,
+            context,
+            settings,
+            remedy: remedy,
+            hops: hops,
+            rate: rate
+        )
+    }
+
     /// Asks, again where that may help, and answers with the first accepted response.
     /// - Parameter make: The request; called for each attempt.
     /// - Throws: ``BackendError``, `CancellationError`, or what `make` throws.
@@ -295,7 +309,7 @@ struct TransportHops: Sendable {
     }
 
     /// `location` as it is meant in an answer to a request for `url`.
-    private static func absolute(_ location: String, from url: String) -> String? {
+    static func absolute(_ location: String, from url: String) -> String? {
         if location.hasPrefix("http://") || location.hasPrefix("https://") { return location }
         return location.hasPrefix("/") ? authority(of: url) + location : nil
     }

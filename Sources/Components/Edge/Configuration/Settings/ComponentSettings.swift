@@ -130,7 +130,7 @@ extension BuildIndexConfiguration {
             )
         }
         for remote in remotes {
-            list.append("remotes.\(remote.address)", remote.patterns.settingText, isChanged: true)
+            list.append("remotes.\(remote.name)", remote.settingText, isChanged: true)
         }
         list.add("tagserver.duplicate_put_stagger", \.duplicatePutStagger)
         list.addRetries("tag_replication", \.tagReplication)
@@ -199,5 +199,14 @@ extension TestfsConfiguration {
         list.add("directory", \.directory)
         list.add("file_bytes_max", \.fileBytesMax)
         return list.settings
+    }
+}
+
+extension TagRemote {
+    /// The tags, and what registry they go to as what; nothing that could be secret.
+    var settingText: String {
+        guard let registry else { return patterns.settingText }
+        let place = BackendConfiguration(kind: "registry", settings: registry.settings).place
+        return "\(patterns.settingText) → \(place)/\(registry.repository)"
     }
 }

@@ -61,22 +61,60 @@ extension BuildIndexConfiguration {
         return rules
     }
 
-    /// `remotes: {"host:port": [pattern, …]}`.
+    /// `remotes: {"host:port": [pattern, …], <name>: {tags: [pattern, …], registry: {…}}}`.
     private static func remotes(
         _ node: ConfigurationNode
     ) throws(ConfigurationError) -> [TagRemote] {
         var table = try node.table()
         var remotes: [TagRemote] = []
-        for address in table.keys {
-            guard Endpoint(parsing: address) != nil else {
-                throw node.defect("\(address) is no address", remedy: "write it like host:port")
+        for name in table.keys {
+            let remote = try table.require(name)
+            if case .mapping = remote.value {
+                remotes.append(try registry(name, remote))
+                continue
             }
-            var patterns: [String] = []
-            for pattern in try table.require(address).list() {
-                patterns.append(try pattern.pattern())
+            guard Endpoint(parsing: name) != nil else {
+                throw remote.defect(
+                    "\(name) is no address of a build-index",
+                    remedy: "write it like host:port; for a registry, give it tags and registry"
+                )
             }
-            remotes.append(TagRemote(address: address, patterns: patterns))
+            remotes.append(TagRemote(address: name, patterns: try patterns(remote)))
         }
         return remotes
+    }
+
+    private static func patterns(
+        _ node: ConfigurationNode
+    ) throws(ConfigurationError) -> [String] {
+        var patterns: [String] = []
+        for pattern in try node.list() { patterns.append(try pattern.pattern()) }
+        return patterns
+    }
+
+    /// `{tags: [pattern, …], registry: {address: …}, repository: mirror/{repository}}`.
+    private static func registry(
+        _ name: String,
+        _ node: ConfigurationNode
+    ) throws(ConfigurationError) -> TagRemote {
+        var table = try node.table()
+        let patterns = try patterns(try table.require("tags"))
+        guard !patterns.isEmpty else {
+            throw node.defect("no tags", remedy: "write tags: [.*] for all of them")
+        }
+        var registry = RegistryRemote(settings: try table.require("registry"))
+        _ = try registry.settings.table()
+        if let template = table.take("repository") {
+            registry.repository = try template.text()
+            let places = registry.repository.ranges(of: RegistryRemote.placeholder)
+            guard places.count == 1, registry.repository(for: "a") != nil else {
+                throw template.defect(
+                    "\(registry.repository) names no repository",
+                    remedy: "write it like mirror/\(RegistryRemote.placeholder), in lower case"
+                )
+            }
+        }
+        try table.finish()
+        return TagRemote(name: name, patterns: patterns, registry: registry)
     }
 }
