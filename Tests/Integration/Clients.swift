@@ -75,8 +75,11 @@ enum Clients {
     }
 
     /// The digest of a file's content.
-    static func sha256(_ file: URL) throws -> String {
-        "sha256:" + Hex.encode(Array(SHA256.hash(data: try Data(contentsOf: file))))
+    static func sha256(_ file: URL) throws -> String { sha256(try Data(contentsOf: file)) }
+
+    /// The digest of `content`.
+    static func sha256(_ content: Data) -> String {
+        "sha256:" + Hex.encode(Array(SHA256.hash(data: content)))
     }
 
     /// The status code and body that curl gets for `arguments`.

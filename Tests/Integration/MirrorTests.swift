@@ -1,66 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import TestSupport
 import Testing
 
 extension IntegrationTests {
     /// Agents in place of another registry, as runtimes ask them.
     @Suite("Mirror") struct MirrorTests {
-        /// Docker's registry, with one image, and a record of what it was asked.
-        private struct Upstream {
-            let process: RunningProcess
-            let address: String
-            let log: URL
-
-            static func start(in folder: URL) async throws -> Upstream {
-                try FileManager.default.createDirectory(
-                    at: folder,
-                    withIntermediateDirectories: true
-                )
-                let address = "127.0.0.1:\(try ReservedPort.make())"
-                let file = folder.appending(path: "c.yml")
-                try Data(
-                    """
-                    version: 0.1
-                    log: {accesslog: {disabled: false}}
-                    storage: {filesystem: {rootdirectory: \(folder.path)/data}}
-                    http: {addr: "\(address)"}
-                    """.utf8
-                ).write(to: file)
-                let log = folder.appending(path: "access")
-                let process = try Command("docker-registry", ["serve", file.path]).start(
-                    output: log,
-                    errors: folder.appending(path: "errors")
-                )
-                let ready = try await Command(
-                    "curl",
-                    [
-                        "-sf", "-o", "/dev/null", "--retry", "60", "--retry-connrefused",
-                        "--retry-delay", "1", "http://\(address)/v2/",
-                    ]
-                ).run()
-                guard ready.status == 0 else {
-                    process.send(SIGKILL)
-                    throw CommandFailure(description: "docker-registry: \(ready.errors)")
-                }
-                return Upstream(process: process, address: address, log: log)
-            }
-
-            /// How often `what` was fetched.
-            func fetches(of what: String) throws -> Int {
-                let text = try String(contentsOf: log, encoding: .utf8)
-                return text.split(separator: "\n").count {
-                    $0.contains("\"GET /v2/") && $0.contains(what) && $0.contains("\" 200 ")
-                }
-            }
-
-            func stop() async throws {
-                process.send(SIGKILL)
-                _ = try await process.waitForExit(within: .seconds(10))
-            }
-        }
-
         private func clean(_ result: CommandResult, _ what: String) {
             #expect(result.status == 0, "\(what): \(result.errors)")
         }
@@ -71,7 +16,9 @@ extension IntegrationTests {
         )
         func once() async throws {
             let folder = try TemporaryDirectory()
-            let upstream = try await Upstream.start(in: folder.url.appending(path: "upstream"))
+            let upstream = try await DockerRegistry.start(
+                in: folder.url.appending(path: "upstream")
+            )
             let images = try (0..<2).map { number in
                 try OCIImage.make(
                     in: folder.url.appending(path: "image\(number)"),
@@ -99,7 +46,7 @@ extension IntegrationTests {
                 under: folder.url
             )
             for digest in images[0].blobs.keys {
-                let count = try upstream.fetches(of: digest)
+                let count = try upstream.count("GET", digest, 200)
                 #expect(count == 1, "\(digest) was fetched \(count) times")
             }
 
@@ -116,7 +63,7 @@ extension IntegrationTests {
             try await registriesConf(root, in: folder.url)
             try await containerd(root, in: folder.url)
             // A tag that is known outlives its registry.
-            try await upstream.stop()
+            try await upstream.kill()
             let again = try await Clients.pull(
                 "up.test/library/demo:v1",
                 from: agent,
