@@ -14,11 +14,15 @@ extension IntegrationTests {
         private static let repository = "team/app"
 
         /// The remotes of a build-index whose tags go to the registry at `address`.
-        private func remotes(_ address: String, isClosed: Bool = false) -> String {
+        private func remotes(
+            _ address: String,
+            tags: String = "^team/",
+            isClosed: Bool = false
+        ) -> String {
             let login =
                 isClosed ? "security: {basic: {username: herd, password: herd-secret}}" : ""
             return """
-                {copies: {tags: ["^team/"], repository: "copy/{repository}",
+                {copies: {tags: ["\(tags)"], repository: "copy/{repository}",
                   registry: {address: "http://\(address)", \(login)}}}
                 """
         }
@@ -198,7 +202,7 @@ extension IntegrationTests {
             #expect(row.target == "copies" && row.pendingCount == 0 && row.failedCount == 0)
             #expect((status.counters["registry_bytes_sent"] ?? 0) > 6 << 20)
             let (_, metrics) = try await Clients.curl([
-                "http://127.0.0.1:\(here.indexPort)/metrics"
+                "http://\(here.indexAddresses[0])/metrics"
             ])
             #expect(metrics.contains("herd_queue_oldest_seconds{"))
             #expect(metrics.contains("target=\"copies\""))
@@ -268,7 +272,8 @@ extension IntegrationTests {
             let other = try await HerdProcess.start(in: place, agents: 1)
             let here = try ReplicatingCluster(
                 folder.url.appending(path: "here"),
-                remotes: remotes(other.proxyRegistry),
+                // A rule for tags of users, not for what else is a tag.
+                remotes: remotes(other.proxyRegistry, tags: ":v1$"),
                 tagType: "docker"
             )
             let processes = [
@@ -276,10 +281,11 @@ extension IntegrationTests {
                 try await here.startProxy(),
             ]
             let image = try images(1, in: folder.url, layer: 5 << 20)[0]
-            let reference = "\(Self.repository):v1"
-            clean(try await Clients.push(image, to: here.proxy, as: reference), "push")
+            let (reference, draft) = ("\(Self.repository):v1", "\(Self.repository):draft")
+            clean(try await Clients.push(image, to: here.proxy, as: draft), "push")
             let subject = (image.manifest, image.blobs[image.manifest] ?? 0)
             let sbom = try await attach("sbom", to: subject, at: here.proxy)
+            clean(try await Clients.push(image, to: here.proxy, as: reference), "push")
             try await here.drain()
             try await Clients.pullEverywhere(
                 "copy/\(reference)",
@@ -299,6 +305,64 @@ extension IntegrationTests {
             #expect(try await Clients.curl(["\(there)/manifests/\(image.manifest)"]).status == 200)
             try await stop(processes)
             #expect(try await other.stop() == 0)
+        }
+
+        @Test(
+            "many attachments at a time are all listed, whichever of two build-indexes they fall to",
+            .timeLimit(.minutes(5))
+        )
+        func attachments() async throws {
+            let folder = try TemporaryDirectory()
+            let registry = try await DockerRegistry.start(
+                in: folder.url.appending(path: "registry")
+            )
+            let here = try ReplicatingCluster(
+                folder.url.appending(path: "here"),
+                remotes: remotes(registry.address),
+                tagType: "docker",
+                indexCount: 2
+            )
+            let processes = [
+                try await here.startOrigin(), try await here.startIndex(0),
+                try await here.startIndex(1), try await here.startProxy(),
+            ]
+            let image = try images(1, in: folder.url, layer: 60_000)[0]
+            let reference = "\(Self.repository):v1"
+            clean(try await Clients.push(image, to: here.proxy, as: reference), "push")
+            let subject = (image.manifest, image.blobs[image.manifest] ?? 0)
+            let attached = try await withThrowingTaskGroup { group in
+                for number in 0..<24 {
+                    group.addTask {
+                        try await attach("number-\(number)", to: subject, at: here.proxy).digest
+                    }
+                }
+                return try await group.reduce(into: Set()) { $0.insert($1) }
+            }
+            try await here.drain()
+            #expect(try await listed(image.manifest, at: registry) == attached)
+            // Docker's own manifests pass as they are.
+            let docker = try await Command(
+                "skopeo",
+                [
+                    "copy", "-q", "--format", "v2s2", "--dest-tls-verify=false",
+                    "oci:\(image.folder.path):v1",
+                    "docker://\(here.proxy)/\(Self.repository):docker",
+                ]
+            ).run()
+            clean(docker, "push of Docker's")
+            try await here.drain()
+            let there = "\(registry.address)/copy/\(Self.repository):docker"
+            let raw = try await Command(
+                "skopeo",
+                ["inspect", "--raw", "--tls-verify=false", "docker://\(there)"]
+            ).run()
+            #expect(raw.output.contains("vnd.docker.distribution.manifest.v2+json"))
+            let digest = try await here.index.digest(
+                of: try QualifiedTag(parsing: "\(Self.repository):docker")
+            )
+            #expect(digest?.description == Clients.sha256(Data(raw.output.utf8)))
+            try await stop(processes)
+            try await registry.kill()
         }
     }
 }

@@ -8,12 +8,13 @@ import NIOPosix
 import Telemetry
 import TestSupport
 
-/// An origin, a build-index and a proxy, each a process of its own on the same ports after each start.
+/// An origin, one or two build-indexes and a proxy, each a process of its own on the same ports after each start.
 struct ReplicatingCluster {
     let folder: URL
     let originPort: Int
     let peerPort: Int
-    let indexPort: Int
+    /// The build-indexes'.
+    let indexPorts: [Int]
     let proxyPort: Int
     let proxyServerPort: Int
     /// What stands in the build-index's configuration under `remotes`.
@@ -26,11 +27,16 @@ struct ReplicatingCluster {
         pool: .singleton
     )
 
-    init(_ folder: URL, remotes: String = "{}", tagType: String = "default") throws {
+    init(
+        _ folder: URL,
+        remotes: String = "{}",
+        tagType: String = "default",
+        indexCount: Int = 1
+    ) throws {
         (self.folder, self.remotes, self.tagType) = (folder, remotes, tagType)
         originPort = try ReservedPort.make()
         peerPort = try ReservedPort.make()
-        indexPort = try ReservedPort.make()
+        indexPorts = try (0..<indexCount).map { _ in try ReservedPort.make() }
         proxyPort = try ReservedPort.make()
         proxyServerPort = try ReservedPort.make()
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -40,11 +46,9 @@ struct ReplicatingCluster {
         OriginClient(address: "127.0.0.1:\(originPort)", http: Self.http)
     }
     var index: BuildIndexClient {
-        BuildIndexClient(address: "127.0.0.1:\(indexPort)", http: Self.http)
+        BuildIndexClient(address: indexAddresses[0], http: Self.http)
     }
-    var queue: QueueClient {
-        QueueClient(address: "127.0.0.1:\(indexPort)", http: Self.http)
-    }
+    var indexAddresses: [String] { indexPorts.map { "127.0.0.1:\($0)" } }
     var proxy: String { "127.0.0.1:\(proxyPort)" }
 
     func startOrigin() async throws -> RunningProcess {
@@ -64,11 +68,19 @@ struct ReplicatingCluster {
         )
     }
 
-    func startIndex() async throws -> RunningProcess {
-        try await start(
+    /// Starts the build-index `number`.
+    func startIndex(_ number: Int = 0) async throws -> RunningProcess {
+        let neighbours =
+            indexPorts.count == 1
+            ? ""
+            : """
+            cluster: {hosts: {static: \(indexAddresses)}}
+            tagserver: {duplicate_replicate_stagger: 2s}
+            """
+        return try await start(
             "build-index",
             """
-            data_dir: \(folder.path)/index
+            data_dir: \(folder.path)/index\(number)
             origin: {hosts: {static: ["127.0.0.1:\(originPort)"]}}
             tag_types: [{namespace: .*, type: \(tagType)}]
             backends:
@@ -76,9 +88,10 @@ struct ReplicatingCluster {
                 backend: {file: {root: \(folder.path)/backend, name_path: docker_tag}}
             tag_replication: {retry_interval: 200ms, retry_interval_min: 20ms}
             remotes: \(remotes)
+            \(neighbours)
             """,
-            ["--port", "\(indexPort)"],
-            port: indexPort
+            ["--port", "\(indexPorts[number])"],
+            port: indexPorts[number]
         )
     }
 
@@ -88,7 +101,7 @@ struct ReplicatingCluster {
             """
             data_dir: \(folder.path)/proxy
             origin: {hosts: {static: ["127.0.0.1:\(originPort)"]}}
-            build_index: {hosts: {static: ["127.0.0.1:\(indexPort)"]}}
+            build_index: {hosts: {static: \(indexAddresses)}}
             """,
             ["--port", "\(proxyPort)", "--server-port", "\(proxyServerPort)"],
             port: proxyServerPort
@@ -97,12 +110,15 @@ struct ReplicatingCluster {
 
     /// Returns once nothing waits to be replicated any more.
     func drain() async throws {
-        while try await !queue.tasks(.init(kind: "replication")).tasks.isEmpty {}
+        for address in indexAddresses {
+            let queue = QueueClient(address: address, http: Self.http)
+            while try await !queue.tasks(.init(kind: "replication")).tasks.isEmpty {}
+        }
     }
 
     /// What the build-index says of itself.
     func status() async throws -> ComponentSnapshot {
-        let (_, body) = try await Clients.curl(["http://127.0.0.1:\(indexPort)/status"])
+        let (_, body) = try await Clients.curl(["http://\(indexAddresses[0])/status"])
         return try TelemetryJSON.decode(ComponentSnapshot.self, from: Array(body.utf8))
     }
 
@@ -112,15 +128,15 @@ struct ReplicatingCluster {
         _ arguments: [String],
         port: Int
     ) async throws -> RunningProcess {
-        let file = folder.appending(path: "\(kind).yaml")
+        let file = folder.appending(path: "\(kind)-\(port).yaml")
         try text.write(to: file, atomically: true, encoding: .utf8)
         let command = Command(
             HerdProcess.executable,
             [kind, "--config", file.path] + arguments
         )
         let process = try command.start(
-            output: folder.appending(path: "\(kind).out"),
-            errors: folder.appending(path: "\(kind).log")
+            output: folder.appending(path: "\(kind)-\(port).out"),
+            errors: folder.appending(path: "\(kind)-\(port).log")
         )
         let ready = try await Command(
             "curl",

@@ -21,7 +21,7 @@ extension IntegrationTests {
             let there = try ReplicatingCluster(folder.url.appending(path: "there"))
             let here = try ReplicatingCluster(
                 folder.url.appending(path: "here"),
-                remotes: "{\"127.0.0.1:\(there.indexPort)\": [.*]}"
+                remotes: "{\"\(there.indexAddresses[0])\": [.*]}"
             )
             var others = [try await here.startOrigin()]
             let namespace = try Namespace("demo")

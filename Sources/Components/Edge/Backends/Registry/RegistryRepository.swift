@@ -197,7 +197,10 @@ extension RegistryRepository {
             }
             switch response.status.code {
             case 200, 202, 204: return .done
-            case 404: return .wasNotThere
+            case 404:
+                // Unless it is the request that is not known there.
+                guard try await digest(of: reference) != nil else { return .wasNotThere }
+                return .refused("status 404, though it is there")
             default: return .refused("status \(response.status.code): \(body.excerpt)")
             }
         } catch let error as BackendError where error.code == .failed {
