@@ -225,6 +225,32 @@ import Testing
         }
     }
 
+    @Test("a token that allows too little is asked for once, and the refusal is final")
+    func refusedTokens() async throws {
+        try await ScriptedServer.serve { request, number in
+            guard request.uri.path != "/token" else {
+                // No two are alike.
+                return .json(.object([.init("token", .string("token-\(number)"))]))
+            }
+            guard request.headers[.authorization] == nil || request.method == .delete else {
+                return .empty()
+            }
+            let challenge = "Bearer realm=\"http://\(request.head.authority ?? "")/token\""
+            return Response(status: .unauthorized, headers: [.wwwAuthenticate: challenge])
+        } body: { address, server async throws in
+            let repository = try destination(address, Self.password).repository(
+                try RepositoryName("a")
+            )
+            let outcome = try await repository?.delete(Digest(hashing: Array("x".utf8)))
+            guard case .refused(let why)? = outcome else {
+                Issue.record("\(String(describing: outcome))")
+                return
+            }
+            #expect(why.contains("401"))
+            #expect(server.lines.count { $0.contains("/token") } == 2)
+        }
+    }
+
     @Test("nobody else is told the password")
     func strangers() async throws {
         let heard = Mutex<[String]>([])

@@ -20,6 +20,8 @@ actor RegistryAuthority {
     private struct Known {
         let header: String
         let until: ContinuousClock.Instant
+        /// Whether the request that it was got for was not refused with it.
+        var isProven = false
     }
 
     /// Repositories whose tokens are kept; more begin anew.
@@ -42,8 +44,9 @@ actor RegistryAuthority {
 
     /// The `Authorization` that was good for `repository` last.
     func known(for repository: String) -> String? {
-        guard let known = known[repository], known.until > .now else { return nil }
-        return known.header
+        guard let header = known[repository], header.until > .now else { return nil }
+        known[repository]?.isProven = true
+        return header.header
     }
 
     /// What to ask in place of `request`, which was answered with a challenge; nil when nothing would help.
@@ -61,6 +64,13 @@ actor RegistryAuthority {
             header = Self.basic(password)
             remember(header, for: repository, lasting: Self.passwordLifetime)
         case "bearer":
+            if let fresh = known[repository], !fresh.isProven,
+                fresh.header == request.headers[.authorization]
+            {
+                // Another one for the same would look different, and allow no more.
+                known[repository] = nil
+                return nil
+            }
             let scope = RegistryScope.wanted(
                 in: repository,
                 asked: challenge.values["scope"],

@@ -95,6 +95,7 @@ struct BackendTransport: Sendable {
     private func followed(_ request: ClientRequest) async throws -> ClientResponse {
         guard !hops.statuses.isEmpty else { return try await context.http.send(request) }
         var current = request
+        var refusal: HTTPClientError?
         for _ in 0..<TransportHops.countMax {
             current.acceptedStatuses = request.acceptedStatuses.union(hops.statuses)
             current.retry = .never
@@ -108,10 +109,13 @@ struct BackendTransport: Sendable {
                     body: try await whole(response, current, upTo: 1 << 20).excerpt
                 )
             }
-            _ = try await whole(response, current, upTo: 1 << 20)
+            let body = try await whole(response, current, upTo: 1 << 20)
+            if status == 401 {
+                refusal = .status(status, headers: response.headers, body: body.excerpt)
+            }
             current = next
         }
-        throw HTTPClientError.network("\(request.url) leads in circles")
+        throw refusal ?? .network("\(request.url) leads in circles")
     }
 
     private func whole(
