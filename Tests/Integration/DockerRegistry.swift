@@ -16,11 +16,13 @@ final class DockerRegistry: Sendable {
     /// - Parameters:
     ///   - deletes: whether it deletes manifests.
     ///   - isClosed: whether it wants a password.
+    ///   - tokens: whose tokens it wants.
     static func start(
         in folder: URL,
         port: Int? = nil,
         deletes: Bool = false,
-        isClosed: Bool = false
+        isClosed: Bool = false,
+        tokens: TokenService? = nil
     ) async throws -> DockerRegistry {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let address = "127.0.0.1:\(try port ?? ReservedPort.make())"
@@ -43,6 +45,7 @@ final class DockerRegistry: Sendable {
             }
             settings += "auth: {htpasswd: {realm: herd, path: \(passwords)}}\n"
         }
+        settings += tokens?.registrySettings ?? ""
         try Data(settings.utf8).write(to: file)
         let process = try Command("docker-registry", ["serve", file.path]).start(
             output: folder.appending(path: "access-\(UUID().uuidString)"),
@@ -50,7 +53,7 @@ final class DockerRegistry: Sendable {
         )
         let registry = DockerRegistry(
             address: address,
-            password: isClosed ? "herd:herd-secret" : nil,
+            password: isClosed || tokens != nil ? "herd:herd-secret" : nil,
             folder: folder,
             process: process
         )

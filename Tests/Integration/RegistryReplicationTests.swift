@@ -11,16 +11,16 @@ import Testing
 extension IntegrationTests {
     /// Tags that go to Docker's registry, and to another herd's proxy as to any registry.
     @Suite("Replication to registries") struct RegistryReplicationTests {
-        private static let repository = "team/app"
+        private static let repository = Artifacts.repository
 
         /// The remotes of a build-index whose tags go to the registry at `address`.
         private func remotes(
             _ address: String,
             tags: String = "^team/",
-            isClosed: Bool = false
+            user: String? = nil
         ) -> String {
             let login =
-                isClosed ? "security: {basic: {username: herd, password: herd-secret}}" : ""
+                user.map { "security: {basic: {username: \($0), password: herd-secret}}" } ?? ""
             return """
                 {copies: {tags: ["\(tags)"], repository: "copy/{repository}",
                   registry: {address: "http://\(address)", \(login)}}}
@@ -39,60 +39,6 @@ extension IntegrationTests {
                     seed: UInt64(300 + number)
                 )
             }
-        }
-
-        /// Puts the manifest `text` under `reference`, its digest when nil, at `registry`; answers its digest.
-        @discardableResult
-        private func put(
-            _ text: String,
-            at registry: String,
-            as reference: String? = nil
-        ) async throws -> String {
-            let digest = Clients.sha256(Data(text.utf8))
-            let type = try #require(try JSON(parsing: Array(text.utf8))["mediaType"]?.string)
-            let (status, body) = try await Clients.curl([
-                "-X", "PUT", "-H", "Content-Type: \(type)", "--data-binary", text,
-                "http://\(registry)/v2/\(Self.repository)/manifests/\(reference ?? digest)",
-            ])
-            #expect(status == 201, "\(body)")
-            return digest
-        }
-
-        private func index(of manifests: [(digest: String, bytes: Int)]) -> String {
-            let entries = manifests.map {
-                #"{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"\#($0.digest)","size":\#($0.bytes)}"#
-            }
-            return
-                #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[\#(entries.joined(separator: ","))]}"#
-        }
-
-        private func index(of images: [OCIImage]) -> String {
-            index(of: images.map { ($0.manifest, $0.blobs[$0.manifest] ?? 0) })
-        }
-
-        /// Attaches something called `name` to the manifest `subject` at `registry`; answers its digest and length.
-        private func attach(
-            _ name: String,
-            to subject: (digest: String, bytes: Int),
-            at registry: String,
-            isIndex: Bool = false
-        ) async throws -> (digest: String, bytes: Int) {
-            let empty = Clients.sha256(Data("{}".utf8))
-            let (status, body) = try await Clients.curl([
-                "-X", "POST", "-H", "Content-Type: application/octet-stream",
-                "--data-binary", "{}",
-                "http://\(registry)/v2/\(Self.repository)/blobs/uploads/?digest=\(empty)",
-            ])
-            #expect(status == 201, "\(body)")
-            let kind = isIndex ? "index" : "manifest"
-            let config =
-                #"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"\#(empty)","size":2}"#
-            let text =
-                #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","#
-                + #""artifactType":"example/\#(name)","config":\#(config),"layers":[\#(config)],"#
-                + #""subject":{"mediaType":"application/vnd.oci.image.\#(kind).v1+json","#
-                + #""digest":"\#(subject.digest)","size":\#(subject.bytes)}}"#
-            return (try await put(text, at: registry), text.utf8.count)
         }
 
         /// What the index under the referrers tag of `subject` lists at `registry`.
@@ -126,7 +72,7 @@ extension IntegrationTests {
             )
             let here = try ReplicatingCluster(
                 folder.url.appending(path: "here"),
-                remotes: remotes(registry.address, isClosed: true),
+                remotes: remotes(registry.address, user: "herd"),
                 tagType: "docker"
             )
             let processes = [
@@ -140,18 +86,18 @@ extension IntegrationTests {
                     "push"
                 )
             }
-            let text = index(of: images)
-            let whole = (try await put(text, at: here.proxy, as: "v1"), text.utf8.count)
-            let sbom = try await attach("sbom", to: whole, at: here.proxy, isIndex: true)
-            let signature = try await attach("signature", to: sbom, at: here.proxy)
+            let text = Artifacts.index(of: images)
+            let whole = (try await Artifacts.put(text, at: here.proxy, as: "v1"), text.utf8.count)
+            let sbom = try await Artifacts.attach("sbom", to: whole, at: here.proxy, isIndex: true)
+            let signature = try await Artifacts.attach("signature", to: sbom, at: here.proxy)
             let first = (images[0].manifest, images[0].blobs[images[0].manifest] ?? 0)
-            let proof = try await attach("proof", to: first, at: here.proxy)
+            let proof = try await Artifacts.attach("proof", to: first, at: here.proxy)
             // A client that keeps the list itself, as where a registry does not.
             let second = (images[1].manifest, images[1].blobs[images[1].manifest] ?? 0)
-            let other = try await attach("other", to: second, at: here.proxy)
-            let list = index(of: [other])
+            let other = try await Artifacts.attach("other", to: second, at: here.proxy)
+            let list = Artifacts.index(of: [other])
             let listTag = second.0.replacing(":", with: "-")
-            try await put(list, at: here.proxy, as: listTag)
+            try await Artifacts.put(list, at: here.proxy, as: listTag)
             try await here.drain()
 
             let there = "copy/\(Self.repository)"
@@ -239,8 +185,8 @@ extension IntegrationTests {
             let there = "copy/\(Self.repository)"
             for tag in ["v1", "v2"] { try await push(tag) }
             let subject = (image.manifest, image.blobs[image.manifest] ?? 0)
-            let kept = try await attach("kept", to: subject, at: here.proxy)
-            let gone = try await attach("gone", to: subject, at: here.proxy)
+            let kept = try await Artifacts.attach("kept", to: subject, at: here.proxy)
+            let gone = try await Artifacts.attach("gone", to: subject, at: here.proxy)
             try await here.drain()
             #expect(try await listed(image.manifest, at: registry) == [kept.digest, gone.digest])
 
@@ -284,7 +230,7 @@ extension IntegrationTests {
             let (reference, draft) = ("\(Self.repository):v1", "\(Self.repository):draft")
             clean(try await Clients.push(image, to: here.proxy, as: draft), "push")
             let subject = (image.manifest, image.blobs[image.manifest] ?? 0)
-            let sbom = try await attach("sbom", to: subject, at: here.proxy)
+            let sbom = try await Artifacts.attach("sbom", to: subject, at: here.proxy)
             clean(try await Clients.push(image, to: here.proxy, as: reference), "push")
             try await here.drain()
             try await Clients.pullEverywhere(
@@ -333,7 +279,8 @@ extension IntegrationTests {
             let attached = try await withThrowingTaskGroup { group in
                 for number in 0..<24 {
                     group.addTask {
-                        try await attach("number-\(number)", to: subject, at: here.proxy).digest
+                        try await Artifacts.attach("number-\(number)", to: subject, at: here.proxy)
+                            .digest
                     }
                 }
                 return try await group.reduce(into: Set()) { $0.insert($1) }
@@ -363,6 +310,55 @@ extension IntegrationTests {
             #expect(digest?.description == Clients.sha256(Data(raw.output.utf8)))
             try await stop(processes)
             try await registry.kill()
+        }
+
+        @Test(
+            "tokens allow what their user may: blobs are mounted, and a deletion that is not allowed is given up",
+            .timeLimit(.minutes(5))
+        )
+        func tokens() async throws {
+            let folder = try TemporaryDirectory()
+            let service = try await TokenService(in: folder.url.appending(path: "tokens"))
+            let registry = try await DockerRegistry.start(
+                in: folder.url.appending(path: "registry"),
+                deletes: true,
+                tokens: service
+            )
+            let image = try images(1, in: folder.url, layer: 1 << 20)[0]
+            for user in ["herd", "pusher"] {
+                let here = try ReplicatingCluster(
+                    folder.url.appending(path: user),
+                    remotes: remotes(registry.address, user: user),
+                    tagType: "docker"
+                )
+                let processes = [
+                    try await here.startOrigin(), try await here.startIndex(),
+                    try await here.startProxy(),
+                ]
+                for name in ["\(user)-one", "\(user)-two"] {
+                    let reference = "team/\(name):v1"
+                    clean(try await Clients.push(image, to: here.proxy, as: reference), "push")
+                    try await here.drain()
+                    #expect(try await registry.digest(of: "copy/\(reference)") == image.manifest)
+                }
+                let counters = try await here.status().counters
+                let blobs = image.blobs.count - 1
+                #expect(counters["registry_blobs_sent"] == blobs)
+                #expect(counters["registry_blobs_mounted"] == blobs)
+                let url = "http://\(here.proxy)/v2/team/\(user)-one/manifests/v1"
+                #expect(try await Clients.curl(["-X", "DELETE", url]).status == 202)
+                try await here.drain()
+                let left = try await registry.digest(of: "copy/team/\(user)-one:v1")
+                #expect(left == (user == "herd" ? nil : image.manifest))
+                let refused = try await here.status().counters["tag_deletions_refused"]
+                #expect(refused == (user == "herd" ? 0 : 1))
+                try await stop(processes)
+            }
+            // A token for each repository, not for each request.
+            let scopes = try service.scopes()
+            #expect(scopes.count { $0.hasSuffix("pull,push") } <= 6, "\(scopes)")
+            try await registry.kill()
+            try await service.stop()
         }
     }
 }
