@@ -116,7 +116,7 @@ package struct BuildIndexComponent: Service {
             dependencies: dependencies,
             origins: origins,
             reader: reader,
-            lists: makeLists(store),
+            lists: makeLists(store, backends),
             limits: limits
         )
         let replication = try await TagReplication(
@@ -213,7 +213,7 @@ package struct BuildIndexComponent: Service {
         }
     }
 
-    private func makeLists(_ store: TagStore) -> TagLists {
+    private func makeLists(_ store: TagStore, _ backends: BackendTable) -> TagLists {
         TagLists(
             store: store,
             backends: backends,
