@@ -96,21 +96,26 @@ package final class BlobStore: Sendable {
         }
         let upload = try await pool.run {
             let directory = "\(self.layout.upload)/\(id)"
-            try Directory.create(directory)
-            let file = try SharedFile.create(
-                directory.file(.data),
-                bytes: 0,
-                preallocate: false
-            )
-            if let label { try self.writeLabel(label, of: id) }
-            return Upload(
-                id: id,
-                label: label,
-                directory: directory,
-                file: file,
-                pieceBytes: pieceBytes,
-                in: self
-            )
+            do {
+                try Directory.create(directory)
+                let file = try SharedFile.create(
+                    directory.file(.data),
+                    bytes: 0,
+                    preallocate: false
+                )
+                if let label { try self.writeLabel(label, of: id) }
+                return Upload(
+                    id: id,
+                    label: label,
+                    directory: directory,
+                    file: file,
+                    pieceBytes: pieceBytes,
+                    in: self
+                )
+            } catch {
+                self.discard(directory)
+                throw error
+            }
         }
         // Counted again: others may have started while the file was being made.
         let isKept = uploads.withLock { uploads in

@@ -35,11 +35,11 @@ package struct ClusterError: Error, Hashable, Sendable, CustomStringConvertible 
     }
 
     /// Whether the host may be at fault, so that another one may do: a network failure, 429, 502,
-    /// 503 or 504.
-    /// - Source: uber/kraken utils/httputil/httputil.go, `IsRetryable`.
+    /// 503, 504 or 507.
+    /// - Source: uber/kraken utils/httputil/httputil.go, `IsRetryable`, which lacks the 507 of a full disk.
     package var mayPassElsewhere: Bool {
         switch code {
-        case .network, .status(429), .status(502), .status(503), .status(504): true
+        case .network, .status(429), .status(502), .status(503), .status(504), .status(507): true
         case .notFound, .accepted, .status, .noHosts, .unreadableAnswer, .source: false
         }
     }

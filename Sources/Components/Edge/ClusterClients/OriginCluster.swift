@@ -46,7 +46,7 @@ package struct OriginCluster: Sendable {
 
     /// Uploads `digest` to the first owner that takes it, which copies it to the others.
     ///
-    /// The next owner is asked after a network failure, 429, 502, 503 or 504 only, and only when
+    /// The next owner is asked after a network failure, 429, 502, 503, 504 or 507 only, and only when
     /// `source` can be read from its start again.
     package func upload(
         _ digest: Digest,

@@ -141,7 +141,10 @@ package final class SharedFile: Sendable {
             if count >= 0 {
                 done += count
             } else if errno != EINTR {
-                throw FileError(errno: errno, "write \(path) at \(offset + done)")
+                throw FileError(
+                    errno: errno,
+                    "write \(bytes.count - done) bytes to \(path) at \(offset + done)"
+                )
             }
         }
     }

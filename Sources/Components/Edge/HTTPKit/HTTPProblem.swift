@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
+package import Files
 package import HTTPTypes
 package import Hummingbird
 import NIOCore
@@ -189,6 +190,16 @@ extension HTTPProblem {
         )
     }
 
+    /// 507: the disk has no room, as `error` says; the same request succeeds once there is some.
+    package static func noSpace(_ error: FileError) -> HTTPProblem {
+        noSpace(error.description)
+    }
+
+    /// 507: the disk has no room for what `message` tells of.
+    package static func noSpace(_ message: String) -> HTTPProblem {
+        HTTPProblem(.insufficientStorage, message, code: "NO_SPACE")
+    }
+
     /// 500: `message` must not tell more than a client may know; the cause belongs in the log.
     package static func internalError(
         _ message: String = "internal error",
@@ -200,4 +211,13 @@ extension HTTPProblem {
     private static func retrySeconds(_ duration: Duration) -> String {
         String(max(1, Int(duration.seconds.rounded(.up))))
     }
+}
+
+extension HTTPResponse.Status {
+    /// 507 of WebDAV: a disk is full.
+    /// - Source: RFC 4918 §11.5.
+    package static let insufficientStorage = HTTPResponse.Status(
+        code: 507,
+        reasonPhrase: "Insufficient Storage"
+    )
 }

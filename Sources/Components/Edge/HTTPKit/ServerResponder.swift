@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
+import Files
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -149,6 +150,9 @@ final class ServerResponder: Sendable {
         case let error as HTTPClientError where error.isTransient:
             log.warning("another server failed", metadata: [LogKey.error: "\(error)"])
             return HTTPProblem(.badGateway, "another server did not answer", remedy: "try again")
+        case let error as FileError where error.code == .noSpace:
+            log.warning("a disk is full", metadata: [LogKey.error: "\(error)"])
+            return .noSpace(error)
         case is CancellationError:
             return .unavailable("the server is stopping")
         default:

@@ -167,6 +167,8 @@ extension RegistryError {
             self.init(.preconditionFailed, .preconditionFailed, "cannot \(what): \(error.reason)")
         case .status(405):
             self.init(.unsupported, .methodNotAllowed, "cannot \(what): \(error.reason)")
+        case .status(507):
+            self = .noSpace("cannot \(what): the disk of the \(whom) is full (\(error))")
         case .notFound, .status, .unreadableAnswer:
             self.init(.unknown, .badGateway, "cannot \(what): the \(whom) refused (\(error))")
         case .source:

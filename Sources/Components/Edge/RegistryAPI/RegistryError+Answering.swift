@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Content
+import Files
 import HTTPKit
 import HTTPTypes
 import Logging
@@ -11,6 +12,10 @@ extension RegistryError {
     init(answering error: any Error, log: Logger) {
         switch error {
         case let error as RegistryError:
+            // Clients show no more of it than the status.
+            if error.status == .insufficientStorage {
+                log.warning("a disk is full", metadata: [LogKey.error: "\(error)"])
+            }
             self = error
         case let error as HTTPProblem:
             self.init(
@@ -25,6 +30,9 @@ extension RegistryError {
             log.info("a body broke off", metadata: [LogKey.error: "\(error.cause)"])
             let why = "the body broke off; ask how far the upload is and go on from there"
             self.init(.blobUploadInvalid, .badRequest, why, headers: [.connection: "close"])
+        case let error as FileError where error.code == .noSpace:
+            log.warning("a disk is full", metadata: [LogKey.error: "\(error)"])
+            self = .noSpace("the disk is full: \(error)")
         case is CancellationError:
             self = .unavailable("the registry is stopping")
         default:
@@ -40,7 +48,7 @@ extension RegistryError {
         case 413: .sizeInvalid
         case 416: .rangeInvalid
         case 429: .tooManyRequests
-        case 502, 503, 504: .unavailable
+        case 502, 503, 504, 507: .unavailable
         default: .unknown
         }
     }

@@ -142,6 +142,11 @@ extension RegistryError {
         )
     }
 
+    /// 507: a disk has no room; the same request succeeds once there is some.
+    package static func noSpace(_ message: String) -> RegistryError {
+        RegistryError(.unavailable, .insufficientStorage, message)
+    }
+
     private static func seconds(_ duration: Duration) -> String {
         String(max(1, Int(duration.seconds.rounded(.up))))
     }

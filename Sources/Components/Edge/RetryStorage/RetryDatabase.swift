@@ -159,15 +159,18 @@ extension RetryStorageError {
             self = known
             return
         }
+        let database = cause as? DatabaseError
         let isFull =
-            (cause as? DatabaseError)?.resultCode == .SQLITE_FULL
+            database?.resultCode == .SQLITE_FULL
+            // The index of its log could not be made longer.
+            || database?.extendedResultCode == .SQLITE_IOERR_SHMSIZE
             || (cause as? FileError)?.code == .noSpace
         self.init(
             code: isFull ? .noSpace : .unusable,
             what: what,
-            why: "\(cause)",
+            why: isFull ? database?.message ?? "\(cause)" : "\(cause)",
             remedy: isFull
-                ? "free space on that disk"
+                ? "free space on the disk of the data directory"
                 : "check the disk; a damaged file can be moved away: what is owed to backends is found again in the store, "
                     + "replications have to be asked for again"
         )

@@ -149,7 +149,7 @@ extension RetryStorageError {
     package var problem: HTTPProblem {
         switch code {
         case .full: .unavailable(description, retryAfter: .seconds(30))
-        case .noSpace: HTTPProblem(.init(code: 507), description, code: "NO_SPACE")
+        case .noSpace: .noSpace(description)
         case .running: .conflict(description)
         case .unusable: .internalError(what, remedy: remedy)
         }

@@ -40,7 +40,12 @@ struct AgentServers: Sendable {
             pushAddress: configuration.pushAddress,
             limits: configuration.limits
         )
-        let snapshot = AgentSnapshot(status: status, store: blobs.store, seat: blobs.seat)
+        let snapshot = AgentSnapshot(
+            status: status,
+            store: blobs.store,
+            seat: blobs.seat,
+            environment: environment
+        )
         let standard = StandardRoutes(
             environment,
             okBody: "OK",

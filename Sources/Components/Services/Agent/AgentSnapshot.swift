@@ -10,6 +10,7 @@ struct AgentSnapshot: Sendable {
     let status: ComponentStatus
     let store: BlobStore
     let seat: SwarmSeat
+    let environment: ComponentEnvironment
 
     /// The agent's state now.
     func snapshot() async -> ComponentSnapshot {
@@ -17,7 +18,10 @@ struct AgentSnapshot: Sendable {
         var snapshot = status.snapshot()
         (snapshot.swarms, snapshot.peerID) = (driver.swarms, driver.peerID)
         let usage = store.usage
-        snapshot.storage = StorageStatus(blobCount: usage.blobCount, blobBytes: usage.blobBytes)
+        snapshot.storage = await environment.examined(
+            StorageStatus(blobCount: usage.blobCount, blobBytes: usage.blobBytes),
+            in: store.configuration.cacheDirectory
+        )
         return snapshot
     }
 }

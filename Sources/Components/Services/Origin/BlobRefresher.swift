@@ -4,6 +4,7 @@ import Backends
 import BlobStorage
 import ClusterConfiguration
 import Content
+import Files
 import HTTPKit
 import HTTPTypes
 import Logging
@@ -208,6 +209,7 @@ final class BlobRefresher: Sendable {
             .tooManyRequests(error.description, retryAfter: .seconds(1)).asText
         case let error as StorageError where error.code == .digestMismatch:
             HTTPProblem(.badGateway, "the backend's copy is damaged: \(error)", style: .text)
+        case let error as FileError where error.code == .noSpace: .noSpace(error).asText
         default: .internalError("\(digest) could not be fetched").asText
         }
     }

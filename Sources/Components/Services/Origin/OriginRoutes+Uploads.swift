@@ -58,18 +58,33 @@ extension OriginRoutes {
     ) async throws -> Response {
         let range = try Self.contentRange(request)
         let digest = try context.digest()
-        let upload = try await blobs.upload(try context.parameter("upload"), of: digest, kind)
-        var offset = range.lowerBound
         try await Self.explaining {
-            for try await buffer in request.body {
-                // Bytes past the announced end are read and dropped.
-                guard offset < range.upperBound else { continue }
-                var chunk = buffer
-                let count = min(chunk.readableBytes, range.upperBound - offset)
-                guard let part = chunk.readSlice(length: count) else { continue }
-                try await upload.write(part, at: offset)
-                offset += count
+            let upload = try await blobs.upload(try context.parameter("upload"), of: digest, kind)
+            do {
+                try await Self.write(request.body, at: range, to: upload)
+            } catch let error as FileError where error.code == .noSpace {
+                // Whoever sends it begins anew: what it has taken so far is the first room that there can be.
+                await upload.cancel()
+                throw error
             }
+        }
+        return Response.empty()
+    }
+
+    private static func write(
+        _ body: RequestBody,
+        at range: Range<Int>,
+        to upload: Upload
+    ) async throws {
+        var offset = range.lowerBound
+        for try await buffer in body {
+            // Bytes past the announced end are read and dropped.
+            guard offset < range.upperBound else { continue }
+            var chunk = buffer
+            let count = min(chunk.readableBytes, range.upperBound - offset)
+            guard let part = chunk.readSlice(length: count) else { continue }
+            try await upload.write(part, at: offset)
+            offset += count
         }
         guard offset == range.upperBound else {
             throw HTTPProblem.badRequest(
@@ -77,7 +92,6 @@ extension OriginRoutes {
                 remedy: "send as many bytes as the Content-Range says; its end is exclusive"
             )
         }
-        return Response.empty()
     }
 
     private func commit(
@@ -85,8 +99,10 @@ extension OriginRoutes {
         _ kind: OriginBlobs.UploadKind
     ) async throws -> Response {
         let digest = try context.digest()
-        let upload = try await blobs.upload(try context.parameter("upload"), of: digest, kind)
-        try await Self.explaining { try await blobs.commit(upload, as: digest, kind) }
+        try await Self.explaining {
+            let upload = try await blobs.upload(try context.parameter("upload"), of: digest, kind)
+            try await blobs.commit(upload, as: digest, kind)
+        }
         return Response.empty()
     }
 
@@ -128,7 +144,7 @@ extension OriginRoutes {
         } catch let error as RetryStorageError {
             throw error.problem
         } catch let error as FileError where error.code == .noSpace {
-            throw HTTPProblem(HTTPResponse.Status(code: 507), error.description, code: "NO_SPACE")
+            throw HTTPProblem.noSpace(error)
         }
     }
 }

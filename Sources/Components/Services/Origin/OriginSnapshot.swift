@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BlobStorage
-import Files
 import HTTPKit
-import Logging
 import SwarmIO
 import Telemetry
 
@@ -30,22 +28,14 @@ struct OriginSnapshot: Sendable {
 
     private func storage() async -> StorageStatus {
         let usage = blobs.store.usage
-        var status = StorageStatus(
+        let status = StorageStatus(
             blobCount: usage.blobCount,
             blobBytes: usage.blobBytes,
             unfinishedCount: blobs.store.uploadCount
         )
-        do {
-            let path = blobs.store.configuration.cacheDirectory
-            let disk = try await environment.pool.run { try DiskUsage.of(path) }
-            status.diskTotalBytes = disk.totalBytes
-            status.diskFreeBytes = disk.totalBytes - disk.usedBytes
-        } catch {
-            environment.log.debug(
-                "could not examine the disk",
-                metadata: [LogKey.error: "\(error)"]
-            )
-        }
-        return status
+        return await environment.examined(
+            status,
+            in: blobs.store.configuration.cacheDirectory
+        )
     }
 }

@@ -12,8 +12,7 @@ extension RegistryError {
             self.init(.unknown, .internalServerError, "the proxy's disk failed: \(error.why)")
             return
         }
-        let full = HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
-        self.init(.unavailable, full, "the proxy's disk is full; try again later")
+        self = .noSpace("the proxy's disk is full: \(error); begin the upload anew then")
     }
 
     /// What a client is told when the upload `id` came to nothing.

@@ -49,7 +49,14 @@ struct ProxyRoutes: Sendable {
                 try await buildIndexes.checkReadiness()
                 try await origins.checkReadiness()
             },
-            snapshot: { [status] in status.snapshot() }
+            snapshot: { [status, blobs, environment] in
+                var snapshot = status.snapshot()
+                snapshot.storage = await environment.examined(
+                    blobs.staging.storage,
+                    in: configuration.dataDirectory
+                )
+                return snapshot
+            }
         )
         let registryRouter = Router(context: ServerContext.self)
         registry.add(to: registryRouter)

@@ -65,6 +65,8 @@ final class UploadSession: BlobUpload {
         } catch let error as StorageError {
             throw RegistryError(error, upload: id)
         } catch let error as FileError {
+            // Clients begin anew, so what it has taken so far is the first room that there can be.
+            if error.code == .noSpace { await cancel() }
             throw RegistryError(error)
         }
         return upload.bytesReceived

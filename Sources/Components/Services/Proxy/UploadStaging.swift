@@ -40,6 +40,16 @@ final class UploadStaging: Sendable {
         (self.counters, self.environment) = (counters, environment)
     }
 
+    /// What lies on the proxy's disk.
+    var storage: StorageStatus {
+        let usage = store.usage
+        return StorageStatus(
+            blobCount: usage.blobCount,
+            blobBytes: usage.blobBytes,
+            unfinishedCount: store.uploadCount
+        )
+    }
+
     // MARK: - Sessions
 
     /// A new upload to `repository`, at `now`. Where there are as many as may be, the one that nobody has continued for the
