@@ -246,7 +246,7 @@ import Testing
 
 extension BlobStore {
     /// Returns once the background job that records an access at `time` has run: the pool works in order of arrival.
-    fileprivate func untilAccessIsRecorded(_ digest: Digest, at time: Int64) async throws {
+    func untilAccessIsRecorded(_ digest: Digest, at time: Int64) async throws {
         while try await entries().first(where: { $0.digest == digest })?.lastUsedAt != time {
             await Task.yield()
         }

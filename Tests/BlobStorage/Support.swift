@@ -48,14 +48,26 @@ struct SampleBlob {
     }
 }
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that stands still until it is told otherwise, and the steady one beside it.
 final class ManualClock: Sendable {
     private let now: Atomic<Int64>
+    private let passed = Atomic<Int64>(0)
 
     init(_ now: Int64 = 1_700_000_000) { self.now = Atomic(now) }
 
+    /// Civil time.
     var seconds: Int64 { now.load(ordering: .relaxed) }
-    func advance(by seconds: Int64) { now.add(seconds, ordering: .relaxed) }
+    /// What has passed, however civil time was set.
+    var steady: Instant {
+        Instant.origin.advanced(by: .seconds(passed.load(ordering: .relaxed)))
+    }
+    /// Lets time pass.
+    func advance(by seconds: Int64) {
+        now.add(seconds, ordering: .relaxed)
+        passed.add(seconds, ordering: .relaxed)
+    }
+    /// Sets civil time, by `seconds` that have not passed.
+    func jump(by seconds: Int64) { now.add(seconds, ordering: .relaxed) }
 }
 
 /// An opened store under `root`.
@@ -70,6 +82,7 @@ func openStore(
         configuration: BlobStoreConfiguration(root: root, cleanup: cleanup, limits: limits),
         pool: .singleton,
         clock: { clock.seconds },
+        steadyClock: { clock.steady },
         diskUsage: diskUsage,
         log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     )

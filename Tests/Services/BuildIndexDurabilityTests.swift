@@ -108,6 +108,45 @@ extension ServicesTests {
             }
         }
 
+        @Test(
+            "a tag put while the clock was a year ahead is written back by a start with the clock put right"
+        )
+        func clockSetBack() async throws {
+            try await withTemporaryFolder { root in
+                try await OriginUnderTest.with("\(root)/o") { origin in
+                    try await first.upload(to: origin)
+                    try breakBackend(root)
+                    try await BuildIndexUnderTest.with(root, origins: [origin.address]) {
+                        configuration in
+                        configuration.drainTimeout = .milliseconds(50)
+                    } body: {
+                        try await $0.client.put(tag, first.digest)
+                    }
+                    let data = "\(root)/build-index-0"
+                    let file = "\(data)/tags/team/app/_tags/v1"
+                    let record = try #require(try AtomicFile.read(file, bytesMax: 4096))
+                    let ahead = String(decoding: record, as: UTF8.self)
+                        .replacing(/_ns":([0-9]+)/) { match in
+                            "_ns\":\((Int(match.1) ?? 0) + 365 * 86_400_000_000_000)"
+                        }
+                    try AtomicFile.write(Array(ahead.utf8), to: file, durable: false)
+                    for name in try Directory.list(data) ?? [] where name.hasPrefix("queue") {
+                        try Directory.remove("\(data)/\(name)")
+                    }
+                    try mendBackend(root)
+                    try await BuildIndexUnderTest.with(root, origins: [origin.address]) {
+                        index async throws in
+                        await index.untilWrittenBack("\(tag)", first.digest)
+                        #expect(try BuildIndexUnderTest.stored("\(tag)", root) == "\(first.digest)")
+                        // Later changes come after it, whatever the clock says.
+                        try await second.upload(to: origin)
+                        try await index.client.put(tag, second.digest)
+                        #expect(try await index.client.digest(of: tag) == second.digest)
+                    }
+                }
+            }
+        }
+
         @Test("the disk as it is at the acknowledgement is enough to go on from")
         func crashImage() async throws {
             try await withTemporaryFolder { root in

@@ -65,17 +65,21 @@ extension BlobStore {
         try AtomicFile.read(entry.file(.lastAccess), bytesMax: 64).flatMap(AccessTime.decode)
     }
 
+    func writeAccess(_ time: Int64, in entry: String) throws {
+        try AtomicFile.write(
+            AccessTime.encode(time),
+            to: entry.file(.lastAccess),
+            durable: false,
+            temporaryDirectory: layout.upload
+        )
+    }
+
     /// Records in the background that `digest` was used at `time`; without effect when it is gone by then.
     func recordAccess(to digest: Digest, at time: Int64) {
         pool.execute { [self] isActive in
             guard isActive else { return }
             do {
-                try AtomicFile.write(
-                    AccessTime.encode(time),
-                    to: layout.cacheEntry(digest).file(.lastAccess),
-                    durable: false,
-                    temporaryDirectory: layout.upload
-                )
+                try writeAccess(time, in: layout.cacheEntry(digest))
             } catch let error as FileError where error.code == .notFound {
                 return
             } catch {

@@ -18,8 +18,14 @@ extension BlobStore {
         var report = CleanupReport()
         let policy = configuration.cleanup
         guard !policy.isDisabled else { return report }
-        report.deletedUploadCount = await cancelIdleUploads(now: now, policy)
-
+        report.deletedUploadCount = await cancelIdleUploads(policy)
+        let jump = watch.withLock { [steadyClock] in $0.look(civil: now, steady: steadyClock()) }
+        if let jump {
+            log.warning(
+                "the clock was set; the times of what is stored are set by as much",
+                metadata: ["seconds": "\(jump.seconds)"]
+            )
+        }
         let usage = try await pool.run { [layout, diskUsage] in try diskUsage(layout.cache) }
         let isFull = policy.diskHighPercent.map { usage.percent >= Double($0) } ?? false
         report.isDiskFull = isFull
@@ -27,7 +33,7 @@ extension BlobStore {
         for state in [CleanupCandidate.State.cache, .download] {
             for prefix in try await entryPrefixes(of: root(of: state)) {
                 let (partial, rest) = try await pool.run {
-                    try self.cleanUpNow(prefix, state, now, isFull: isFull)
+                    try self.cleanUpNow(prefix, state, now, jump, isFull: isFull)
                 }
                 report.add(partial)
                 if isFull, policy.diskLowPercent != nil { kept += rest }
@@ -62,10 +68,11 @@ extension BlobStore {
         }
     }
 
-    private func cancelIdleUploads(now: Int64, _ policy: CleanupPolicy) async -> Int {
-        let idleSeconds = policy.timeToIdle.components.seconds
+    private func cancelIdleUploads(_ policy: CleanupPolicy) async -> Int {
+        let now = steadyClock()
         var count = 0
-        for upload in allUploads() where now - upload.lastUsedAt > idleSeconds {
+        for upload in allUploads()
+        where upload.lastUsedAt.duration(to: now) > policy.timeToIdle {
             await upload.cancel()
             count += 1
         }
@@ -77,13 +84,15 @@ extension BlobStore {
         _ prefix: String,
         _ state: CleanupCandidate.State,
         _ now: Int64,
+        _ jump: ClockWatch.Jump?,
         isFull: Bool
     ) throws -> (CleanupReport, [CleanupCandidate]) {
         let policy = configuration.cleanup
         var report = CleanupReport()
         var kept: [CleanupCandidate] = []
         for digest in try entriesNow(in: prefix) {
-            guard let candidate = try candidateNow(digest, state) else { continue }
+            guard var candidate = try candidateNow(digest, state) else { continue }
+            if let jump { candidate = try redateNow(candidate, jump) }
             report.examinedCount += 1
             report.examinedBytes += candidate.bytes
             if candidate.isDue(by: policy, now: now, isFull: isFull) {
@@ -93,6 +102,29 @@ extension BlobStore {
             }
         }
         return (report, kept)
+    }
+
+    /// Gives `candidate` the times that it would bear if the clock had always been what it is after `jump`.
+    private func redateNow(
+        _ candidate: CleanupCandidate,
+        _ jump: ClockWatch.Jump
+    ) throws -> CleanupCandidate {
+        var redated = candidate
+        redated.modifiedAt = jump.corrected(candidate.modifiedAt)
+        redated.lastUsedAt = jump.corrected(candidate.lastUsedAt)
+        let entry = entry(of: candidate)
+        try shard(of: candidate.digest).files.withLock { _ in
+            if redated.modifiedAt != candidate.modifiedAt {
+                try FileStatus.setModified(entry.file(.data), at: redated.modifiedAt)
+            }
+            // Somebody may have used it since it was examined.
+            if redated.lastUsedAt != candidate.lastUsedAt,
+                try lastAccess(in: entry) == candidate.lastUsedAt
+            {
+                try writeAccess(redated.lastUsedAt, in: entry)
+            }
+        }
+        return redated
     }
 
     /// Removes the least recently used of `candidates` until `excess` bytes are free.
@@ -249,8 +281,8 @@ private struct CleanupCandidate {
     let state: State
     let digest: Digest
     let bytes: Int
-    let modifiedAt: Int64
-    let lastUsedAt: Int64
+    var modifiedAt: Int64
+    var lastUsedAt: Int64
 
     /// Whether `policy` wants it gone whatever else there is.
     func isDue(by policy: CleanupPolicy, now: Int64, isFull: Bool) -> Bool {

@@ -3,7 +3,7 @@
 package import Content
 package import Files
 package import Logging
-import Primitives
+package import Primitives
 import Synchronization
 import Telemetry
 
@@ -19,6 +19,8 @@ package final class BlobStore: Sendable {
     /// Where its blocking calls run.
     package let pool: BlockingPool
     let clock: @Sendable () -> Int64
+    let steadyClock: @Sendable () -> Instant
+    let watch: Mutex<ClockWatch>
     let diskUsage: @Sendable (String) throws -> DiskUsage
     let log: Logger
     private let shards = (0..<64).map { _ in StoreShard() }
@@ -29,13 +31,15 @@ package final class BlobStore: Sendable {
     /// A store that is to be opened with ``open()``.
     /// - Parameters:
     ///   - pool: where everything that blocks runs.
-    ///   - clock: the time in Unix seconds.
+    ///   - clock: the time in Unix seconds, which somebody may set.
+    ///   - steadyClock: the time since whenever, which nobody sets.
     ///   - diskUsage: how full the disk under a path is.
     ///   - bootIdentity: what tells this boot of the machine from others; nil: as the system says.
     package init(
         configuration: BlobStoreConfiguration,
         pool: BlockingPool,
         clock: @escaping @Sendable () -> Int64,
+        steadyClock: @escaping @Sendable () -> Instant = { SteadyClock.now },
         diskUsage: @escaping @Sendable (String) throws -> DiskUsage = { try DiskUsage.of($0) },
         bootIdentity: [UInt8]? = nil,
         log: Logger
@@ -47,6 +51,8 @@ package final class BlobStore: Sendable {
             cache: configuration.cacheDirectory
         )
         (self.configuration, self.pool, self.clock) = (configuration, pool, clock)
+        self.steadyClock = steadyClock
+        watch = Mutex(ClockWatch(civil: clock(), steady: steadyClock()))
         (self.diskUsage, self.log) = (diskUsage, log)
     }
 

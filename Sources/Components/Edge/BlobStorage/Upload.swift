@@ -3,6 +3,7 @@
 package import Content
 import Files
 package import NIOCore
+import Primitives
 import Synchronization
 
 /// Bytes on their way into the cache, in any order; the SHA-256 and the piece sums run along while they come in order.
@@ -23,7 +24,7 @@ package final class Upload: Sendable {
         var phase = Phase.open
         var writers = 0
         var bytesReceived = 0
-        var lastUsedAt: Int64
+        var lastUsedAt: Instant
         /// Has taken in a prefix of the file; nil while a write has it.
         var hasher: BlobHasher?
         /// Counts the prefixes that were overwritten, so that a write does not give a stale hasher back.
@@ -58,7 +59,7 @@ package final class Upload: Sendable {
         state = Mutex(
             State(
                 bytesReceived: bytesReceived,
-                lastUsedAt: store.clock(),
+                lastUsedAt: store.steadyClock(),
                 hasher: BlobHasher(pieceBytes: pieceBytes),
                 flushedBytes: bytesReceived,
                 pieceBytes: pieceBytes
@@ -69,8 +70,8 @@ package final class Upload: Sendable {
     /// Where the farthest byte received so far ends.
     package var bytesReceived: Int { state.withLock { $0.bytesReceived } }
 
-    /// When the upload was last written to, in Unix seconds.
-    var lastUsedAt: Int64 { state.withLock { $0.lastUsedAt } }
+    /// When the upload was last written to, on the steady clock.
+    var lastUsedAt: Instant { state.withLock { $0.lastUsedAt } }
 
     /// Writes `chunk` at `offset`; returns when it is in the file.
     /// - Throws: ``StorageError`` `.uploadEnded`, `.outOfBounds`; `FileError`.
@@ -99,7 +100,7 @@ package final class Upload: Sendable {
             state.withLock { $0.failWrite() }
             throw error
         }
-        let now = store.clock()
+        let now = store.steadyClock()
         let flush = state.withLock { $0.endWrite(lease, end: offset + count, at: now) }
         if let flush { file.beginSynchronizing(flush) }
     }
@@ -221,7 +222,7 @@ extension Upload.State {
     }
 
     /// Notes that a write ended at `end`, and takes the hasher back; answers what the disk should begin to write.
-    mutating func endWrite(_ lease: Upload.Lease?, end: Int, at now: Int64) -> Range<Int>? {
+    mutating func endWrite(_ lease: Upload.Lease?, end: Int, at now: Instant) -> Range<Int>? {
         writers -= 1
         bytesReceived = max(bytesReceived, end)
         lastUsedAt = now

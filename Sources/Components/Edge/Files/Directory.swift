@@ -142,6 +142,23 @@ package struct FileStatus: Hashable, Sendable {
     }
 }
 
+extension FileStatus {
+    /// UTIME_OMIT, which is a macro that Swift does not see.
+    private static let unchanged = (1 << 30) - 2
+
+    /// Has the file at `path` say that its bytes changed last at `seconds` since 1970; without effect when it is gone.
+    /// - Throws: ``FileError``.
+    package static func setModified(_ path: String, at seconds: Int64) throws {
+        let times = [
+            timespec(tv_sec: 0, tv_nsec: Self.unchanged),
+            timespec(tv_sec: Int(seconds), tv_nsec: 0),
+        ]
+        guard utimensat(AT_FDCWD, path, times, 0) == 0 || errno == ENOENT else {
+            throw FileError(errno: errno, "set the time of \(path)")
+        }
+    }
+}
+
 /// How full the disk under a directory is.
 package struct DiskUsage: Hashable, Sendable {
     /// The size of the file system in bytes.

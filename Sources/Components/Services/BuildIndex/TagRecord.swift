@@ -30,6 +30,14 @@ struct TagRecord: Hashable, Sendable {
         case neighbour(replaced: Digest?)
     }
 
+    /// How long after `now` the backend is to be told; nil when it says the same. No longer than was meant at first, should the
+    /// clock have been set back meanwhile.
+    func writeBackDelay(at now: Timestamp) -> Duration? {
+        guard let due = writeBack?.dueAt.unixNanoseconds else { return nil }
+        let meant = max(0, due - putAt.unixNanoseconds)
+        return .nanoseconds(min(max(0, due - now.unixNanoseconds), meant))
+    }
+
     /// Whether a change at `moment` to `digest` comes after this one. Of two at the same moment, which only clocks of two
     /// members can bring about, all take the same one.
     func precedes(_ digest: Digest?, madeAt moment: Timestamp) -> Bool {

@@ -64,9 +64,12 @@ actor TagStore {
     /// What is known of `tag`; nil when nothing is.
     func record(of tag: QualifiedTag) -> TagRecord? { records[tag] }
 
-    /// The tags that the backend has yet to learn of, with when.
-    var pendingWriteBacks: [(tag: QualifiedTag, dueAt: Timestamp)] {
-        records.compactMap { tag, record in record.writeBack.map { (tag, $0.dueAt) } }
+    /// The tags that the backend has yet to learn of, with after how long.
+    var pendingWriteBacks: [(tag: QualifiedTag, delay: Duration)] {
+        let now = now()
+        return records.compactMap { tag, record in
+            record.writeBackDelay(at: now).map { (tag, $0) }
+        }
     }
 
     /// What lists of the backend don't know yet among the names that begin with `prefix`: those it lacks, and those that

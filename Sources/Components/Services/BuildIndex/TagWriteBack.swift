@@ -77,11 +77,9 @@ struct TagWriteBack: Sendable {
     /// Queues everything that the store owes and that is not queued, as after a version without this queue.
     /// - Throws: `RetryStorageError`.
     func addPending() async throws {
-        let now = Timestamp.now
-        for (tag, dueAt) in await store.pendingWriteBacks
+        for (tag, delay) in await store.pendingWriteBacks
         where try await queue.tasks(on: tag.description).isEmpty {
-            let nanoseconds = max(0, dueAt.unixNanoseconds - now.unixNanoseconds)
-            try await add(tag, after: .nanoseconds(nanoseconds))
+            try await add(tag, after: delay)
         }
     }
 
