@@ -10,15 +10,21 @@ KUBERNETES = ["1.25", "1.37"]
 # Not Kubernetes' own: its schema is the Prometheus operator's.
 FOREIGN = {"PodMonitor"}
 OPEN = {"proxy": {"access": {"anonymous": "push"}}}
+BACKEND = [{"namespace": ".*", "backend": {"s3": {}}}]
+BACKED = OPEN | {"blobBackends": BACKEND, "tagBackends": BACKEND}
 REFUSED = [
     ({}, "proxy.access"),
     (OPEN, "blobBackends"),
-    (OPEN | {"blobBackends": [{"namespace": ".*", "backend": {"s3": {}}}]}, "tagBackends"),
+    (OPEN | {"blobBackends": BACKEND}, "tagBackends"),
     ({"orign": {"replicas": 2}}, "orign"),
     ({"origin": {"replicas": 0}}, "replicas"),
     ({"tracker": {"httpPort": 70000}}, "httpPort"),
     ({"agent": {"storage": {"type": "tape"}}}, "type"),
     ({"proxy": {"disruption": {"maxUnavailable": 1, "minAvailable": 1}}}, "disruption"),
+    ({"tls": {"clientCertificates": "always"}}, "clientCertificates"),
+    ({"tls": {"serverName": ""}}, "serverName"),
+    (BACKED | {"tls": {"enabled": True}}, "tls.secretName"),
+    (BACKED | {"tls": {"enabled": True, "secretNames": {"agent": "a", "origin": "o", "tracker": "t", "proxy": "p"}}}, "buildIndex"),
 ]
 problems = []
 
@@ -111,6 +117,32 @@ def check_members(documents, label):
     expect(ring == own, f"{label}: the ring is {ring}, its origins are {own}")
 
 
+def check_tls(documents, values, label):
+    """Either all speak TLS, with certificates that are mounted, and are probed and scraped so, or none does."""
+    tls = values.get("tls", {})
+    scheme = "HTTPS" if tls.get("enabled") else "HTTP"
+    keys = {"build-index": "buildIndex"}
+    for owner, template in pods(documents):
+        where, spec = f"{label}: {owner['kind']} {owner['metadata']['name']}", template["spec"]
+        container = spec["containers"][0]
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            expect(container[probe]["httpGet"]["scheme"] == scheme, f"{where}: {probe} does not ask over {scheme}")
+        kind = template["metadata"]["labels"]["app.kubernetes.io/component"]
+        secret = tls.get("secretNames", {}).get(keys.get(kind, kind)) or tls.get("secretName")
+        found = [each["secret"]["secretName"] for each in spec["volumes"] if each["name"] == "tls"]
+        expect(found == ([secret] if scheme == "HTTPS" else []), f"{where}: has the certificates of {found}")
+        paths = {each["mountPath"] for each in container["volumeMounts"] if each["name"] == "tls"}
+        config = next(each["data"][f"{kind}.yaml"] for each in documents if each["kind"] == "ConfigMap" and f"{kind}.yaml" in each["data"])
+        named = {os.path.dirname(path) for path in re.findall(r"path: (/etc/herd-tls\S*)", config)}
+        expect(named == paths, f"{where}: mounts {paths}, and its configuration names {named}")
+        peers = yaml.safe_load(config).get("peer_tls", "off")
+        expect(peers == (tls.get("peerTLS", "off") if kind in ("agent", "origin") else "off"), f"{where}: peer_tls is {peers}")
+    for each in documents:
+        if each["kind"] == "PodMonitor":
+            endpoint = each["spec"]["podMetricsEndpoints"][0]
+            expect(endpoint.get("scheme", "http") == scheme.lower(), f"{label}: PodMonitor does not ask over {scheme}")
+
+
 def check_values(chart_folder):
     """Every value that a template uses is in values.yaml, so that it is documented and its absence no error."""
     values = yaml.safe_load(open(os.path.join(chart_folder, "values.yaml")))
@@ -142,6 +174,7 @@ def main(chart_folder, herd):
             check_names(documents, name)
             check_configurations(documents, herd, name)
             check_members(documents, name)
+            check_tls(documents, values, name)
             kinds[name] = len(documents)
         for values, word in REFUSED:
             try:

@@ -102,25 +102,51 @@ securityContext:
 resources:
   {{- toYaml $values.resources | nindent 2 }}
 startupProbe:
-  httpGet: {path: /health, port: {{ index . 3 }}}
+  httpGet: {path: /health, port: {{ index . 3 }}, scheme: {{ include "herd.scheme" $root }}}
   periodSeconds: 2
   failureThreshold: 150
 livenessProbe:
-  httpGet: {path: /health, port: {{ index . 3 }}}
+  httpGet: {path: /health, port: {{ index . 3 }}, scheme: {{ include "herd.scheme" $root }}}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet: {path: /readiness, port: {{ index . 3 }}}
+  httpGet: {path: /readiness, port: {{ index . 3 }}, scheme: {{ include "herd.scheme" $root }}}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 3
+{{- end -}}
+
+{{/* How a component's HTTP ports are asked: HTTPS or HTTP. */}}
+{{- define "herd.scheme" -}}
+{{- ternary "HTTPS" "HTTP" .Values.tls.enabled -}}
+{{- end -}}
+
+{{/* The secret with the certificate of a kind of component, by its key in the values: (list . "buildIndex"). */}}
+{{- define "herd.tls.secret" -}}
+{{- $tls := (index . 0).Values.tls -}}
+{{- $own := get $tls.secretNames (index . 1) -}}
+{{- required (printf "tls.secretName is empty, and so is tls.secretNames.%s: name the secret with tls.crt, tls.key and ca.crt" (index . 1)) (default $tls.secretName $own) -}}
+{{- end -}}
+
+{{/* The volume that `herd.mounts` mounts: (list . "buildIndex"). */}}
+{{- define "herd.tls.volume" -}}
+{{- if (index . 0).Values.tls.enabled -}}
+- name: tls
+  secret:
+    secretName: {{ include "herd.tls.secret" . }}
+    # For the group of the pod's fsGroup.
+    defaultMode: 0440
+{{- end -}}
 {{- end -}}
 
 {{- define "herd.mounts" -}}
 - {name: config, mountPath: /etc/herd, readOnly: true}
 - {name: data, mountPath: /var/lib/herd}
 - {name: tmp, mountPath: /tmp}
+{{- if .Values.tls.enabled }}
+- {name: tls, mountPath: /etc/herd-tls, readOnly: true}
+{{- end }}
 {{- end -}}
 
 {{/* The checksum that starts pods anew when their configuration changes: (list . "origin"). */}}
