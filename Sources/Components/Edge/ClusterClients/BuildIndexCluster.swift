@@ -121,7 +121,7 @@ package struct BuildIndexCluster: Sendable {
     /// Whether a random build-index is ready; no other one is asked.
     package func checkReadiness() async throws {
         guard let address = await hosts.shuffledHosts().first else {
-            throw ClusterError.noHosts("readiness of the build-indexes")
+            throw hosts.noHosts("readiness of the build-indexes")
         }
         try await BuildIndexClient(address: address, http: http).checkReadiness()
     }

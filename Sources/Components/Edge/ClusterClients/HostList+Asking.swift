@@ -38,6 +38,6 @@ extension HostList {
                 )
             }
         }
-        throw failure ?? ClusterError.noHosts(what)
+        throw failure ?? noHosts(what)
     }
 }

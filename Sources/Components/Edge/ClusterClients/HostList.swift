@@ -11,16 +11,19 @@ import Synchronization
 /// that would leave out all.
 /// - Source: uber/kraken lib/hostlist, lib/healthcheck/passive.go and monitor.go.
 package final class HostList: Sendable {
-    private let policy: HostListPolicy
-    private let resolve: (@Sendable () async throws -> [String])?
-    private let now: @Sendable () -> Instant
-    private let state: Mutex<State>
+    /// Asks for the hosts.
+    package typealias Resolve = @Sendable () async throws -> [String]
 
-    private struct State {
+    let policy: HostListPolicy
+    let now: @Sendable () -> Instant
+    let reporter: LookUpReporter?
+    let state: Mutex<State>
+    /// Makes hosts of what a configuration says; nil where only lists are taken.
+    private let resolveEntries: (@Sendable (_ entries: [String]) async throws -> [String])?
+
+    struct State {
         var hosts: [String]
-        /// When the hosts were looked up; nil before the first time.
-        var resolvedAt: Instant?
-        var isResolving = false
+        var lookUps: LookUps
         var health: PassiveHealthFilter
         /// What probes say; nil while none are made.
         var probes: ActiveHealthFilter?
@@ -44,21 +47,26 @@ package final class HostList: Sendable {
     /// - Parameters:
     ///   - resolve: asked for the hosts again, at a use, once what is known is older than
     ///     `policy.timeToLive`; when it fails, the last known hosts stay.
+    ///   - resolveEntries: makes hosts of what a configuration says that is read later.
+    ///   - reporter: told what came of look-ups.
     ///   - seed: of the random order.
     ///   - now: the clock.
     package init(
         _ hosts: [String],
         policy: HostListPolicy = HostListPolicy(),
-        resolve: (@Sendable () async throws -> [String])? = nil,
+        resolve: Resolve? = nil,
+        resolveEntries: (@Sendable (_ entries: [String]) async throws -> [String])? = nil,
+        reporter: LookUpReporter? = nil,
         seed: UInt64 = .random(in: .min ... .max),
         now: @escaping @Sendable () -> Instant = LiveClock.now
     ) {
-        (self.policy, self.resolve, self.now) = (policy, resolve, now)
+        (self.policy, self.now) = (policy, now)
+        (self.resolveEntries, self.reporter) = (resolveEntries, reporter)
         state = Mutex(
             State(
                 hosts: hosts,
                 // A list without hosts is looked up at its first use.
-                resolvedAt: hosts.isEmpty ? nil : now(),
+                lookUps: LookUps(resolve: resolve, endedAt: hosts.isEmpty ? nil : now()),
                 health: PassiveHealthFilter(
                     failsMax: policy.failuresMax,
                     failTimeout: policy.failureWindow
@@ -71,21 +79,19 @@ package final class HostList: Sendable {
     /// All hosts as last known, in the configured order, whatever their health.
     package var hosts: [String] { state.withLock { $0.hosts } }
 
-    /// Replaces the hosts by those of a configuration that has changed; answers whether that can be done: hosts that are looked
-    /// up, before or after, want a restart.
-    package func reconfigure(_ hosts: [String]) -> Bool {
-        guard resolve == nil, !hosts.contains(where: { $0.hasPrefix("dns:") }) else { return false }
-        update(hosts)
-        return true
-    }
-
-    /// Replaces the hosts, for owners that learn of changes themselves.
-    package func update(_ hosts: [String]) {
-        let now = now()
-        state.withLock {
-            $0.replace(hosts)
-            $0.resolvedAt = now
+    /// Replaces the hosts by those of a configuration that has changed; answers whether that can be done. Those that are to be
+    /// looked up count once they were; those from before stay until then.
+    package func reconfigure(_ entries: [String]) -> Bool {
+        guard HostNames.needLookUp(entries) else {
+            state.withLock {
+                $0.lookUps.replace(nil)
+                $0.replace(entries)
+            }
+            return true
         }
+        guard let resolveEntries else { return false }
+        state.withLock { $0.lookUps.replace { try await resolveEntries(entries) } }
+        return true
     }
 
     /// The healthy hosts in the configured order, or all when none is; resolved again first when
@@ -157,27 +163,6 @@ package final class HostList: Sendable {
             return changed
         }
     }
-
-    private func refreshIfDue() async {
-        guard let resolve else { return }
-        let now = now()
-        let isDue = state.withLock { state in
-            let isOld = state.resolvedAt.map { $0.advanced(by: policy.timeToLive) <= now } ?? true
-            guard !state.isResolving, isOld else { return false }
-            state.isResolving = true
-            return true
-        }
-        guard isDue else { return }
-        defer { state.withLock { $0.isResolving = false } }
-        do {
-            let hosts = try await resolve()
-            if !hosts.isEmpty { update(hosts) }
-        } catch {
-            // The last known hosts are better than none; the next use after the time to live asks
-            // again.
-            state.withLock { $0.resolvedAt = now }
-        }
-    }
 }
 
 /// How long a ``HostList`` trusts what it knows.
@@ -188,6 +173,8 @@ package struct HostListPolicy: Hashable, Sendable {
     package var failureWindow: Duration
     /// The age at which a resolved list is resolved again.
     package var timeToLive: Duration
+    /// How long a use waits for a look-up while the hosts from before are known.
+    package var lookUpPatience = Duration.seconds(1)
 
     /// Kraken's defaults, but for what is given.
     package init(

@@ -3,6 +3,7 @@
 package import ClusterConfiguration
 package import Files
 import Glibc
+package import HTTPKit
 import NIOCore
 import Primitives
 
@@ -99,19 +100,26 @@ package enum HostNames {
 }
 
 extension HostList {
-    /// The list of `entries`, looked up on `pool` as ``HostNames`` says: at the first use, and again when what is known is
-    /// older than `checks` say.
+    /// The list of `entries`, looked up by the component in `environment` as ``HostNames`` says: at the first use, and again
+    /// when what is known is older than `checks` say.
     package convenience init(
         _ entries: [String],
-        pool: BlockingPool,
+        _ environment: ComponentEnvironment,
         checks: HostChecks? = nil
     ) {
-        let policy = HostListPolicy(checks ?? HostChecks())
-        guard HostNames.needLookUp(entries) else {
-            self.init(entries, policy: policy)
-            return
+        let pool = environment.pool
+        let resolve: @Sendable (_ entries: [String]) async throws -> [String] = { entries in
+            try await HostNames.lookUp(entries, pool: pool)
         }
-        self.init([], policy: policy) { try await HostNames.lookUp(entries, pool: pool) }
+        let isNamed = HostNames.needLookUp(entries)
+        let own: Resolve = { try await resolve(entries) }
+        self.init(
+            isNamed ? [] : entries,
+            policy: HostListPolicy(checks ?? HostChecks()),
+            resolve: isNamed ? own : nil,
+            resolveEntries: resolve,
+            reporter: LookUpReporter(log: environment.log, counters: environment.counters)
+        )
     }
 }
 

@@ -28,7 +28,7 @@ extension OriginCluster {
                 if failure?.code != .notFound { failure = error }
             }
         }
-        throw failure ?? ClusterError.noHosts(what)
+        throw failure ?? hosts.noHosts(what)
     }
 
     /// What the first of `addresses` that can answers to `ask`, asked again while it says

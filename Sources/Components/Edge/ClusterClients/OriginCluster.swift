@@ -175,7 +175,7 @@ package struct OriginCluster: Sendable {
         }
         guard let digest = Digest(bytes: bytes),
             let owner = try await owners(of: digest).randomElement()
-        else { throw ClusterError.noHosts("readiness of the origins") }
+        else { throw hosts.noHosts("readiness of the origins") }
         try await owner.checkReadiness()
     }
 }

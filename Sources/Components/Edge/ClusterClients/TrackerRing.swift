@@ -68,7 +68,7 @@ package struct TrackerRing: Sendable {
         let words = (0..<Digest.byteCount).map { _ in UInt8.random(in: .min ... .max) }
         guard let digest = Digest(bytes: words), let address = await trackers(of: digest).first
         else {
-            throw ClusterError.noHosts("readiness of the trackers")
+            throw hosts.noHosts("readiness of the trackers")
         }
         try await TrackerClient(address: address, http: http).checkReadiness()
     }

@@ -29,7 +29,7 @@ package struct AgentComponent: Service {
         let trackers = TrackerRing(
             hosts: HostList(
                 configuration.trackers,
-                pool: environment.pool,
+                environment,
                 checks: configuration.hostChecks["tracker"]
             ),
             http: environment.httpClient,

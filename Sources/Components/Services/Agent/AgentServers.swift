@@ -21,7 +21,7 @@ struct AgentServers: Sendable {
         let buildIndexes = BuildIndexCluster(
             hosts: HostList(
                 configuration.buildIndexes,
-                pool: environment.pool,
+                environment,
                 checks: configuration.hostChecks["build_index"]
             ),
             http: environment.httpClient,

@@ -38,7 +38,7 @@ package struct BuildIndexComponent: Service {
         let origins = OriginCluster(
             hosts: HostList(
                 configuration.origins,
-                pool: environment.pool,
+                environment,
                 checks: configuration.hostChecks["origin"]
             ),
             http: environment.httpClient,
@@ -200,7 +200,7 @@ package struct BuildIndexComponent: Service {
     ) -> @Sendable () async -> [BuildIndexClient] {
         let cluster = HostList(
             configuration.cluster,
-            pool: environment.pool,
+            environment,
             checks: configuration.hostChecks["cluster"]
         )
         let isNamed = HostNames.needLookUp(configuration.cluster)

@@ -167,7 +167,7 @@ struct OriginBlobs: Sendable {
             throw HTTPProblem.accepted
         }
         let cluster = OriginCluster(
-            hosts: HostList(["dns:\(remote)"], pool: environment.pool),
+            hosts: HostList(["dns:\(remote)"], environment),
             http: environment.httpClient,
             log: environment.log
         )

@@ -23,6 +23,9 @@ final class OriginRing: Sendable {
     private let change: AsyncStream<Void>.Continuation
     /// Told how many origins there are when that may have changed.
     private let onMembers: @Sendable (_ count: Int) -> Void
+    private let reporter: LookUpReporter
+    /// Whether the last look-up failed.
+    private let isLookUpFailing = Atomic(false)
 
     private struct State {
         var ring: Ring
@@ -39,6 +42,7 @@ final class OriginRing: Sendable {
     ) {
         (self.configuration, self.environment) = (configuration, environment)
         self.onMembers = onMembers
+        reporter = LookUpReporter(log: environment.log, counters: environment.counters)
         (changes, change) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         let own = configuration.selfAddress ?? "\(configuration.host):\(configuration.port)"
         let isKnown = !configuration.cluster.isEmpty && !HostNames.needLookUp(configuration.cluster)
@@ -114,11 +118,17 @@ final class OriginRing: Sendable {
     /// The members as the name servers have them now; nil when they do not say.
     private func lookUp() async -> [String]? {
         do {
-            return try await HostNames.lookUp(configuration.cluster, pool: environment.pool)
+            let found = try await HostNames.lookUp(configuration.cluster, pool: environment.pool)
+            let before = isLookUpFailing.exchange(false, ordering: .relaxed)
+            // That members have changed is told by the ring.
+            reporter.noteSuccess(found, isChange: false, afterFailure: before)
+            return found
         } catch {
-            environment.log.warning(
-                "could not look up the origins; the last known ones stay",
-                metadata: [LogKey.error: "\(error)"]
+            let before = isLookUpFailing.exchange(true, ordering: .relaxed)
+            reporter.noteFailure(
+                "\(error)",
+                isFirst: !before,
+                keeping: state.withLock { $0.ring.members }
             )
             return nil
         }

@@ -44,7 +44,7 @@ package struct ProxyComponent: Service {
         let origins = OriginCluster(
             hosts: HostList(
                 configuration.origins,
-                pool: environment.pool,
+                environment,
                 checks: configuration.hostChecks["origin"]
             ),
             http: environment.httpClient,
@@ -53,7 +53,7 @@ package struct ProxyComponent: Service {
         let buildIndexes = BuildIndexCluster(
             hosts: HostList(
                 configuration.buildIndexes,
-                pool: environment.pool,
+                environment,
                 checks: configuration.hostChecks["build_index"]
             ),
             http: environment.httpClient,

@@ -24,7 +24,7 @@ package struct TrackerComponent: Service {
         let cluster = OriginCluster(
             hosts: HostList(
                 configuration.origins,
-                pool: environment.pool,
+                environment,
                 checks: configuration.hostChecks["origin"]
             ),
             http: environment.httpClient,
