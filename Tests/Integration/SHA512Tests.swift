@@ -55,5 +55,50 @@ extension IntegrationTests {
             ).run()
             #expect(answer.output == "404")
         }
+
+        @Test("reaches a registry under that name", .timeLimit(.minutes(3)))
+        func replicated() async throws {
+            let folder = try TemporaryDirectory()
+            let place = folder.url.appending(path: "there")
+            try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+            let other = try await HerdProcess.start(in: place, agents: 1)
+            let here = try ReplicatingCluster(
+                folder.url.appending(path: "here"),
+                remotes: """
+                    {copies: {tags: [":v1$"], registry: {address: "http://\(other.proxyRegistry)"}}}
+                    """,
+                tagType: "docker"
+            )
+            let processes = [
+                try await here.startOrigin(), try await here.startIndex(),
+                try await here.startProxy(),
+            ]
+            let file = folder.url.appending(path: "blob")
+            try Data((0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 * $0 / 5) }).write(to: file)
+            let name = try await sum(file, "sha512")
+            _ = try await curl([
+                "-X", "POST", "--data-binary", "@\(file.path)",
+                "-H", "Content-Type: application/octet-stream",
+                "http://\(here.proxy)/v2/\(Artifacts.repository)/blobs/uploads/?digest=\(name)",
+            ])
+            let layer = #"{"mediaType":"a/b","digest":"\#(name)","size":1000000}"#
+            let manifest = try await Artifacts.put(
+                #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":\#(layer),"layers":[\#(layer)]}"#,
+                at: here.proxy,
+                as: "v1"
+            )
+            try await here.drain()
+            let there = "http://\(other.proxyRegistry)/v2/\(Artifacts.repository)"
+            let copy = folder.url.appending(path: "copy")
+            _ = try await curl(["-o", copy.path, "\(there)/blobs/\(name)"])
+            #expect(try Data(contentsOf: copy) == Data(contentsOf: file))
+            let found = try await curl(["\(there)/manifests/v1"])
+            #expect(Clients.sha256(Data(found.utf8)) == manifest)
+            for process in processes {
+                process.send(SIGTERM)
+                #expect(try await process.waitForExit(within: .seconds(20)) == 0)
+            }
+            #expect(try await other.stop() == 0)
+        }
     }
 }
