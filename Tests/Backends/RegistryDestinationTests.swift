@@ -251,6 +251,26 @@ import Testing
         }
     }
 
+    @Test(
+        "are told who asks by themselves and over TLS only, where they have it",
+        arguments: [
+            ("r:1", "https://r:1/v2/", true), ("r:1", "http://r:1/v2/", false),
+            ("r:1", "https://r:2/v2/", false), ("r:1", "https://x.r:1/v2/", false),
+            ("http://r:1", "http://r:1/v2/", true), ("http://r:1", "http://s:1/v2/", false),
+        ]
+    )
+    func whoMayKnow(_ address: String, _ url: String, _ mayKnow: Bool) throws {
+        let node = try ConfigurationFile.parse("{address: '\(address)'}", file: "f.yaml")
+        var table = try node.table()
+        let settings = try RegistrySettings(&table)
+        #expect(settings.mayKnow(url) == mayKnow)
+        let next = settings.resolved("http://r:1/up?a=b", from: "https://r:1/v2/")
+        #expect(next == "https://r:1/up?a=b")
+        #expect(settings.resolved("/up", from: url)?.hasSuffix("/up") == true)
+        #expect(settings.resolved("http://s/up", from: "https://r:1/v2/") == "http://s/up")
+        #expect(settings.resolved("up", from: url) == nil)
+    }
+
     @Test("nobody else is told the password")
     func strangers() async throws {
         let heard = Mutex<[String]>([])

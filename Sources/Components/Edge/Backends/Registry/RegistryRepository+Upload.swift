@@ -133,8 +133,8 @@ extension RegistryRepository {
         var url = url
         func headers() async throws -> HTTPFields {
             // An upload may go to another server, which has nothing to do with who we are here.
-            let isOwn = TransportHops.authority(of: url).hasSuffix("://\(source.settings.address)")
-            var headers = isOwn ? try await source.headers(name.name) : [:]
+            let mayKnow = source.settings.mayKnow(url)
+            var headers = mayKnow ? try await source.headers(name.name) : [:]
             headers[.contentType] = "application/octet-stream"
             return headers
         }
@@ -170,7 +170,7 @@ extension RegistryRepository {
         _ what: String
     ) throws -> String {
         guard let text = response.headers[.location],
-            let location = TransportHops.absolute(text, from: url)
+            let location = source.settings.resolved(text, from: url)
         else {
             throw BackendError(
                 .failed,

@@ -108,6 +108,28 @@ struct RegistrySettings: Hashable, Sendable {
     }
 }
 
+extension RegistrySettings {
+    /// Whether `url` is the registry's, and as safe as it is to be asked: then it may be told who asks.
+    func mayKnow(_ url: String) -> Bool {
+        switch TransportHops.authority(of: url) {
+        case "https://\(address)": true
+        case "http://\(address)": !usesTLS || fallsBackToHTTP
+        default: false
+        }
+    }
+
+    /// `location`, which the registry has named in an answer from `url`: its own name is reached as it was there, whatever a
+    /// registry behind a proxy that ends TLS takes itself for.
+    func resolved(_ location: String, from url: String) -> String? {
+        guard let absolute = TransportHops.absolute(location, from: url) else { return nil }
+        let (there, here) = (
+            TransportHops.authority(of: absolute), TransportHops.authority(of: url)
+        )
+        guard there == "http://\(address)", here == "https://\(address)" else { return absolute }
+        return here + absolute.dropFirst(there.count)
+    }
+}
+
 /// How to show a registry who asks.
 enum RegistryLogin: Hashable, Sendable {
     /// As nobody.

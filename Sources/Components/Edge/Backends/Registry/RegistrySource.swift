@@ -47,8 +47,7 @@ final class RegistrySource: Sendable {
                     return try await TransportHops.redirect(request, response)
                 }
                 // Whoever we were sent on to need not know what we are known by here.
-                guard TransportHops.authority(of: request.url).hasSuffix("://\(settings.address)")
-                else { return nil }
+                guard settings.mayKnow(request.url) else { return nil }
                 return try await authority.answer(response, to: request)
             },
             rate: rate
