@@ -9,7 +9,7 @@ extension IntegrationTests {
     /// Who may push to a proxy, as real clients find out.
     @Suite("Access") struct AccessTests {
         /// A proxy of its own in front of `herd`, with `access` in its configuration.
-        private static func proxy(
+        static func proxy(
             _ access: String,
             of herd: HerdProcess,
             in folder: URL,

@@ -175,6 +175,78 @@ extension IntegrationTests {
             #expect(try await hub.stop() == 0)
         }
 
+        @Test(
+            "docker logs in to a proxy, pushes what it may, and nothing before and after",
+            .timeLimit(.minutes(6))
+        )
+        func logsIn() async throws {
+            let folder = try TemporaryDirectory()
+            let herd = try await HerdProcess.start(in: try folder.folder("herd"), agents: 1)
+            let agent = try #require(herd.agentRegistries.first)
+            let passwords = folder.url.appending(path: "htpasswd").path
+            let made = try await Command("htpasswd", ["-cbB", passwords, "alice", "right"]).run()
+            #expect(made.status == 0, "\(made.errors)")
+            let settings = folder.url.appending(path: "daemon.json")
+            try Data("{}".utf8).write(to: settings)
+            guard
+                let daemon = try await Daemon.start(in: folder.url, configuration: settings.path)
+            else { return }
+            let (proxy, address, _) = try await AccessTests.proxy(
+                """
+                access:
+                  anonymous: none
+                  htpasswd: \(passwords)
+                  rules:
+                    - {repository: "team-a/*", users: [alice], allow: [push]}
+                """,
+                of: herd,
+                in: folder.url.appending(path: "own")
+            )
+            func docker(_ arguments: String...) async throws -> CommandResult {
+                let own = ["--config", folder.url.appending(path: "client").path]
+                return try await daemon.docker(own + arguments)
+            }
+            do {
+                try await pushProgram(
+                    "logged in",
+                    to: herd.proxyRegistry,
+                    as: "demo/greet:v1",
+                    in: try folder.folder("here")
+                )
+                let pull = try await docker("pull", "-q", "\(agent)/demo/greet:v1")
+                #expect(pull.status == 0, "\(pull.errors)")
+                for team in ["team-a", "team-b"] {
+                    let tag = try await docker(
+                        "tag",
+                        "\(agent)/demo/greet:v1",
+                        "\(address)/\(team)/greet:v1"
+                    )
+                    #expect(tag.status == 0, "\(tag.errors)")
+                }
+                func push(_ team: String) async throws -> Bool {
+                    try await docker("push", "-q", "\(address)/\(team)/greet:v1").status == 0
+                }
+                #expect(try await push("team-a") == false)
+                let wrong = try await docker("login", "-u", "alice", "-p", "wrong", address)
+                #expect(wrong.status != 0 && wrong.errors.contains("401"), "\(wrong.errors)")
+                let right = try await docker("login", "-u", "alice", "-p", "right", address)
+                #expect(right.status == 0, "\(right.errors)")
+                #expect(try await push("team-a"))
+                #expect(try await push("team-b") == false)
+                // What was pushed with a password is read at an agent without.
+                try await expectRun(daemon, "\(agent)/team-a/greet:v1", prints: "logged in")
+                let out = try await docker("logout", address)
+                #expect(out.status == 0, "\(out.errors)")
+                #expect(try await push("team-a") == false)
+            } catch {
+                Issue.record(error)
+            }
+            try await daemon.stop()
+            proxy.send(SIGTERM)
+            #expect(try await proxy.waitForExit(within: .seconds(10)) == 0)
+            #expect(try await herd.stop() == 0)
+        }
+
         @Test("an image of 127 layers comes whole", .timeLimit(.minutes(5)))
         func layers() async throws {
             let folder = try TemporaryDirectory()

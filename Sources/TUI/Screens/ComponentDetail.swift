@@ -112,7 +112,8 @@ enum ComponentDetail {
     }
 
     private static func milliseconds(_ value: Double) -> String {
-        value.isFinite ? "\(Units.decimal(value, value < 1 ? 3 : value < 10 ? 1 : 0)) ms" : Units.unknown
+        value.isFinite
+            ? "\(Units.decimal(value, value < 0.1 ? 3 : value < 10 ? 1 : 0)) ms" : Units.unknown
     }
 
     private static func work(_ row: ComponentRow, _ scene: Scene) -> [Line] {
