@@ -50,7 +50,7 @@ import Testing
     @Test("takes Kraken's own keys, and warns once of those without effect")
     func krakenTracker() throws {
         let text = """
-            zap: {level: debug}
+            zap: {level: debug, encoding: console}
             trackerserver:
               announce_interval: 5s
               listener: {net: unix, addr: /tmp/kraken-tracker.sock}
@@ -64,7 +64,32 @@ import Testing
         #expect(configuration.origins == ["dns:kraken-origin:80"])
         #expect(configuration.announceInterval == .seconds(5))
         #expect(configuration.port == 15003)
-        #expect(node.warnings.all.contains { $0.why == "without effect in Herd: zap, nginx" })
+        let warnings = node.warnings.all.map(\.why).filter { $0.hasPrefix("without effect") }
+        #expect(
+            warnings == ["without effect in Herd: encoding", "without effect in Herd: nginx"]
+        )
+        #expect(try LogSettings(yaml: node).level == .debug)
+    }
+
+    @Test(
+        "takes levels of the log by Kraken's names and by its own",
+        arguments: [
+            ("{}", nil), ("zap: {level: warn}", LogSettings.Level.warning),
+            ("zap: {level: warning}", .warning), ("zap: {level: fatal}", .critical),
+            ("zap: {level: trace}", .trace), ("zap: {encoding: json}", nil),
+        ]
+    )
+    func logLevels(_ text: String, level: LogSettings.Level?) throws {
+        let settings = try LogSettings(yaml: try ConfigurationFile.parse(text, file: "x.yaml"))
+        #expect(settings.level == level)
+        #expect(settings.settings.map(\.value) == (level.map { [$0.rawValue] } ?? []))
+    }
+
+    @Test("refuses a level of the log that is none")
+    func unknownLogLevel() throws {
+        let node = try ConfigurationFile.parse("zap: {level: loud}", file: "x.yaml")
+        let error = #expect(throws: ConfigurationError.self) { try LogSettings(yaml: node) }
+        #expect(error?.description.contains("loud is no level") == true)
     }
 
     @Test(

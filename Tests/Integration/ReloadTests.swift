@@ -29,14 +29,14 @@ extension IntegrationTests {
                 try text.write(to: file, atomically: true, encoding: .utf8)
             }
 
-            func start() throws -> RunningProcess {
+            func start(_ more: [String] = []) throws -> RunningProcess {
                 try Command(
                     HerdProcess.executable,
                     [
                         "agent", "--config", file.path, "--peer-ip", "127.0.0.1", "--peer-port",
                         "\(ports[0])", "--agent-server-port", "\(ports[1])",
                         "--agent-registry-port", "\(ports[2])",
-                    ]
+                    ] + more
                 ).start(output: folder.appending(path: "agent.out"), errors: log)
             }
 
@@ -106,6 +106,39 @@ extension IntegrationTests {
             )
             process.send(SIGTERM)
             #expect(try await process.waitForExit(within: .seconds(20)) == 0)
+        }
+
+        @Test("the level of the log is taken, unless a flag says it", .timeLimit(.minutes(2)))
+        func logLevel() async throws {
+            let folder = try TemporaryDirectory()
+            let agent = try Agent(folder.url)
+            func configure(_ level: String, more: String = "") throws {
+                try agent.configure(
+                    trackers: "\"127.0.0.1:1\"",
+                    egress: 8_000_000,
+                    more: "zap: {level: \(level)}\n\(more)"
+                )
+            }
+            try configure("error")
+            let process = try agent.start()
+            _ = try await agent.setting("tracker.hosts.static")
+            try configure("debug")
+            process.send(SIGHUP)
+            let report = try await agent.waits(for: "the configuration was read again")
+            #expect(report.contains("applied=zap.level"), "\(report)")
+            let log = try String(contentsOf: agent.log, encoding: .utf8)
+            #expect(!log.contains("effective configuration"), "\(log)")
+            process.send(SIGTERM)
+            #expect(try await process.waitForExit(within: .seconds(20)) == 0)
+
+            let flagged = try agent.start(["--log-level", "info"])
+            _ = try await agent.setting("tracker.hosts.static")
+            try configure("error", more: "peer_id_factory: random")
+            flagged.send(SIGHUP)
+            let second = try await agent.waits(for: "needs_restart=peer_id_factory")
+            #expect(!second.contains("zap.level"), "\(second)")
+            flagged.send(SIGTERM)
+            #expect(try await flagged.waitForExit(within: .seconds(20)) == 0)
         }
     }
 }

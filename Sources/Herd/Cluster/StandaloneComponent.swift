@@ -15,12 +15,15 @@ enum StandaloneComponent {
         _ kind: ComponentKind,
         _ options: ComponentOptions,
         _ transport: TransportSettings,
-        configuration: @escaping @Sendable () throws -> any Sendable,
+        _ logs: LogSettings,
+        configuration: @escaping @Sendable () throws -> (any Sendable, LogSettings),
         make: @escaping @Sendable (ComponentEnvironment) -> any Service
     ) async throws {
         let signals = await StopSignals {}
-        let plain = ProcessResources.start(options.logging, default: .info)
+        let plain = ProcessResources.start(options.logging, default: logs.loggerLevel)
         let resources = try await plain.secured(by: transport)
+        // The flag wins over the file.
+        let threshold = options.logging.logLevel == nil ? resources.threshold : nil
         let recording = try resources.spanRecording()
         let lines = resources.lines
         let environment = resources.environment(
@@ -45,7 +48,7 @@ enum StandaloneComponent {
         let outcome = await withTaskGroup(of: Result<Void, any Error>?.self) { tasks in
             tasks.addTask {
                 await signals.watch(onHangUp: {
-                    await reload(configuration, environment, resources.security)
+                    await reload(configuration, environment, resources.security, threshold)
                 }) { signal in
                     lines.tell("\(signal): stopping")
                     await group.triggerGracefulShutdown()
@@ -79,14 +82,18 @@ enum StandaloneComponent {
 
     /// Reads certificates and configuration again, and says what came of it. What can't be read changes nothing.
     private static func reload(
-        _ configuration: @Sendable () throws -> any Sendable,
+        _ configuration: @Sendable () throws -> (any Sendable, LogSettings),
         _ environment: ComponentEnvironment,
-        _ security: TransportSecurity?
+        _ security: TransportSecurity?,
+        _ threshold: LogThreshold?
     ) async {
         await security?.reload()
         do {
-            guard let report = try await environment.reloads.reload(try configuration()) else {
-                return
+            let (wanted, logs) = try configuration()
+            guard var report = try await environment.reloads.reload(wanted) else { return }
+            if let threshold, threshold.level != logs.loggerLevel {
+                threshold.level = logs.loggerLevel
+                report.applied.append("zap.level")
             }
             environment.log.notice(
                 "the configuration was read again",

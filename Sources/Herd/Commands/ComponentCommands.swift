@@ -44,14 +44,30 @@ protocol ComponentCommand: AsyncParsableCommand, Sendable {
     func apply(to configuration: inout Component.Configuration) throws
 }
 
+/// What a component's files and flags say.
+struct LoadedConfiguration<Configuration: Sendable>: Sendable {
+    /// What the component does.
+    var configuration: Configuration
+    /// What closes its connections.
+    let transport: TransportSettings
+    /// How much it logs.
+    let logs: LogSettings
+
+    init(_ configuration: Configuration, _ transport: TransportSettings, _ logs: LogSettings) {
+        (self.configuration, self.transport, self.logs) = (configuration, transport, logs)
+    }
+}
+
 extension ComponentCommand {
+    typealias Loaded = LoadedConfiguration<Component.Configuration>
+
     /// The configuration of this kind, for `static var configuration`.
     static func commandConfiguration(_ abstract: String) -> CommandConfiguration {
         CommandConfiguration(commandName: kind.rawValue, abstract: abstract)
     }
 
     /// Reads the file; what is wrong with it is a failure of the command, what has no effect a warning.
-    private func loaded() throws -> (Component.Configuration, TransportSettings) {
+    private func loaded() throws -> Loaded {
         do {
             let document = try options.document()
             let configuration = try Component.Configuration(yaml: document)
@@ -63,7 +79,7 @@ extension ComponentCommand {
             }
             let transport = try TransportSettings(yaml: document)
             try Self.check(transport, configuration, document)
-            return (configuration, transport)
+            return Loaded(configuration, transport, try LogSettings(yaml: document))
         } catch let error as ConfigurationError {
             throw Failure("cannot start the \(Self.kind.rawValue)", why: error.description)
         }
@@ -86,32 +102,36 @@ extension ComponentCommand {
         )
     }
 
-    /// The configuration that the file and the flags make together, and what the file says of TLS.
-    func configured() throws -> (Component.Configuration, TransportSettings) {
-        var (configuration, transport) = try loaded()
-        configuration.host = options.host ?? configuration.host
-        try apply(to: &configuration)
-        return (configuration, transport)
+    /// The configuration that the file and the flags make together, and what the file says of TLS and logs.
+    func configured() throws -> Loaded {
+        var loaded = try loaded()
+        loaded.configuration.host = options.host ?? loaded.configuration.host
+        try apply(to: &loaded.configuration)
+        return loaded
     }
 
     func run() async throws {
         options.logging.apply()
-        let (configuration, transport) = try configured()
+        let loaded = try configured()
+        let configuration = loaded.configuration
         // A copy of the command, which reads its files again.
         let command = self
         try await StandaloneComponent.run(
             Self.kind,
             options,
-            transport,
-            configuration: { try command.configured().0 }
+            loaded.transport,
+            loaded.logs,
+            configuration: {
+                let loaded = try command.configured()
+                return (loaded.configuration, loaded.logs)
+            }
         ) { environment in
             // Named settings only: no secret is among them.
-            let settings = (configuration.settings + transport.settings).map {
-                ($0.key, $0.value)
-            }
+            let settings = configuration.settings + loaded.transport.settings + loaded.logs.settings
             environment.log.info(
                 "effective configuration",
-                metadata: Dictionary(settings) { first, _ in first }.mapValues { .string($0) }
+                metadata: Dictionary(settings.map { ($0.key, $0.value) }) { first, _ in first }
+                    .mapValues { .string($0) }
             )
             return Component(configuration: configuration, environment: environment)
         }

@@ -36,7 +36,9 @@ struct ConfigurationOptions: ParsableArguments {
                 throw ValidationError("cannot tell which component \(file) is for; use --component")
             }
             let transport = try TransportSettings(yaml: document)
-            let settings = try Self.settings(document, kind) + transport.settings
+            let logs = try LogSettings(yaml: document)
+            let settings =
+                try Self.settings(document, kind) + transport.settings + logs.settings
             for warning in document.warnings.all { StandardError.write("warning: \(warning)\n") }
             return (kind, settings)
         } catch let error as ConfigurationError {

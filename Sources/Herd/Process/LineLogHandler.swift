@@ -6,15 +6,21 @@ import Telemetry
 
 /// Log messages as lines: time, level, who, the constant message, then its data as `key=value`.
 struct LineLogHandler: LogHandler {
-    var logLevel: Logger.Level
+    var logLevel: Logger.Level {
+        get { own ?? threshold.level }
+        set { own = newValue }
+    }
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
     private let label: String
     private let sink: LineSink
+    private let threshold: LogThreshold
+    /// The level of this logger alone, once it was set.
+    private var own: Logger.Level?
 
-    /// A handler for the logger `label`.
-    init(label: String, level: Logger.Level, sink: LineSink) {
-        (self.label, self.logLevel, self.sink) = (label, level, sink)
+    /// A handler for the logger `label`, which logs from `threshold` on.
+    init(label: String, threshold: LogThreshold, sink: LineSink) {
+        (self.label, self.threshold, self.sink) = (label, threshold, sink)
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

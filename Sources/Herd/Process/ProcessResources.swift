@@ -35,7 +35,7 @@ struct ProcessResources: Sendable {
     /// Where lines for people go.
     let lines: LineSink
     /// How much is logged.
-    let logLevel: Logger.Level
+    let threshold: LogThreshold
 
     /// Sets the process up. Call it once: logs and metrics can be bootstrapped once only.
     static func start(_ options: LogOptions, default level: Logger.Level) -> ProcessResources {
@@ -48,9 +48,10 @@ struct ProcessResources: Sendable {
         OpenFiles.raiseLimit()
         OpenFiles.growTable()
         let lines = LineSink()
+        let threshold = LogThreshold(logLevel)
         LoggingSystem.bootstrap(
             { label, provider in
-                var handler = LineLogHandler(label: label, level: logLevel, sink: lines)
+                var handler = LineLogHandler(label: label, threshold: threshold, sink: lines)
                 handler.metadataProvider = provider
                 return handler
             },
@@ -71,7 +72,7 @@ struct ProcessResources: Sendable {
             metrics: metrics,
             tracer: tracer,
             lines: lines,
-            logLevel: logLevel
+            threshold: threshold
         )
     }
 

@@ -202,12 +202,13 @@ extension ConfigurationNode {
 }
 
 extension ConfigurationTable {
-    /// ``finish(ignoring:)`` for the whole configuration of a component, whose `tls` and `peer_tls` are checked and left to
-    /// ``TransportSettings``.
+    /// ``finish(ignoring:)`` for the whole configuration of a component, whose `tls`, `peer_tls` and `zap` are checked and left to
+    /// ``TransportSettings`` and ``LogSettings``.
     mutating func finishComponent(
         ignoring more: [String] = []
     ) throws(ConfigurationError) {
         _ = try TransportSettings(takingFrom: &self)
+        _ = try LogSettings(takingFrom: &self)
         try finish(ignoring: KrakenKeys.operations + more)
     }
 }
@@ -215,5 +216,5 @@ extension ConfigurationTable {
 /// Kraken's keys that say how it runs, not what it does: nothing in Herd corresponds to them.
 enum KrakenKeys {
     /// In every component's configuration.
-    static let operations = ["zap", "metrics", "nginx", "auth", "backend_manager"]
+    static let operations = ["metrics", "nginx", "auth", "backend_manager"]
 }
