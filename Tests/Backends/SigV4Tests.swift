@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Backends
 import HTTPTypes
 import Telemetry
 import Testing
+
+@testable import Backends
 
 /// The examples that Amazon has published.
 @Suite("Signature version 4") struct SigV4Tests {
@@ -140,6 +141,23 @@ import Testing
         + "SPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPky"
         + "QDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz"
         + "+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA=="
+
+    @Test(
+        "a clock that is wrong is told from keys that are",
+        arguments: [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", nil),
+            ("Sun, 06 Nov 1994 08:52:00 GMT", nil),
+            ("Sun, 06 Nov 1994 06:49:37 GMT", "7200 s ahead of"),
+            ("Mon, 07 Nov 1994 08:49:37 GMT", "86400 s behind"),
+            ("yesterday", nil), ("Sun, 06 Foo 1994 06:49:37 GMT", nil), ("", nil),
+        ]
+    )
+    func clockSkew(_ date: String, words: String?) throws {
+        let now = try #require(Timestamp(parsing: "1994-11-06T08:49:37Z"))
+        let remedy = ServerClock.remedy([.date: date], now: now)
+        #expect((remedy == nil) == (words == nil))
+        if let words { #expect(remedy?.contains(words) == true, "\(remedy ?? "")") }
+    }
 
     @Test("keys' texts tell no secret")
     func description() { #expect("\(Self.keys)" == "AKIAIOSFODNN7EXAMPLE") }

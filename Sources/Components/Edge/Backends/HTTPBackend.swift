@@ -70,7 +70,12 @@ struct HTTPBackend: Backend {
         do {
             let (head, _) = try await transport.collect(what) {
                 // Some servers know no HEAD.
-                ClientRequest(.head, url, acceptedStatuses: [200, 403, 405, 501])
+                ClientRequest(
+                    .head,
+                    url,
+                    timeout: settings.transport.timeout,
+                    acceptedStatuses: [200, 403, 405, 501]
+                )
             }
             if head.status.code == 200, let bytes = head.contentLength {
                 return BackendObject(bytes: bytes)
@@ -80,6 +85,7 @@ struct HTTPBackend: Backend {
                     .get,
                     url,
                     headers: [.range: "bytes=0-0"],
+                    timeout: settings.transport.timeout,
                     acceptedStatuses: [200, 206, 416]
                 )
             }

@@ -169,7 +169,11 @@ struct AzureBackend: Backend {
         if !marker.isEmpty { query.append((name: "marker", value: marker)) }
         let what = "list \(prefix)"
         let (_, body) = try await transport.collect(what) { try request(.get, nil, query: query) }
-        let document = try XMLElement.parse(body, "\(what) in \(name)")
+        let document = try XMLElement.parse(
+            body,
+            "\(what) in \(name)",
+            root: ["EnumerationResults"]
+        )
         let blobs = document.first("Blobs")?.all("Blob") ?? []
         return (blobs.compactMap { $0.text(of: "Name") }, document.text(of: "NextMarker") ?? "")
     }

@@ -137,7 +137,11 @@ extension S3Backend {
                 request.timeout = .minutes(10)
                 return request
             }
-            let document = try XMLElement.parse(body, "\(upload.what) in \(self.name)")
+            let document = try XMLElement.parse(
+                body,
+                "\(upload.what) in \(self.name)",
+                root: ["CompleteMultipartUploadResult", "Error"]
+            )
             // It has answered 200 before it knew.
             if document.name == "Error" {
                 throw BackendError(

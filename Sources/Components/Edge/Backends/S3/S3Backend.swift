@@ -156,7 +156,11 @@ package struct S3Backend: Backend {
         let (_, body) = try await transport.collect(what) {
             try await request(.get, nil, query: query)
         }
-        let document = try XMLElement.parse(body, "\(what) in \(name)")
+        let document = try XMLElement.parse(
+            body,
+            "\(what) in \(name)",
+            root: ["ListBucketResult"]
+        )
         return KeyPage(
             keys: document.all("Contents").compactMap { $0.text(of: "Key") },
             isTruncated: document.text(of: "IsTruncated") == "true"

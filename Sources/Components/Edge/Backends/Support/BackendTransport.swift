@@ -5,6 +5,7 @@ import HTTPKit
 import HTTPTypes
 import NIOCore
 import Primitives
+import Telemetry
 
 /// How a backend asks its server: each attempt is made anew, because signatures and tokens age; repeats come out of a
 /// budget; errors are said in the backend's words.
@@ -246,12 +247,13 @@ struct BackendTransport: Sendable {
         switch error.statusCode {
         case 404: return BackendError(.notFound, what: place, why: error.description)
         case 401, 403:
-            return BackendError(
-                .failed,
-                what: place,
-                why: error.description,
-                remedy: "check the credentials and what they allow"
-            )
+            var remedy = "check the credentials and what they allow"
+            if case .status(_, let headers, _) = error,
+                let clock = ServerClock.remedy(headers, now: .now)
+            {
+                remedy = clock
+            }
+            return BackendError(.failed, what: place, why: error.description, remedy: remedy)
         case 405, 501:
             return BackendError(
                 .unsupported,

@@ -23,11 +23,16 @@ struct XMLElement: Hashable, Sendable {
     /// The text of the first child `name`.
     func text(of name: String) -> String? { first(name)?.text }
 
-    /// The root of the document in `buffer`.
+    /// The root of the document in `buffer`, which must be one of `names`; nil: any. A page of some web server must not be taken for
+    /// an empty list.
     /// - Throws: ``BackendError`` for `what`.
-    static func parse(_ buffer: ByteBuffer, _ what: String) throws(BackendError) -> XMLElement {
+    static func parse(
+        _ buffer: ByteBuffer,
+        _ what: String,
+        root names: Set<String>? = nil
+    ) throws(BackendError) -> XMLElement {
         var parser = XMLParser(buffer.readableBytesView)
-        guard let root = parser.document() else {
+        guard let root = parser.document(), names?.contains(root.name) ?? true else {
             throw BackendError(
                 .failed,
                 what: what,
