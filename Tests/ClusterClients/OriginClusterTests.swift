@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    @Test("an owner that is down or failing is passed over", arguments: [-1, 500, 503, 404])
+    @Test("an owner that is down or failing is passed over", arguments: [-1, 500, 503, 507, 404])
     func nextOwner(_ status: Int) async throws {
         let owners = Shared<[String]>([])
         let bad = { @Sendable (_: Request) -> Response in Response(status: .init(code: status)) }
@@ -158,10 +158,10 @@ import Testing
         }
     }
 
-    @Test("a stream that began can't go to the next owner, bytes can")
-    func restartable() async throws {
+    @Test("a stream that began can't go to the next owner, bytes can", arguments: [503, 507])
+    func restartable(_ status: Int) async throws {
         let owners = Shared<[String]>([])
-        try await serving(origin(owners) { _ in .empty(.serviceUnavailable) }) { failing, _ in
+        try await serving(origin(owners) { _ in .empty(.init(code: status)) }) { failing, _ in
             try await serving(origin(owners) { _ in .empty(.conflict) }) { holding, _ in
                 owners.set([failing, holding])
                 let cluster = cluster([failing])
@@ -177,7 +177,7 @@ import Testing
                         from: .stream(count: content.count, stream(content, partBytes: 1000))
                     )
                 }
-                #expect(error?.code == .status(503))
+                #expect(error?.code == .status(status))
             }
         }
     }
@@ -193,6 +193,33 @@ import Testing
                 }
                 #expect(error?.code == .accepted)
                 #expect(server.lines.count == 1)
+            }
+        }
+    }
+
+    @Test("a tag goes to a build-index that has room, and the full one is told of when none has")
+    func fullBuildIndex() async throws {
+        let tag = try QualifiedTag(parsing: "ns/repo:v1")
+        let answer = Shared(HTTPResponse.Status.insufficientStorage)
+        let full: (Router<ServerContext>, ScriptedServer) -> Void = { router, server in
+            router.put("/tags/{tag}/digest/{digest}") { request, _ in
+                try await server.note(request)
+                return Response.empty(answer.value)
+            }
+        }
+        try await serving(full) { first, firstServer in
+            try await serving(full) { second, secondServer in
+                let hosts = HostList([first, second, try deadAddress()])
+                let cluster = BuildIndexCluster(hosts: hosts, http: testClient, log: quietLog)
+                let error = await #expect(throws: ClusterError.self) {
+                    try await cluster.put(tag, digest)
+                }
+                #expect(error?.code == .status(507))
+                #expect(firstServer.lines.count == 1 && secondServer.lines.count == 1)
+                #expect(hosts.isHealthy(first) && hosts.isHealthy(second))
+                answer.set(.ok)
+                try await cluster.put(tag, digest)
+                #expect(firstServer.lines.count + secondServer.lines.count == 3)
             }
         }
     }

@@ -296,5 +296,42 @@ extension IntegrationTests {
             try await pull(1)
             try await cluster.stop()
         }
+
+        @Test(
+            "an agent whose disk has filled up drops what was used longest ago, and pulls go on",
+            .timeLimit(.minutes(4))
+        )
+        func eviction() async throws {
+            let folder = try TemporaryDirectory()
+            let cluster = try await SmallDiskCluster.start(
+                in: folder.url,
+                agent: """
+                    , store: {cache_cleanup: {interval: 10h, aggressive_threshold: 50,
+                    aggressive_lower_threshold: 20}}, scheduler: {seeder_tti: 1s}
+                    """
+            )
+            // Four of them have no room at a time, and none is left in the origin's way.
+            for number in 0..<4 {
+                let blob = Blob(7 << 20, seed: 20 + UInt64(number))
+                let hex = blob.digest.hex
+                let place = cluster.backend.appending(
+                    path: "docker/registry/v2/blobs/sha256/\(hex.prefix(2))/\(hex)"
+                )
+                try FileManager.default.createDirectory(
+                    at: place,
+                    withIntermediateDirectories: true
+                )
+                try Data(blob.bytes).write(to: place.appending(path: "data"))
+                var held = (status: 507, isRight: false)
+                // Until the test's own limit.
+                while held.status == 507 {
+                    held = try await fetch(blob, from: cluster.agent.address, in: folder.url)
+                }
+                #expect(held.status == 200 && held.isRight, "blob \(number): \(held.status)")
+                let origin = "http://\(cluster.origin.address)/internal/blobs/\(blob.digest)"
+                #expect(try await Clients.curl(["-X", "DELETE", origin]).status == 202)
+            }
+            try await cluster.stop()
+        }
     }
 }

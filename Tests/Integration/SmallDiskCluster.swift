@@ -24,7 +24,7 @@ final class SmallDiskCluster: Sendable {
     /// Where tags and blobs are kept for good.
     let backend: URL
 
-    private init(_ starter: Starter) throws {
+    private init(_ starter: Starter, agent more: String) throws {
         let ports = try (0..<9).map { _ in try ReservedPort.make() }
         backend = starter.folder.appending(path: "backend")
         let hosts = ports.map { "{hosts: {static: [\"127.0.0.1:\($0)\"]}}" }
@@ -67,7 +67,7 @@ final class SmallDiskCluster: Sendable {
         )
         agent = try starter.start(
             "agent",
-            "{tracker: \(hosts[2]), build_index: \(hosts[3])}",
+            "{tracker: \(hosts[2]), build_index: \(hosts[3])\(more)}",
             flags: [
                 "--peer-port": ports[6], "--agent-registry-port": ports[7],
                 "--agent-server-port": ports[8],
@@ -85,8 +85,9 @@ final class SmallDiskCluster: Sendable {
     private var members: [Member] { [origin, tracker, buildIndex, proxy, agent] }
 
     /// Starts all of them under `folder`; returns when they are ready.
-    static func start(in folder: URL) async throws -> SmallDiskCluster {
-        let cluster = try SmallDiskCluster(Starter(folder: folder))
+    /// - Parameter more: further keys of the agent's configuration, each after a comma.
+    static func start(in folder: URL, agent more: String = "") async throws -> SmallDiskCluster {
+        let cluster = try SmallDiskCluster(Starter(folder: folder), agent: more)
         for member in cluster.members {
             let ready = try await Command(
                 "curl",

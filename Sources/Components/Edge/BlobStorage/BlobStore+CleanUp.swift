@@ -47,11 +47,12 @@ extension BlobStore {
         return report
     }
 
-    /// Cleans up now and then, as the policy says, until the task is cancelled.
+    /// Cleans up now and then, as the policy says, and when the disk is full, until the task is cancelled.
     package func cleanUpPeriodically() async {
         while !Task.isCancelled {
             do {
-                try await Task.sleep(for: configuration.cleanup.interval)
+                try await waitForCleanUp()
+                defer { noteCleanUp() }
                 let report = try await cleanUp(now: clock())
                 log.info(
                     "cleaned up",

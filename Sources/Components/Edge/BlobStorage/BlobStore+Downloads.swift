@@ -26,7 +26,9 @@ extension BlobStore {
         }
         await shard.beginOpening(metaInfo.digest)
         defer { shard.endOpening(metaInfo.digest) }
-        return try await pool.run { try self.openDownloadNow(metaInfo, namespace) }
+        return try await pool.run {
+            try self.makingRoom { try self.openDownloadNow(metaInfo, namespace) }
+        }
     }
 
     private func openDownloadNow(

@@ -21,6 +21,7 @@ package final class BlobStore: Sendable {
     let clock: @Sendable () -> Int64
     let steadyClock: @Sendable () -> Instant
     let watch: Mutex<ClockWatch>
+    let cleanUpWait = Mutex(CleanUpWait())
     let diskUsage: @Sendable (String) throws -> DiskUsage
     let log: Logger
     private let shards = (0..<64).map { _ in StoreShard() }
@@ -103,13 +104,16 @@ package final class BlobStore: Sendable {
         let upload = try await pool.run {
             let directory = "\(self.layout.upload)/\(id)"
             do {
-                try Directory.create(directory)
-                let file = try SharedFile.create(
-                    directory.file(.data),
-                    bytes: 0,
-                    preallocate: false
-                )
-                if let label { try self.writeLabel(label, of: id) }
+                let file = try self.makingRoom {
+                    try Directory.create(directory)
+                    let file = try SharedFile.create(
+                        directory.file(.data),
+                        bytes: 0,
+                        preallocate: false
+                    )
+                    if let label { try self.writeLabel(label, of: id) }
+                    return file
+                }
                 return Upload(
                     id: id,
                     label: label,

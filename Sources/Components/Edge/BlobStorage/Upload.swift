@@ -76,13 +76,17 @@ package final class Upload: Sendable {
     /// Writes `chunk` at `offset`; returns when it is in the file.
     /// - Throws: ``StorageError`` `.uploadEnded`, `.outOfBounds`; `FileError`.
     package func write(_ chunk: ByteBuffer, at offset: Int) async throws {
-        try await store.pool.run { try self.writeNow(chunk, at: offset) }
+        try await store.pool.run {
+            try self.store.makingRoom { try self.writeNow(chunk, at: offset) }
+        }
     }
 
     /// Writes `chunk` after the farthest byte received so far. One at a time.
     /// - Throws: as ``write(_:at:)``.
     package func append(_ chunk: ByteBuffer) async throws {
-        try await store.pool.run { try self.writeNow(chunk, at: self.bytesReceived) }
+        try await store.pool.run {
+            try self.store.makingRoom { try self.writeNow(chunk, at: self.bytesReceived) }
+        }
     }
 
     private func writeNow(_ chunk: ByteBuffer, at offset: Int) throws {
