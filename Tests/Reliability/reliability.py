@@ -4,7 +4,7 @@ reliability.py [--seed N] [--minutes M] [--clusters 1|2] [--herd EXECUTABLE] [--
 
 Holds, or exits with 1: nothing acknowledged is lost or served wrong, every pull completes, queues drain, and every tag that goes to
 the other cluster arrives there with its last value. Faults and images follow from the seed; when what happens does not."""
-import argparse, concurrent.futures, json, os, random, shutil, signal, sys, tempfile, threading, time
+import argparse, concurrent.futures, contextlib, json, os, random, shutil, signal, sqlite3, sys, tempfile, threading, time
 from cluster import Cluster
 from network import Network
 from workload import Clients, Wrong, pull
@@ -53,8 +53,8 @@ class Faults:
             victim.fault = None
 
     def inflict(self, victim, kind, seconds):
-        if kind == "wipe" and not self.may_lose_disk(victim):
-            kind = "kill"
+        if kind == "wipe" and victim.kind == "tracker":
+            kind = "kill"  # it keeps nothing
         print(f"{time.strftime('%X')} {kind} {victim.name} for {seconds:.1f} s", flush=True)
         if victim.process.poll() is not None:
             raise RuntimeError(f"it had ended by itself with {victim.process.returncode}; its log: {victim.folder}.log")
@@ -68,22 +68,28 @@ class Faults:
             self.network.heal([victim.address])
         else:
             victim.kill()
-            if kind == "wipe":
+            if kind == "wipe" and self.may_lose_disk(victim):
                 victim.wipe()
+            else:
+                kind = "kill"
             time.sleep(seconds)
             victim.start()
         return kind
 
-    def may_lose_disk(self, victim):
+    @staticmethod
+    def may_lose_disk(victim):
         """A disk that alone holds what was acknowledged a moment ago can't be lost without loss, so origins and build-indexes are
-        wiped when they owe nothing."""
+        wiped when they owe nothing: after they were killed, since a moment before they might still take something on."""
         if victim.kind not in ("origin", "build-index"):
-            return victim.kind != "tracker"
+            return True
+        path = os.path.join(victim.folder, "queue.sqlite")
+        if not os.path.exists(path):
+            return True  # it was killed before it could take anything on
         try:
-            queues = victim.status().get("queues", [])
-        except OSError:
-            return False
-        return all(not queue["pending_count"] + queue["failed_count"] for queue in queues)
+            with contextlib.closing(sqlite3.connect(path)) as queue:
+                return queue.execute("SELECT count(*) FROM task WHERE state <> 'dead'").fetchone() == (0,)
+        except sqlite3.Error:
+            return False  # it was killed while it made its tables
 
 
 def drain(clusters):

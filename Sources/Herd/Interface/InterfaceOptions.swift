@@ -116,6 +116,7 @@ struct InterfaceOptions: ParsableArguments {
             if name.isEmpty {
                 print(text, terminator: "")
             } else {
+                try Directory.create(directory)
                 try AtomicFile.write(Array(text.utf8), to: "\(directory)/\(name)", durable: false)
             }
         }
