@@ -45,12 +45,15 @@ class DockerRegistry:
         self.stop()
         sys.exit("docker-registry did not start")
 
+    def drain(self):
+        """It owes nobody anything."""
+
     def stop(self):
         end([self.process])
 
 
 class HerdRegistry(Herd):
-    """A herd of one agent: pushed to at its proxy, pulled from at its agent, as it is meant."""
+    """A herd of one origin, so that there is one copy as at the other one, and one agent: pushed to at its proxy, pulled from at its agent, as it is meant."""
 
     def __init__(self, executable, work):
         super().__init__(executable, work, 1, ["--origins", "1"])
@@ -58,9 +61,18 @@ class HerdRegistry(Herd):
         self.push_url = f"http://{self.addresses('proxy', 'registry')[0]}"
         self.pull_url = f"http://{self.addresses('agent', 'registry')[0]}"
 
+    def drain(self):
+        """Waits until what was pushed is in the backend, too."""
+        owners = self.addresses("origin", "http") + self.addresses("build-index", "http")
+        def owed(address):
+            status = json.load(urllib.request.urlopen(f"http://{address}/status", timeout=10))
+            return sum(queue["pending_count"] + queue["failed_count"] for queue in status["queues"])
+        while any(owed(address) for address in owners):
+            time.sleep(0.1)
+
 
 def timed(registry, commands, writes=0):
-    """Runs all commands at once; what they took, and what it cost the registry. `writes` is about how many bytes reach the
+    """Runs all commands at once; what they took, and what it cost the registry, a herd's write-back included. `writes` is about how many bytes reach the
     disk: memory is made warm for more than a few, which takes its time."""
     if writes > WARMED_FROM_BYTES:
         settle(registry.work)
@@ -68,6 +80,7 @@ def timed(registry, commands, writes=0):
     forget_memory_peak(pid)
     before = cpu_seconds([pid])
     seconds, _ = race(commands)
+    registry.drain()
     return {"seconds": seconds[-1], "cpu_seconds": cpu_seconds([pid]) - before, "resident_bytes_peak": memory(pid)}
 
 
