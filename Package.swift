@@ -281,11 +281,22 @@ let edgeTargets: [Target] = [
             hummingbird, httpTypes, nioCore, nioPosix, logging, crypto,
         ]
     ),
+    // Real servers that tests run beside themselves.
+    .target(
+        name: "TestServers",
+        dependencies: [
+            "Backends", "Files", "HTTPKit", "Telemetry", "TestSupport", hummingbird, httpTypes,
+            nioCore, nioPosix, logging, crypto, cryptoExtras,
+        ],
+        path: "Tests/Servers",
+        swiftSettings: settings
+    ),
     tests(
         "Backends",
         [
-            "Backends", "TestfsService", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
-            "Content", "Primitives", hummingbird, httpTypes, nioCore, nioPosix, logging, crypto,
+            "Backends", "TestServers", "TestfsService", "Files", "HTTPKit", "Telemetry",
+            "ClusterConfiguration", "Content", "Primitives", hummingbird, httpTypes, nioCore,
+            nioPosix, logging, crypto,
             cryptoExtras,
         ]
     ),
@@ -394,9 +405,8 @@ let herdTargets: [Target] = [
     tests(
         "Integration",
         [
-            "Content", "Primitives", "Telemetry", "ClusterClients", "Files", "HTTPKit", crypto,
-            nioCore,
-            nioPosix,
+            "Content", "Primitives", "Telemetry", "ClusterClients", "Files", "HTTPKit",
+            "TestServers", crypto, nioCore, nioPosix,
         ]
     ),
 ]

@@ -10,6 +10,7 @@ import Hummingbird
 import NIOCore
 import Synchronization
 import Telemetry
+import TestServers
 import TestSupport
 import Testing
 

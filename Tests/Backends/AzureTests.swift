@@ -4,6 +4,7 @@ import ClusterConfiguration
 import Content
 import HTTPKit
 import HTTPTypes
+import TestServers
 import TestSupport
 import Testing
 

@@ -11,6 +11,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import Telemetry
+import TestServers
 import TestfsService
 
 /// The backends that pass the contract suite, each over the real thing.
@@ -153,9 +154,6 @@ final class TemporaryFolder: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 }
-
-/// One client for all tests of this process, which is never shut down.
-let testClient = HTTPClient(eventLoopGroup: MultiThreadedEventLoopGroup.singleton, pool: .singleton)
 
 let testContext = BackendContext(http: testClient, pool: .singleton)
 

@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import Primitives
 import Synchronization
+import TestServers
 import Testing
 
 /// Servers of backends that answer slowly, wrongly or not at all: an error that says so, in time, and as before once they are well.

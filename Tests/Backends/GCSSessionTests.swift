@@ -8,6 +8,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Synchronization
+import TestServers
 import Testing
 
 import enum Crypto.Insecure

@@ -7,6 +7,7 @@ import HTTPKit
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import TestServers
 import TestSupport
 import Testing
 

@@ -8,6 +8,7 @@ import Hummingbird
 import NIOCore
 import Primitives
 import Telemetry
+import TestServers
 import Testing
 
 @testable import Backends

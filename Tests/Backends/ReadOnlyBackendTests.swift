@@ -6,6 +6,7 @@ import Files
 import Foundation
 import NIOCore
 import Primitives
+import TestServers
 import TestSupport
 import Testing
 

@@ -9,6 +9,7 @@ import Hummingbird
 import NIOCore
 import Primitives
 import Synchronization
+import TestServers
 import TestSupport
 import Testing
 

@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import Primitives
 import Synchronization
+import TestServers
 import TestSupport
 import Testing
 

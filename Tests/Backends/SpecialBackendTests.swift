@@ -4,6 +4,7 @@ import Backends
 import ClusterConfiguration
 import Content
 import Foundation
+import TestServers
 import TestSupport
 import Testing
 

@@ -7,6 +7,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Primitives
+import TestServers
 import Testing
 
 @testable import Backends

@@ -128,26 +128,6 @@ struct ReplicatingCluster {
         _ arguments: [String],
         port: Int
     ) async throws -> RunningProcess {
-        let file = folder.appending(path: "\(kind)-\(port).yaml")
-        try text.write(to: file, atomically: true, encoding: .utf8)
-        let command = Command(
-            HerdProcess.executable,
-            [kind, "--config", file.path] + arguments
-        )
-        let process = try command.start(
-            output: folder.appending(path: "\(kind)-\(port).out"),
-            errors: folder.appending(path: "\(kind)-\(port).log")
-        )
-        let ready = try await Command(
-            "curl",
-            [
-                "-sf", "--retry", "60", "--retry-connrefused", "--retry-delay", "1",
-                "http://127.0.0.1:\(port)/health",
-            ]
-        ).run()
-        guard ready.status == 0, process.isRunning else {
-            throw CommandFailure(description: "\(kind) is not ready: \(ready.errors)")
-        }
-        return process
+        try await StandaloneComponent.start(kind, text, arguments, port: port, in: folder)
     }
 }

@@ -9,7 +9,7 @@ import Testing
 
     @Test("every package member is documented")
     func documentation() {
-        let files = Self.tree.swift("Sources", "Tests/Support")
+        let files = Self.tree.swift("Sources", "Tests/Support", "Tests/Servers")
         let requirements = Set(files.flatMap(Self.requirements))
         let findings = files.flatMap { file in
             file.findings { code, index in

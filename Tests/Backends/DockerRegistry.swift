@@ -5,6 +5,7 @@ import Foundation
 import HTTPKit
 import HTTPTypes
 import NIOCore
+import TestServers
 
 /// Docker's registry.
 struct DockerRegistry: Sendable {

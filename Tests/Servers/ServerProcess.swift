@@ -4,15 +4,19 @@ import Foundation
 import Synchronization
 
 /// Why a server did not start.
-struct ServerFailure: Error, CustomStringConvertible {
-    let description: String
+package struct ServerFailure: Error, CustomStringConvertible {
+    /// The reason.
+    package let description: String
+
+    /// The reason `description`.
+    package init(description: String) { self.description = description }
 }
 
 /// A real server that runs beside the tests of this process and ends with it.
 ///
 /// A shell between holds a pipe of ours: it ends the server, by its process id, when the pipe closes, however this
 /// process ends.
-final class ServerProcess: Sendable {
+package final class ServerProcess: Sendable {
     private let process: Process
     private let lifeline = Pipe()
     private let output = Pipe()
@@ -31,7 +35,7 @@ final class ServerProcess: Sendable {
 
     /// Starts the program `words`; returns when it has written a line for which `isReady` holds.
     /// - Returns: the server and that line.
-    static func start(
+    package static func start(
         _ words: [String],
         environment: [String: String] = [:],
         within deadline: Duration = .seconds(90),
@@ -76,7 +80,7 @@ final class ServerProcess: Sendable {
     }
 
     /// Ends the server.
-    func stop() { lifeline.fileHandleForWriting.closeFile() }
+    package func stop() { lifeline.fileHandleForWriting.closeFile() }
 
     private func take(_ data: Data) {
         guard !data.isEmpty else {
@@ -116,20 +120,20 @@ final class ServerProcess: Sendable {
 }
 
 /// Where the programs are that the tests of backends run beside themselves.
-enum ServerTools {
+package enum ServerTools {
     /// Whether a missing program is an error, not a reason to leave tests out.
-    static let isCI = ProcessInfo.processInfo.environment["CI"] != nil
+    package static let isCI = ProcessInfo.processInfo.environment["CI"] != nil
 
     private static let root = URL(filePath: #filePath).deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
 
     /// The program `name` of the virtual environment that `make deps` makes, or of the system.
     /// - Throws: ``ServerFailure`` when it is not installed.
-    static func path(_ name: String) throws -> String { try find(name, mode: X_OK) }
+    package static func path(_ name: String) throws -> String { try find(name, mode: X_OK) }
 
     /// The same for a file that is not run.
     /// - Throws: ``ServerFailure`` when it is not installed.
-    static func file(_ name: String) throws -> String { try find(name, mode: R_OK) }
+    package static func file(_ name: String) throws -> String { try find(name, mode: R_OK) }
 
     private static func find(_ name: String, mode: Int32) throws -> String {
         let folders =
@@ -155,10 +159,10 @@ enum ServerTools {
     }
 
     /// Whether what needs `name` is tested: when it is missing, only outside of CI it is not, with a line that says so.
-    static func has(_ name: String) -> Bool { isThere { try path(name) } }
+    package static func has(_ name: String) -> Bool { isThere { try path(name) } }
 
     /// The same for a file that is not run.
-    static func hasFile(_ name: String) -> Bool { isThere { try file(name) } }
+    package static func hasFile(_ name: String) -> Bool { isThere { try file(name) } }
 
     private static func isThere(_ find: () throws -> String) -> Bool {
         do {

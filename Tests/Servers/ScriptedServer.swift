@@ -2,21 +2,21 @@
 
 import HTTPKit
 import HTTPTypes
-import Hummingbird
+package import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
 
 /// A server on a free port of the loopback that answers as one test wants, for what no real server does on demand.
-final class ScriptedServer: Sendable {
+package final class ScriptedServer: Sendable {
     private let requests = Mutex<[String]>([])
 
     /// The method, path and query of each request, in order.
-    var lines: [String] { requests.withLock { $0 } }
+    package var lines: [String] { requests.withLock { $0 } }
 
     /// Answers every request with what `answer` returns, while `body` runs with the server's `host:port`.
-    static func serve<Value: Sendable>(
+    package static func serve<Value: Sendable>(
         _ answer: @escaping @Sendable (Request, _ number: Int) async throws -> Response,
         body: (String, ScriptedServer) async throws -> Value
     ) async throws -> Value {
