@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Content
 import Foundation
 import Testing
 
@@ -118,6 +119,105 @@ extension IntegrationTests {
                 from: registries,
                 under: folder.url
             )
+            #expect(try await running.stop() == 0)
+        }
+
+        /// Names content by its sha512 and pushes it so to `registry`.
+        private func pushBySHA512(_ seed: Int, to registry: String) async throws -> Named {
+            let bytes = (0..<5000).map { UInt8(truncatingIfNeeded: $0 * $0 / 7 + seed) }
+            let blob = Named(bytes)
+            let folder = try TemporaryDirectory()
+            let file = folder.url.appending(path: "blob")
+            try Data(bytes).write(to: file)
+            let (status, body) = try await Clients.curl([
+                "-X", "POST", "-H", "Content-Type: application/octet-stream",
+                "--data-binary", "@\(file.path)",
+                "http://\(registry)/v2/\(Artifacts.repository)/blobs/uploads/?digest=\(blob.name)",
+            ])
+            #expect(status == 201, "\(body)")
+            return blob
+        }
+
+        /// Content with both of its names.
+        private struct Named {
+            let name: SHA512Digest
+            let stored: String
+            let descriptor: String
+
+            init(_ bytes: [UInt8]) {
+                name = SHA512Digest(hashing: bytes)
+                stored = "\(Digest(hashing: bytes))"
+                descriptor = #"{"mediaType":"a/b","digest":"\#(name)","size":\#(bytes.count)}"#
+            }
+        }
+
+        /// The aliases that the repository of ``Artifacts`` remembers.
+        private func aliases(_ running: HerdProcess) async throws -> Set<SHA512Digest> {
+            let index = try #require(running.ready.addresses("build-index", "http").first)
+            let (_, list) = try await Clients.curl(["http://\(index)/list/\(Artifacts.repository)"])
+            let tags = list.matches(of: /sha512\.[A-Za-z0-9_-]{86}/).map { String($0.output) }
+            return Set(
+                try tags.compactMap { text in
+                    guard case .alias(let name) = ReservedTag(try Tag(text)) else { return nil }
+                    return name
+                }
+            )
+        }
+
+        @Test(
+            "follows names by sha512, and removes them with their content",
+            .timeLimit(.minutes(5))
+        )
+        func namesBySHA512() async throws {
+            let folder = try TemporaryDirectory()
+            let running = try await HerdProcess.start(in: folder.url, agents: 1)
+            let proxy = running.proxyRegistry
+            let agent = try #require(running.agentRegistries.first)
+            // The first is pulled by an agent, and being seeded keeps it; the others are pulled by nobody, and nothing refers to
+            // the last.
+            let blobs = [
+                try await pushBySHA512(1, to: proxy), try await pushBySHA512(2, to: proxy),
+                try await pushBySHA512(3, to: proxy),
+            ]
+            func image(_ layers: [Named], _ tag: String) async throws -> String {
+                let list = layers.map(\.descriptor).joined(separator: ",")
+                return try await Artifacts.put(
+                    #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":\#(blobs[0].descriptor),"layers":[\#(list)]}"#,
+                    at: proxy,
+                    as: tag
+                )
+            }
+            _ = try await image([blobs[0]], "v1")
+            let second = try await image([blobs[0], blobs[1]], "v2")
+            func status(_ blob: Named) async throws -> Int {
+                let path = "\(agent)/v2/\(Artifacts.repository)/blobs/\(blob.name)"
+                return try await Clients.curl(["-o", "/dev/null", "http://\(path)"]).status
+            }
+            #expect(try await status(blobs[0]) == 200)
+            try await writeBack(running)
+            let options = ["--grace", "0s", "--backends"]
+
+            // Every step: what is deleted, what goes, and which aliases are left.
+            for (manifest, gone, left) in [
+                (nil, [blobs[2].stored], [blobs[0], blobs[1]]),
+                (second, [second, blobs[1].stored], [blobs[0]]),
+            ] {
+                if let manifest {
+                    let url = "http://\(proxy)/v2/\(Artifacts.repository)/manifests/\(manifest)"
+                    #expect(try await Clients.curl(["-X", "DELETE", url]).status == 202)
+                    try await writeBack(running)
+                }
+                let report = try await collect(running, options)
+                #expect(Set(report.removed.map(\.digest)) == Set(gone), "\(report)")
+                for digest in gone { #expect(copies(digest, running) == 0, "\(digest)") }
+                for blob in left { #expect(copies(blob.stored, running) > 1, "\(blob.stored)") }
+                #expect(try await aliases(running) == Set(left.map(\.name)))
+            }
+            #expect(try await status(blobs[1]) == 404)
+            let copy = folder.url.appending(path: "copy")
+            let path = "\(proxy)/v2/\(Artifacts.repository)/blobs/\(blobs[0].name)"
+            _ = try await Clients.curl(["-o", copy.path, "http://\(path)"])
+            #expect(Clients.sha256(try Data(contentsOf: copy)) == blobs[0].stored)
             #expect(try await running.stop() == 0)
         }
 
