@@ -96,7 +96,7 @@ import Testing
             let source = try ImageSources.open(text)
             #expect(source.root == document)
             for blob in document.content.references {
-                let stored = try #require(try source.content(blob.digest))
+                let stored = try #require(try source.content(blob.name))
                 #expect(try Hashing.digest(of: stored) == blob.digest)
             }
         }
@@ -145,7 +145,7 @@ import Testing
         let writer = try DockerArchiveWriter(path: path, manifest: manifest, name: "demo/app:v1")
         for blob in document.content.references {
             let place = try #require(try writer.place(blob))
-            let bytes = try #require(try source.content(blob.digest)).read(upTo: 1 << 20)
+            let bytes = try #require(try source.content(blob.name)).read(upTo: 1 << 20)
             try bytes.withUnsafeBytes { try place.file.write($0, at: place.offset) }
             try writer.keep(place)
         }

@@ -87,7 +87,7 @@ import Testing
         let layers = contents.blobs.dropFirst().map(\.bytes)
         #expect(layers.reduce(0, +) == bytes)
         for blob in contents.blobs {
-            let stored = try #require(try image.content(blob.digest))
+            let stored = try #require(try image.content(blob.name))
             #expect(stored.range.count == blob.bytes)
             #expect(try Hashing.digest(of: stored) == blob.digest)
         }

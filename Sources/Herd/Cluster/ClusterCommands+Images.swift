@@ -171,7 +171,7 @@ extension ClusterCommands {
             let registry = try client(reference, at: agent.planned.address("registry"))
             let root = try await registry.document(registry.reference.name)
             let contents = try await ImageContents(of: root) { child in
-                try await registry.document(child.digest.description)
+                try await registry.document(child.name.description)
             }
             try await Transfers.forEach(contents.blobs) { blob in
                 try await Transfers.repeated { try await registry.drain(blob, isBulk: isBulk) }

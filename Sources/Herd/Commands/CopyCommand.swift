@@ -53,7 +53,7 @@ struct CopyCommand: AsyncParsableCommand {
         await resources.shutdown()
         let receipt = TransferReceipt(
             reference: destination,
-            digest: root.digest,
+            digest: .sha256(root.digest),
             rows: progress.rows,
             took: start.duration(to: .now)
         )

@@ -36,7 +36,7 @@ struct InspectCommand: AsyncParsableCommand {
             root = try await registry.document(reference.name)
             if !raw, case .index(let index) = root.content {
                 for child in index.manifests {
-                    children.append(try await registry.document(child.digest.description))
+                    children.append(try await registry.document(child.name.description))
                 }
             }
         } catch {
@@ -65,13 +65,13 @@ struct ImageInspection: Sendable {
 
     var lines: [String] {
         var lines = [
-            "\(reference.title)", "digest      \(root.digest)",
+            "\(reference.title)", "digest      \(root.name)",
             "media type  \(root.content.mediaType.rawValue)",
         ]
-        if let subject = root.content.subject { lines.append("subject     \(subject.digest)") }
+        if let subject = root.content.subject { lines.append("subject     \(subject.name)") }
         if case .index(let index) = root.content {
             for (descriptor, child) in zip(index.manifests, children) {
-                lines.append("manifest    \(child.digest)  \(Self.platform(of: descriptor))")
+                lines.append("manifest    \(child.name)  \(Self.platform(of: descriptor))")
                 lines += Self.lines(of: child).map { "  \($0)" }
             }
         } else {
@@ -85,7 +85,7 @@ struct ImageInspection: Sendable {
         let total = references.reduce(0) { $0 + $1.bytes }
         let rows = references.map { reference in
             let size = "\(ByteCount(reference.bytes))".padded(to: 9)
-            return "blob        \(reference.digest)  \(size)  \(reference.mediaType)"
+            return "blob        \(reference.name)  \(size)  \(reference.mediaType)"
         }
         return rows + ["size        \(ByteCount(total)) in \(references.count) blobs"]
     }
@@ -114,16 +114,16 @@ struct ImageInspection: Sendable {
 
     private static func members(of document: ImageDocument) -> [JSON.Member] {
         var members: [JSON.Member] = [
-            .init("digest", .string(document.digest.description)),
+            .init("digest", .string(document.name.description)),
             .init("media_type", .string(document.content.mediaType.rawValue)),
         ]
         if let subject = document.content.subject {
-            members.append(.init("subject", .string(subject.digest.description)))
+            members.append(.init("subject", .string(subject.name.description)))
         }
         if case .index = document.content { return members }
         let blobs = document.content.references.map { blob in
             JSON.object([
-                .init("digest", .string(blob.digest.description)),
+                .init("digest", .string(blob.name.description)),
                 .init("bytes", .integer(blob.bytes)), .init("media_type", .string(blob.mediaType)),
             ])
         }

@@ -92,7 +92,15 @@ struct PreheatCommand: AsyncParsableCommand {
             root = try await PlatformChoice(platform).image(of: root, registry)
         }
         let contents = try await ImageContents(of: root) { child in
-            try await registry.document(child.digest.description)
+            try await registry.document(child.name.description)
+        }
+        let names = contents.documents.map(\.name) + contents.blobs.map(\.name)
+        if let name = names.first(where: { $0.algorithm != "sha256" }) {
+            throw Failure(
+                "cannot preheat \(registry.reference)",
+                why: "it names \(name), and agents prefetch by sha256 only",
+                remedy: "pull it from an agent once: the others will have it from there"
+            )
         }
         blobs += contents.documents.map { PreheatBlob(digest: $0.digest, bytes: $0.bytes.count) }
         return blobs + contents.blobs.map { PreheatBlob(digest: $0.digest, bytes: $0.bytes) }

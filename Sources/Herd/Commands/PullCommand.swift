@@ -66,7 +66,10 @@ struct PullCommand: AsyncParsableCommand {
             if explain {
                 let sources = LayerSources(agent: try agentURL(reference), http: resources.client)
                 receipt.sources = try await sources.ask(
-                    about: progress.rows.map(\.blob.digest),
+                    // Agents are not told what an SHA-512 stands for.
+                    about: progress.rows.compactMap {
+                        if case .sha256(let digest) = $0.blob.name { digest } else { nil }
+                    },
                     since: start
                 )
             }
@@ -104,7 +107,7 @@ struct PullCommand: AsyncParsableCommand {
         _ path: String,
         _ name: String?,
         _ progress: TransferProgress
-    ) async throws -> Digest {
+    ) async throws -> ContentDigest {
         let reference = registry.reference
         var root = try await registry.document(reference.name)
         let destination: any ImageDestination
@@ -119,7 +122,7 @@ struct PullCommand: AsyncParsableCommand {
             destination = try OCILayoutWriter(path: path)
         }
         let contents = try await ImageContents(of: root) { child in
-            try await registry.document(child.digest.description)
+            try await registry.document(child.name.description)
         }
         progress.begin(contents.blobs)
         try await Transfers.forEach(contents.blobs) { blob in
@@ -128,7 +131,7 @@ struct PullCommand: AsyncParsableCommand {
         progress.end()
         let called = name ?? reference.tag?.name ?? reference.name
         try await resources.pool.run { try destination.finish(contents.documents, name: called) }
-        return root.digest
+        return root.name
     }
 
     private func fetch(

@@ -49,7 +49,7 @@ struct PushCommand: AsyncParsableCommand {
         await resources.shutdown()
         let receipt = TransferReceipt(
             reference: reference,
-            digest: image.root.digest,
+            digest: .sha256(image.root.digest),
             rows: progress.rows,
             took: start.duration(to: .now)
         )

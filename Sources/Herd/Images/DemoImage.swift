@@ -12,7 +12,7 @@ import struct Crypto.SHA256
 /// The layers lie in a file without a name, so nothing of them stays behind, however the process ends.
 struct DemoImage: ImageSource {
     let root: ImageDocument
-    private let contents: [Digest: StoredBytes]
+    private let contents: [ContentDigest: StoredBytes]
 
     /// The smallest image.
     static let bytesMin = 1 << 10
@@ -35,13 +35,13 @@ struct DemoImage: ImageSource {
         // From here on it lives as long as the handle.
         unlink(path)
         var generator = Generator(seed: seed)
-        var contents: [Digest: StoredBytes] = [:]
+        var contents: [ContentDigest: StoredBytes] = [:]
         var layers: [(digest: Digest, bytes: Int)] = []
         var start = 0
         for size in Self.layerSizes(bytes) {
             let stored = StoredBytes(file: file, range: start..<start + size)
             let digest = try Self.fill(stored, &generator)
-            contents[digest] = stored
+            contents[.sha256(digest)] = stored
             layers.append((digest, size))
             start += size
         }
@@ -49,7 +49,7 @@ struct DemoImage: ImageSource {
         let configurationDigest = Hashing.digest(of: configuration)
         let stored = StoredBytes(file: file, range: bytes..<bytes + configuration.count)
         try configuration.withUnsafeBytes { try file.write($0, at: bytes) }
-        contents[configurationDigest] = stored
+        contents[.sha256(configurationDigest)] = stored
         root = try ImageDocument(
             Self.manifest((configurationDigest, configuration.count), layers),
             at: "of a demo image"
@@ -57,7 +57,7 @@ struct DemoImage: ImageSource {
         self.contents = contents
     }
 
-    func content(_ digest: Digest) throws -> StoredBytes? { contents[digest] }
+    func content(_ name: ContentDigest) throws -> StoredBytes? { contents[name] }
 
     /// A large layer and smaller ones, as images have them.
     static func layerSizes(_ bytes: Int) -> [Int] {

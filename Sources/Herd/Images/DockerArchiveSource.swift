@@ -7,7 +7,7 @@ import Primitives
 /// - Source: moby image specification v1.2, "Combined Image JSON + Filesystem Changeset Format".
 struct DockerArchiveSource: ImageSource {
     let root: ImageDocument
-    private let contents: [Digest: StoredBytes]
+    private let contents: [ContentDigest: StoredBytes]
 
     /// The image called `name` in `tree`; without a name, the only one.
     /// - Throws: ``Failure``.
@@ -26,13 +26,13 @@ struct DockerArchiveSource: ImageSource {
             throw Failure("cannot read manifest.json in \(tree.path)", why: error.description)
         }
         let row = try Self.choose(name, in: rows, tree.path)
-        var contents: [Digest: StoredBytes] = [:]
+        var contents: [ContentDigest: StoredBytes] = [:]
         func descriptor(_ file: String, _ mediaType: String) throws -> JSON {
             guard let stored = try tree.open(file) else {
                 throw Failure("cannot push \(tree.path)", why: "\(file) is missing in it")
             }
             let digest = try Hashing.digest(of: stored)
-            contents[digest] = stored
+            contents[.sha256(digest)] = stored
             return .object([
                 .init("mediaType", .string(mediaType)), .init("digest", .string("\(digest)")),
                 .init("size", .integer(stored.range.count)),
@@ -55,7 +55,7 @@ struct DockerArchiveSource: ImageSource {
         self.contents = contents
     }
 
-    func content(_ digest: Digest) throws -> StoredBytes? { contents[digest] }
+    func content(_ name: ContentDigest) throws -> StoredBytes? { contents[name] }
 
     private static func choose(_ name: String?, in rows: [JSON], _ path: String) throws -> JSON {
         func names(_ row: JSON) -> [String] { row["RepoTags"]?.array?.compactMap(\.string) ?? [] }

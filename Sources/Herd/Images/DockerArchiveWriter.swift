@@ -10,12 +10,13 @@ struct DockerArchiveWriter: ImageDestination {
     private let path: String
     private let temporary: String
     private let file: SharedFile
-    private let offsets: [Digest: Int]
+    private let offsets: [ContentDigest: Int]
 
     /// An archive at `path` of the one image `manifest`, called `name` in it.
     init(path: String, manifest: Manifest, name: String) throws {
         self.path = path
         temporary = "\(path).\(getpid()).partial"
+        // An SHA-512 is too long for a name in an archive; what stands for it has its first half.
         let layers = manifest.layers.map { "\($0.digest.hex).tar" }
         let description = JSON.array([
             .object([
@@ -24,7 +25,7 @@ struct DockerArchiveWriter: ImageDestination {
                 .init("Layers", .array(layers.map { .string($0) })),
             ])
         ]).utf8
-        var offsets: [Digest: Int] = [:]
+        var offsets: [ContentDigest: Int] = [:]
         var headers: [(offset: Int, block: [UInt8])] = []
         var end = 0
         func add(_ name: String, _ bytes: Int) -> Int {
@@ -34,9 +35,9 @@ struct DockerArchiveWriter: ImageDestination {
             return offset
         }
         let config = manifest.config
-        offsets[config.digest] = add("\(config.digest.hex).json", config.bytes)
-        for layer in manifest.layers where offsets[layer.digest] == nil {
-            offsets[layer.digest] = add("\(layer.digest.hex).tar", layer.bytes)
+        offsets[config.name] = add("\(config.digest.hex).json", config.bytes)
+        for layer in manifest.layers where offsets[layer.name] == nil {
+            offsets[layer.name] = add("\(layer.digest.hex).tar", layer.bytes)
         }
         headers.append((add("manifest.json", description.count), description))
         unlink(temporary)
@@ -49,7 +50,7 @@ struct DockerArchiveWriter: ImageDestination {
     }
 
     func place(_ blob: Descriptor) throws -> BlobPlace? {
-        offsets[blob.digest].map { BlobPlace(blob: blob, file: file, offset: $0) }
+        offsets[blob.name].map { BlobPlace(blob: blob, file: file, offset: $0) }
     }
 
     func keep(_ place: BlobPlace) throws {}

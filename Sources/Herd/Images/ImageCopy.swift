@@ -14,7 +14,7 @@ struct ImageCopy: Sendable {
     func run(_ progress: TransferProgress) async throws -> ImageDocument {
         let root = try await source.document(source.reference.name)
         let contents = try await ImageContents(of: root) { child in
-            try await source.document(child.digest.description)
+            try await source.document(child.name.description)
         }
         progress.begin(contents.blobs)
         try await Transfers.forEach(contents.blobs) { blob in
@@ -22,8 +22,8 @@ struct ImageCopy: Sendable {
         }
         progress.end()
         for document in contents.documents {
-            let isRoot = document.digest == root.digest
-            let name = isRoot ? destination.reference.name : document.digest.description
+            let isRoot = document.name == root.name
+            let name = isRoot ? destination.reference.name : document.name.description
             try await Transfers.repeated { try await destination.put(document, as: name) }
         }
         return root
@@ -32,12 +32,12 @@ struct ImageCopy: Sendable {
     private func copy(_ blob: Descriptor, _ progress: TransferProgress) async throws {
         let isMountable = source.reference.registry == destination.reference.registry
         let attempt = TransferAttempt(progress, blob)
-        if try await destination.hasBlob(blob.digest) {
+        if try await destination.hasBlob(blob.name) {
             return progress.finish(blob, wasThere: true)
         }
         if isMountable {
             let isMounted = try await destination.mount(
-                blob.digest,
+                blob.name,
                 from: source.reference.repository
             )
             if isMounted { return progress.finish(blob, wasThere: true) }

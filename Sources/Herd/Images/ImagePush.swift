@@ -19,11 +19,11 @@ struct ImagePush: Sendable {
     /// - Throws: ``Failure`` when a manifest is missing or damaged.
     func contents() async throws -> ImageContents {
         try await ImageContents(of: image.root) { child in
-            guard let stored = try image.content(child.digest) else {
-                throw Failure("cannot push \(name)", why: "the manifest \(child.digest) is missing")
+            guard let stored = try image.content(child.name) else {
+                throw Failure("cannot push \(name)", why: "the manifest \(child.name) is missing")
             }
             let bytes = try await pool.run { try stored.read(upTo: Limits().manifestBytesMax) }
-            return try ImageDocument(bytes, at: "\(child.digest)")
+            return try ImageDocument(bytes, at: "\(child.name)", as: child.name)
         }
     }
 
@@ -35,21 +35,21 @@ struct ImagePush: Sendable {
         }
         progress?.end()
         for document in contents.documents {
-            let isRoot = document.digest == image.root.digest
-            let name = isRoot ? registry.reference.name : document.digest.description
+            let isRoot = document.name == image.root.name
+            let name = isRoot ? registry.reference.name : document.name.description
             try await Transfers.repeated { try await registry.put(document, as: name) }
         }
     }
 
     private func send(_ blob: Descriptor, _ progress: TransferProgress?) async throws {
         let attempt = progress.map { TransferAttempt($0, blob) }
-        if try await registry.hasBlob(blob.digest) {
+        if try await registry.hasBlob(blob.name) {
             progress?.finish(blob, wasThere: true)
             return
         }
         let stored = try await pool.run { try verified(blob) }
         do {
-            try await registry.upload(stored, as: blob.digest) { attempt?.add($0) }
+            try await registry.upload(stored, as: blob.name) { attempt?.add($0) }
         } catch {
             attempt?.takeBack()
             throw error
@@ -59,13 +59,13 @@ struct ImagePush: Sendable {
 
     /// The bytes of `blob`, once they are known to be the right ones.
     private func verified(_ blob: Descriptor) throws -> StoredBytes {
-        guard let stored = try image.content(blob.digest) else {
-            throw Failure("cannot push \(name)", why: "the blob \(blob.digest) is missing")
+        guard let stored = try image.content(blob.name) else {
+            throw Failure("cannot push \(name)", why: "the blob \(blob.name) is missing")
         }
-        guard stored.range.count == blob.bytes, try Hashing.digest(of: stored) == blob.digest else {
+        guard stored.range.count == blob.bytes, try Hashing.isRight(stored, as: blob.name) else {
             throw Failure(
                 "cannot push \(name)",
-                why: "the bytes of \(blob.digest) are others",
+                why: "the bytes of \(blob.name) are others",
                 remedy: "the image on disk is damaged: write it again"
             )
         }

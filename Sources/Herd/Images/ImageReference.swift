@@ -15,7 +15,7 @@ struct ImageReference: Hashable, Sendable, CustomStringConvertible {
     /// The tag; `latest` where the reference has neither tag nor digest.
     let tag: Tag?
     /// The digest, where the reference has one; it wins over the tag.
-    let digest: Digest?
+    let digest: ContentDigest?
 
     /// Reads a reference, with or without `docker://`, `http://` or `https://` before it.
     ///
@@ -50,11 +50,11 @@ struct ImageReference: Hashable, Sendable, CustomStringConvertible {
 
     private static func name(
         _ text: Substring
-    ) throws(ContentError) -> (RepositoryName, Tag?, Digest?) {
+    ) throws(ContentError) -> (RepositoryName, Tag?, ContentDigest?) {
         var name = text
-        var digest: Digest?
+        var digest: ContentDigest?
         if let at = name.firstIndex(of: "@") {
-            digest = try Digest(parsing: name[name.index(after: at)...])
+            digest = try ContentDigest(parsing: name[name.index(after: at)...])
             name = name[..<at]
         }
         guard let colon = name.lastIndex(of: ":") else {

@@ -5,20 +5,28 @@ import Primitives
 
 /// A manifest or index with the bytes that its digest names.
 struct ImageDocument: Hashable, Sendable {
-    /// Its name.
+    /// What it is called by whoever refers to it.
+    let name: ContentDigest
+    /// The SHA-256 of its bytes.
     let digest: Digest
     /// Its bytes, never written anew.
     let bytes: [UInt8]
     /// What they say.
     let content: ManifestDocument
 
-    /// Reads `bytes`.
+    /// Reads `bytes`, which have to be those that `name` names, where it is given.
+    ///
+    /// What it names by sha512 is known by that name only.
     /// - Throws: ``Failure`` naming `place`.
-    init(_ bytes: [UInt8], at place: String) throws {
+    init(_ bytes: [UInt8], at place: String, as name: ContentDigest? = nil) throws {
         self.bytes = bytes
         digest = Hashing.digest(of: bytes)
+        self.name = name ?? .sha256(digest)
+        if let name, !name.names(bytes) {
+            throw Failure("cannot use the manifest \(place)", why: "its bytes are others")
+        }
         do {
-            content = try ManifestDocument(parsing: bytes)
+            content = try ManifestDocument(parsing: bytes, aliases: [:])
         } catch {
             throw Failure("cannot read the manifest \(place)", why: error.description)
         }
@@ -29,8 +37,8 @@ struct ImageDocument: Hashable, Sendable {
 protocol ImageSource: Sendable {
     /// The manifest or index that is pushed.
     var root: ImageDocument { get }
-    /// The bytes of `digest`; nil when the source lacks them.
-    func content(_ digest: Digest) throws -> StoredBytes?
+    /// The bytes called `name`; nil when the source lacks them.
+    func content(_ name: ContentDigest) throws -> StoredBytes?
 }
 
 /// Opens what `herd push` was given.

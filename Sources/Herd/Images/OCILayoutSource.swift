@@ -24,33 +24,33 @@ struct OCILayoutSource: ImageSource {
             )
         }
         let bytes = try index.read(upTo: Limits().manifestBytesMax)
-        let digest = try Self.choose(name, in: try Self.manifests(bytes, tree.path), tree.path)
-        guard let stored = try Self.content(digest, in: tree) else {
-            throw Failure("cannot push \(tree.path)", why: "the manifest \(digest) is missing")
+        let chosen = try Self.choose(name, in: try Self.manifests(bytes, tree.path), tree.path)
+        guard let stored = try Self.content(chosen, in: tree) else {
+            throw Failure("cannot push \(tree.path)", why: "the manifest \(chosen) is missing")
         }
         let document = try stored.read(upTo: Limits().manifestBytesMax)
-        root = try ImageDocument(document, at: "\(digest) in \(tree.path)")
-        guard root.digest == digest else {
-            throw Failure("cannot push \(tree.path)", why: "the bytes of \(digest) are others")
-        }
+        root = try ImageDocument(document, at: "\(chosen) in \(tree.path)", as: chosen)
     }
 
-    func content(_ digest: Digest) throws -> StoredBytes? { try Self.content(digest, in: tree) }
+    func content(_ name: ContentDigest) throws -> StoredBytes? { try Self.content(name, in: tree) }
 
-    private static func content(_ digest: Digest, in tree: any FileTree) throws -> StoredBytes? {
-        try tree.open("blobs/sha256/\(digest.hex)")
+    private static func content(
+        _ name: ContentDigest,
+        in tree: any FileTree
+    ) throws -> StoredBytes? {
+        try tree.open("blobs/\(name.algorithm)/\(name.hex)")
     }
 
     /// The manifests in an `index.json` with their names.
     static func manifests(
         _ bytes: [UInt8],
         _ path: String
-    ) throws -> [(name: String?, digest: Digest)] {
+    ) throws -> [(name: String?, digest: ContentDigest)] {
         do {
             let rows = try JSON(parsing: bytes)["manifests"]?.array ?? []
             return try rows.map { row in
                 let name = row["annotations"]?[nameKey]?.string
-                return (name, try Digest(parsing: row["digest"]?.string ?? ""))
+                return (name, try ContentDigest(parsing: row["digest"]?.string ?? ""))
             }
         } catch {
             throw Failure("cannot read \(path)/index.json", why: "\(error)")
@@ -59,9 +59,9 @@ struct OCILayoutSource: ImageSource {
 
     private static func choose(
         _ name: String?,
-        in manifests: [(name: String?, digest: Digest)],
+        in manifests: [(name: String?, digest: ContentDigest)],
         _ path: String
-    ) throws -> Digest {
+    ) throws -> ContentDigest {
         let names = manifests.compactMap(\.name).joined(separator: ", ")
         if let name {
             guard let match = manifests.first(where: { $0.name == name }) else {

@@ -31,7 +31,6 @@ struct BlobPlace: Sendable {
 /// - Source: OCI image specification 1.1, "Image Layout".
 struct OCILayoutWriter: ImageDestination {
     private let path: String
-    private var blobs: String { path + "/blobs/sha256" }
 
     /// The layout in the directory `path`, made where it is missing.
     init(path: String) throws {
@@ -39,27 +38,36 @@ struct OCILayoutWriter: ImageDestination {
         try Directory.create(path + "/blobs/sha256")
     }
 
+    /// The folder of blobs that are named as `name` is, made where it is missing.
+    private func folder(of name: ContentDigest) throws -> String {
+        let folder = "\(path)/blobs/\(name.algorithm)"
+        try Directory.create(folder)
+        return folder
+    }
+
     func place(_ blob: Descriptor) throws -> BlobPlace? {
-        if let stored = try DirectoryTree(path: blobs).open(blob.digest.hex),
-            stored.range.count == blob.bytes, try Hashing.digest(of: stored) == blob.digest
+        let folder = try folder(of: blob.name)
+        if let stored = try DirectoryTree(path: folder).open(blob.name.hex),
+            stored.range.count == blob.bytes, try Hashing.isRight(stored, as: blob.name)
         {
             return nil
         }
-        let temporary = "\(blobs)/.\(blob.digest.hex).\(getpid())"
+        let temporary = "\(folder)/.\(blob.name.hex).\(getpid())"
         unlink(temporary)
         let file = try SharedFile.create(temporary, bytes: blob.bytes, preallocate: true)
         return BlobPlace(blob: blob, file: file, offset: 0)
     }
 
     func keep(_ place: BlobPlace) throws {
-        try Directory.rename(place.file.path, to: "\(blobs)/\(place.blob.digest.hex)")
+        let name = place.blob.name
+        try Directory.rename(place.file.path, to: "\(try folder(of: name))/\(name.hex)")
     }
 
     func drop(_ place: BlobPlace) { unlink(place.file.path) }
 
     func finish(_ documents: [ImageDocument], name: String) throws {
         for document in documents {
-            let file = "\(blobs)/\(document.digest.hex)"
+            let file = "\(try folder(of: document.name))/\(document.name.hex)"
             try AtomicFile.write(document.bytes, to: file, durable: false)
         }
         guard let root = documents.last else { return }
@@ -79,7 +87,7 @@ struct OCILayoutWriter: ImageDestination {
         let others = rows.filter { $0["annotations"]?[OCILayoutSource.nameKey]?.string != name }
         let entry = JSON.object([
             .init("mediaType", .string(root.content.mediaType.rawValue)),
-            .init("digest", .string("\(root.digest)")), .init("size", .integer(root.bytes.count)),
+            .init("digest", .string("\(root.name)")), .init("size", .integer(root.bytes.count)),
             .init(
                 "annotations",
                 .object([.init(OCILayoutSource.nameKey, .string(name))])

@@ -30,7 +30,7 @@ struct PlatformChoice: Sendable {
                     "name another --platform, or take all of them: to an OCI layout, without --platform"
             )
         }
-        return try await registry.document(match.digest.description)
+        return try await registry.document(match.name.description)
     }
 
     #if arch(arm64)

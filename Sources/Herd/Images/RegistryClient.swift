@@ -7,8 +7,6 @@ import HTTPTypes
 import NIOCore
 import Primitives
 
-import struct Crypto.SHA256
-
 /// One repository of a registry, spoken to over the OCI distribution API.
 /// - Source: OCI distribution specification 1.1.
 struct RegistryClient: Sendable {
@@ -39,12 +37,12 @@ struct RegistryClient: Sendable {
         let answer = try await explained("get the manifest \(name)") {
             try await client.collect(request, upTo: limits.manifestBytesMax)
         }
-        let document = try ImageDocument(Array(answer.body.readableBytesView), at: name)
-        // Whether the name was a digest: what came must be what was asked for.
-        if let digest = try? Digest(parsing: name), digest != document.digest {
-            throw Failure("cannot use the manifest \(name)", why: "the registry sent other bytes")
-        }
-        return document
+        return try ImageDocument(
+            Array(answer.body.readableBytesView),
+            at: name,
+            // A tag is no digest; what comes for a digest must be what was asked for.
+            as: try? ContentDigest(parsing: name)
+        )
     }
 
     /// Downloads `blob` into `file` at `offset` and verifies it; `progress` hears of every part.
@@ -54,36 +52,36 @@ struct RegistryClient: Sendable {
         at offset: Int,
         progress: @escaping @Sendable (Int) -> Void
     ) async throws {
-        let what = "download \(blob.digest)"
+        let what = "download \(blob.name)"
         try await explained(what) {
             let response = try await client.send(get(blob, isBulk: true))
-            var hasher = SHA256()
+            var sum = ContentSum(like: blob.name)
             var received = 0
             for try await part in response.body {
                 guard received + part.readableBytes <= blob.bytes else {
                     throw Failure("cannot \(what)", why: "it is longer than its manifest says")
                 }
                 let position = offset + received
-                hasher = try await pool.run { [hasher] in
-                    var hasher = hasher
+                sum = try await pool.run { [sum] in
+                    var sum = sum
                     try part.withUnsafeReadableBytes { bytes in
-                        hasher.update(bufferPointer: bytes)
+                        sum.update(bytes)
                         try file.write(bytes, at: position)
                     }
-                    return hasher
+                    return sum
                 }
                 received += part.readableBytes
                 progress(part.readableBytes)
             }
-            guard received == blob.bytes, Hashing.digest(hasher) == blob.digest else {
-                throw Failure("cannot use \(blob.digest)", why: "the registry sent other bytes")
+            guard received == blob.bytes, sum.name == blob.name else {
+                throw Failure("cannot use \(blob.name)", why: "the registry sent other bytes")
             }
         }
     }
 
     /// Downloads `blob` and throws its bytes away, a part at a time; `isBulk`: in large reads, which need much memory.
     func drain(_ blob: Descriptor, isBulk: Bool) async throws {
-        let what = "download \(blob.digest)"
+        let what = "download \(blob.name)"
         try await explained(what) {
             var received = 0
             for try await part in try await client.send(get(blob, isBulk: isBulk)).body {
@@ -106,7 +104,7 @@ struct RegistryClient: Sendable {
     func get(_ blob: Descriptor, isBulk: Bool) -> ClientRequest {
         ClientRequest(
             .get,
-            url("blobs/\(blob.digest)"),
+            url("blobs/\(blob.name)"),
             timeout: Self.blobTimeout,
             isBulk: isBulk
         )
@@ -119,15 +117,15 @@ struct RegistryClient: Sendable {
 
     // MARK: - Writing
 
-    /// Whether the registry has `digest` in this repository.
-    func hasBlob(_ digest: Digest) async throws -> Bool {
-        try await has("blobs/\(digest)", "ask for \(digest)")
+    /// Whether the registry has `name` in this repository.
+    func hasBlob(_ name: ContentDigest) async throws -> Bool {
+        try await has("blobs/\(name)", "ask for \(name)")
     }
 
-    /// Uploads `stored` as `digest`; `progress` hears of every part.
+    /// Uploads `stored` as `name`; `progress` hears of every part.
     func upload(
         _ stored: StoredBytes,
-        as digest: Digest,
+        as name: ContentDigest,
         progress: @escaping @Sendable (Int) -> Void
     ) async throws {
         let chunks = FileChunks(
@@ -138,23 +136,29 @@ struct RegistryClient: Sendable {
         )
         let counted = CountedChunks(base: chunks, progress: progress)
         try await upload(
-            digest,
+            name,
             stored.range.isEmpty ? .none : .stream(length: stored.range.count, counted)
         )
     }
 
-    /// Uploads `body` as `digest`.
-    func upload(_ digest: Digest, _ body: ClientRequest.Body) async throws {
-        try await explained("upload \(digest)") {
-            let begin = ClientRequest(.post, url("blobs/uploads/"), acceptedStatuses: [202])
+    /// Uploads `body` as `name`.
+    func upload(_ name: ContentDigest, _ body: ClientRequest.Body) async throws {
+        try await explained("upload \(name)") {
+            // The registry hashes what comes so, if it can; the default needs no word.
+            let query = name.algorithm == "sha256" ? "" : "?digest-algorithm=\(name.algorithm)"
+            let begin = ClientRequest(
+                .post,
+                url("blobs/uploads/\(query)"),
+                acceptedStatuses: [202]
+            )
             let session = try await client.send(begin)
             guard let location = session.headers[.location] else {
-                throw Failure("cannot upload \(digest)", why: "the registry named no upload")
+                throw Failure("cannot upload \(name)", why: "the registry named no upload")
             }
             let separator = location.contains("?") ? "&" : "?"
             let request = ClientRequest(
                 .put,
-                absolute(location) + "\(separator)digest=\(digest)",
+                absolute(location) + "\(separator)digest=\(name)",
                 headers: [.contentType: "application/octet-stream"],
                 body: body,
                 timeout: Self.blobTimeout,

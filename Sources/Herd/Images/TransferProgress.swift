@@ -27,7 +27,7 @@ final class TransferProgress: Sendable {
         var drawnLines = 0
 
         func lane(of blob: Descriptor) -> Int? {
-            lanes.firstIndex { $0.blob.digest == blob.digest }
+            lanes.firstIndex { $0.blob.name == blob.name }
         }
     }
 
@@ -102,14 +102,14 @@ final class TransferProgress: Sendable {
             }
             state.rows.append(row)
             let word = wasThere ? "already there" : pastTense
-            let name = blob.digest.description.prefix(19)
+            let name = blob.name.description.prefix(19)
             let place = "(\(state.rows.count) of \(state.count))"
             let line = "\(word) \(name) \(ByteCount(blob.bytes)) \(place)"
             if isTerminal { return draw(&state, at: .now, after: line.padded(to: Self.columns)) }
             guard format == .json else { return line + "\n" }
             var record = LogRecord(line)
             record.data = [
-                .init("digest", .string(blob.digest.description)),
+                .init("digest", .string(blob.name.description)),
                 .init("bytes", .integer(blob.bytes)),
                 .init("finished", .integer(state.rows.count)),
                 .init("blobs", .integer(state.count)),
@@ -137,7 +137,7 @@ final class TransferProgress: Sendable {
     ) -> String {
         var lines = line.map { [$0] } ?? []
         let lanes = state.lanes.map { lane in
-            let name = String(lane.blob.digest.description.prefix(19))
+            let name = String(lane.blob.name.description.prefix(19))
             return Self.bar(name, lane.doneBytes, of: lane.blob.bytes, "")
         }
         let blobs = "\(state.rows.count) of \(state.count) blobs"
@@ -163,7 +163,7 @@ final class TransferProgress: Sendable {
 
 /// What became of one blob of a transfer.
 struct TransferRow: Hashable, Sendable {
-    /// The blob, whose bytes were verified against its digest.
+    /// The blob, whose bytes were verified against its name.
     let blob: Descriptor
     /// Whether it was where it belongs before.
     let wasThere: Bool
@@ -175,7 +175,7 @@ struct TransferRow: Hashable, Sendable {
     /// The row for programs.
     var members: [JSON.Member] {
         [
-            .init("digest", .string(blob.digest.description)),
+            .init("digest", .string(blob.name.description)),
             .init("media_type", .string(blob.mediaType)), .init("bytes", .integer(blob.bytes)),
             .init("was_there", .bool(wasThere)),
             .init("took_ms", .integer(Int(took.nanoseconds / 1_000_000))),

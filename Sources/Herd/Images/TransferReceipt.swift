@@ -8,12 +8,12 @@ struct TransferReceipt: Sendable {
     /// The image in the registry.
     let reference: ImageReference
     /// Its manifest or index.
-    let digest: Digest
+    let digest: ContentDigest
     /// Its blobs, each verified.
     let rows: [TransferRow]
     /// How long all of it took.
     let took: Duration
-    /// Where an agent had the blobs from, if it was asked and has told.
+    /// Where an agent had the blobs from, if it was asked and has told. It knows them by their SHA-256.
     var sources: [Digest: LayerSource]?
 
     /// `{"reference","digest","took_ms","bytes","blobs":[{…}]}`, each blob with its `source` where that was asked for.
@@ -50,9 +50,9 @@ struct TransferReceipt: Sendable {
                 sums.unknown += row.blob.bytes
             }
             table.append([
-                String(row.blob.digest.description.prefix(19)), "\(ByteCount(row.blob.bytes))",
+                String(row.blob.name.description.prefix(19)), "\(ByteCount(row.blob.bytes))",
                 "\(row.took.nanoseconds / 1_000_000) ms", "\(max(0, row.attemptCount - 1))",
-                "sha256", source.description,
+                row.blob.name.algorithm, source.description,
             ])
         }
         let widths = (0..<5).map { column in table.map { $0[column].count }.max() ?? 0 }

@@ -55,28 +55,28 @@ struct ImageContents: Sendable {
         of root: ImageDocument,
         document: (Descriptor) async throws -> ImageDocument
     ) async throws {
-        var known: Set<Digest> = []
+        var known: Set<ContentDigest> = []
         try await add(root, depth: 0, &known, document)
     }
 
     private mutating func add(
         _ root: ImageDocument,
         depth: Int,
-        _ known: inout Set<Digest>,
+        _ known: inout Set<ContentDigest>,
         _ document: (Descriptor) async throws -> ImageDocument
     ) async throws {
-        guard known.insert(root.digest).inserted else { return }
+        guard known.insert(root.name).inserted else { return }
         guard depth < 8 else {
-            throw Failure("cannot use \(root.digest)", why: "its indexes are nested too deeply")
+            throw Failure("cannot use \(root.name)", why: "its indexes are nested too deeply")
         }
         switch root.content {
         case .index(let index):
-            for child in index.manifests where !known.contains(child.digest) {
+            for child in index.manifests where !known.contains(child.name) {
                 try await add(try await document(child), depth: depth + 1, &known, document)
             }
         case .image, .foreign:
             for blob in root.content.references where !blob.isForeign {
-                if known.insert(blob.digest).inserted { blobs.append(blob) }
+                if known.insert(blob.name).inserted { blobs.append(blob) }
             }
         }
         documents.append(root)

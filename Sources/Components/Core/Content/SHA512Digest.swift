@@ -115,10 +115,21 @@ package enum ContentDigest: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    package var description: String {
+    /// What hash it is, as an image layout calls the folder of such names: `sha256` or `sha512`.
+    package var algorithm: String {
         switch self {
-        case .sha256(let digest): digest.description
-        case .sha512(let digest): digest.description
+        case .sha256: "sha256"
+        case .sha512: "sha512"
         }
     }
+
+    /// The hash as lower-case hexadecimal digits.
+    package var hex: String {
+        switch self {
+        case .sha256(let digest): digest.hex
+        case .sha512(let digest): digest.hex
+        }
+    }
+
+    package var description: String { "\(algorithm):\(hex)" }
 }
