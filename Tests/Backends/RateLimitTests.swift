@@ -38,7 +38,8 @@ import Testing
         #expect(limit.pause(at: Self.now.advanced(by: .seconds(seconds))) == nil)
         guard seconds > 0 else { return try limit.admit(at: Self.now) }
         let error = #expect(throws: BackendError.self) { try limit.admit(at: Self.now) }
-        #expect(error?.code == .unavailable)
+        #expect(error?.code == .rateLimited)
+        #expect(error?.retryAfter == .seconds(seconds))
         #expect(error?.why.contains("in \(seconds) s") == true)
     }
 
@@ -62,7 +63,8 @@ import Testing
                 let error = await #expect(throws: BackendError.self) {
                     _ = try await tags.text("a/b:c")
                 }
-                #expect(error?.code == .unavailable)
+                #expect(error?.code == .rateLimited)
+                #expect((error?.retryAfter ?? .zero) > .seconds(50))
             }
             #expect(server.lines == ["HEAD /v2/a/b/manifests/c"])
             #expect(counters.counter("upstream_requests_refused").value == 1)

@@ -28,10 +28,19 @@ package struct ClusterError: Error, Hashable, Sendable, CustomStringConvertible 
     package let why: String
     /// What to do about it.
     package let remedy: String
+    /// When the other side says to ask again.
+    package let retryAfter: Duration?
 
     /// A failure of kind `code`.
-    package init(_ code: Code, what: String, why: String, remedy: String = "") {
+    package init(
+        _ code: Code,
+        what: String,
+        why: String,
+        remedy: String = "",
+        retryAfter: Duration? = nil
+    ) {
         (self.code, self.what, self.why, self.remedy) = (code, what, why, remedy)
+        self.retryAfter = retryAfter
     }
 
     /// Whether the host may be at fault, so that another one may do: a network failure, 429, 502,

@@ -176,7 +176,12 @@ extension ClusterError {
         case .status(202, _, _):
             self.init(.accepted, what: what, why: "started, not done yet", remedy: "ask again")
         case .status(let code, _, let body):
-            self.init(.status(code), what: what, why: "status \(code): \(body)")
+            self.init(
+                .status(code),
+                what: what,
+                why: "status \(code): \(body)",
+                retryAfter: error.pauseAsked
+            )
         case .network, .timeout:
             self.init(
                 .network,

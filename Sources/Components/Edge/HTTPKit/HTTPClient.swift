@@ -225,12 +225,15 @@ extension RetryPolicy {
 }
 
 extension HTTPClientError {
-    /// How long the server asks us to stay away; at most ten seconds are believed.
-    var retryAfter: Duration? {
+    /// How long the server asks us to stay away; at most ten seconds are waited for.
+    var retryAfter: Duration? { pauseAsked.map { min($0, .seconds(10)) } }
+
+    /// How long the server asks us to stay away; at most a day is believed.
+    package var pauseAsked: Duration? {
         guard case .status(_, let headers, _) = self, let text = headers[.retryAfter],
             let seconds = Int(text), seconds >= 0
         else { return nil }
-        return .seconds(min(seconds, 10))
+        return .seconds(min(seconds, 86_400))
     }
 
     /// `error`, whoever threw it, as one of ours; cancellation stays cancellation.

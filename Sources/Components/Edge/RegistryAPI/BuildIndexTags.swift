@@ -159,7 +159,12 @@ extension RegistryError {
     /// What a client is told when the components behind the registry, `whom`, failed while doing `what`.
     package init(_ error: ClusterError, what: String, whom: String) {
         switch error.code {
-        case .network, .noHosts, .accepted, .status(429), .status(502), .status(503), .status(504):
+        case .status(429):
+            self = .tooManyRequests(
+                "cannot \(what): \(error.reason)",
+                retryAfter: error.retryAfter ?? .seconds(1)
+            )
+        case .network, .noHosts, .accepted, .status(502), .status(503), .status(504):
             self = .unavailable("cannot \(what): no \(whom) answers (\(error)); try again")
         case .status(409):
             self.init(.denied, .conflict, "cannot \(what): \(error.reason)")

@@ -68,6 +68,8 @@ struct AgentRegistry: BlobSource {
             return try await body()
         } catch let error as ClusterError where error.code == .notFound {
             return nil
+        } catch let error as ClusterError where error.code == .status(429) {
+            throw RegistryError(error, what: what, whom: "tracker")
         } catch let error as ClusterError {
             throw RegistryError.unavailable(
                 "cannot \(what): no tracker or origin serves it (\(error))"

@@ -94,10 +94,12 @@ struct AgentRoutes: Sendable {
         do {
             return try await body()
         } catch let error as ClusterError {
-            guard error.code == .notFound else {
-                throw HTTPProblem.unavailable("\(error)", retryAfter: .seconds(1))
+            let pause = error.retryAfter ?? .seconds(1)
+            switch error.code {
+            case .notFound: throw HTTPProblem.notFound("\(error)")
+            case .status(429): throw HTTPProblem.tooManyRequests("\(error)", retryAfter: pause)
+            default: throw HTTPProblem.unavailable("\(error)", retryAfter: .seconds(1))
             }
-            throw HTTPProblem.notFound("\(error)")
         } catch let error as SwarmError {
             throw HTTPProblem.unavailable("\(error)", retryAfter: .seconds(1))
         } catch let error as StorageError where error.code == .isPersisted {

@@ -42,13 +42,13 @@ struct BuildIndexRoutes: Sendable {
             return .empty()
         }
         router.head("/tags/{tag}") { (_, context) -> Response in
-            guard await tags.digest(of: try Self.tag(context)) != nil else {
+            guard try await tags.lookUp(try Self.tag(context)) != nil else {
                 throw HTTPProblem.notFound().asEmpty
             }
             return .empty()
         }
         router.get("/tags/{tag}") { (_, context) -> Response in
-            guard let digest = await tags.digest(of: try Self.tag(context)) else {
+            guard let digest = try await tags.lookUp(try Self.tag(context)) else {
                 throw HTTPProblem.notFound().asEmpty
             }
             tagsRead.add()

@@ -117,6 +117,8 @@ struct TagLists: Sendable {
             stored = try await backend.list(request)
         } catch let error as BackendError where error.code == .invalidName {
             throw HTTPProblem.badRequest(error.description).asText
+        } catch let error as BackendError where error.code == .rateLimited {
+            throw HTTPProblem.rateLimited(error)
         }
         // A page ends where the backend's does; of the pending names it gets those that lie before
         // that.

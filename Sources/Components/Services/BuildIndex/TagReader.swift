@@ -28,7 +28,14 @@ actor TagReader {
 
     private struct Run {
         let startedAt: ContinuousClock.Instant
-        let task: Task<Digest?, Never>
+        let task: Task<Answer, Never>
+    }
+
+    /// What a tag names, as far as is known.
+    private struct Answer {
+        var digest: Digest?
+        /// Why nothing is known: the backend wants to be asked less often.
+        var limit: BackendError?
     }
 
     /// How long a known tag waits for the backend to confirm it.
@@ -48,21 +55,34 @@ actor TagReader {
     }
 
     /// What `tag` names; nil when there is no such tag.
-    func digest(of tag: QualifiedTag) async -> Digest? {
+    func digest(of tag: QualifiedTag) async -> Digest? { await answer(about: tag).digest }
+
+    /// The same for whoever can come back later.
+    /// - Throws: `BackendError` `.rateLimited` when only the backend knows, and wants to be asked less often.
+    func lookUp(_ tag: QualifiedTag) async throws -> Digest? {
+        let answer = await answer(about: tag)
+        // Reserved tags say what is besides: that they can't be asked for stops nobody.
+        if let limit = answer.limit, ReservedTag(tag.tag) == nil { throw limit }
+        return answer.digest
+    }
+
+    private func answer(about tag: QualifiedTag) async -> Answer {
         let record = await store.record(of: tag)
-        if let record, record.writeBack?.origin == .client { return record.digest }
+        if let record, record.writeBack?.origin == .client {
+            return Answer(digest: record.digest)
+        }
         let now = ContinuousClock.now
-        if let record, age(of: record) < interval { return record.digest }
+        if let record, age(of: record) < interval { return Answer(digest: record.digest) }
         if let check = checks[tag], now < check.until {
-            return record == nil ? check.digest : record?.digest
+            return Answer(digest: record == nil ? check.digest : record?.digest)
         }
         // One question for all who ask at a time; one that was put too long ago may have the old answer.
         if let run = running[tag], run.startedAt + interval > now { return await run.task.value }
         let task = Task { await ask(about: tag, knowing: record, since: now) }
         running[tag] = Run(startedAt: now, task: task)
-        let digest = await task.value
+        let answer = await task.value
         if running[tag]?.startedAt == now { running[tag] = nil }
-        return digest
+        return answer
     }
 
     /// Forgets what the backend said of `tag`, which changes.
@@ -78,16 +98,16 @@ actor TagReader {
         about tag: QualifiedTag,
         knowing record: TagRecord?,
         since start: ContinuousClock.Instant
-    ) async -> Digest? {
+    ) async -> Answer {
         do {
             guard let record else {
                 let digest = try await backend.digest(of: tag)
                 note(Check(until: start + interval, digest: digest), of: tag)
-                return digest
+                return Answer(digest: digest)
             }
             let said = try await confirmation(of: tag)
             note(Check(until: start + interval, digest: nil), of: tag)
-            return try await settle(tag, record, backendSays: said)
+            return Answer(digest: try await settle(tag, record, backendSays: said))
         } catch {
             log.warning(
                 "tag not read from the backend",
@@ -95,12 +115,15 @@ actor TagReader {
             )
             guard let record else {
                 // What it named last, when it was asked before: what that names is checked by its digest.
-                guard let last = checks[tag]?.digest else { return nil }
+                guard let last = checks[tag]?.digest else {
+                    let failure = error as? BackendError
+                    return Answer(limit: failure?.code == .rateLimited ? failure : nil)
+                }
                 note(Check(until: start + max(interval, Self.failurePause), digest: last), of: tag)
-                return last
+                return Answer(digest: last)
             }
             note(Check(until: start + max(interval, Self.failurePause), digest: nil), of: tag)
-            return record.digest
+            return Answer(digest: record.digest)
         }
     }
 

@@ -30,6 +30,7 @@ struct TagReferrers: Sendable {
     ) async throws -> ReferrerPage {
         var digests: Set<Digest>
         do { digests = Set(try await known(subject, repository)) } catch let error as BackendError {
+            if error.code == .rateLimited { throw HTTPProblem.rateLimited(error) }
             throw HTTPProblem.unavailable("cannot list referrers: \(error)").asText
         }
         digests.formUnion(try await fallback(subject, repository))

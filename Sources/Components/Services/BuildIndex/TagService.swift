@@ -118,6 +118,14 @@ struct TagService: Sendable {
     /// What `tag` names; nil when there is no such tag.
     func digest(of tag: QualifiedTag) async -> Digest? { await reader.digest(of: tag) }
 
+    /// The same for whoever can come back later.
+    /// - Throws: 429 when only the backend knows, and wants to be asked less often.
+    func lookUp(_ tag: QualifiedTag) async throws -> Digest? {
+        do { return try await reader.lookUp(tag) } catch let error as BackendError {
+            throw HTTPProblem.rateLimited(error)
+        }
+    }
+
     // MARK: - Changes
 
     private func make(

@@ -81,7 +81,7 @@ final class BlobRefresher: Sendable {
 
     /// Starts to fetch `digest`, unless that goes on already. Returns when it is under way.
     /// - Parameter replicates: whether the other owners get a copy afterwards.
-    /// - Throws: 404 when the backend does not have it, 403 when it is too large, 502 when the backend fails, 503 when too
+    /// - Throws: 404 when the backend does not have it, 403 when it is too large, 429 when the backend wants to be asked less often, 502 when it fails, 503 when too
     ///   much is under way; a failure of the download itself for 15 s.
     func begin(_ digest: Digest, _ namespace: Namespace, replicates: Bool) async throws {
         if try isKnown(digest, replicates: replicates) { return }
@@ -134,7 +134,8 @@ final class BlobRefresher: Sendable {
     }
 
     /// What the backend of `namespace` says of `digest`; nil when it does not have it.
-    /// - Throws: ``HTTPProblem``: 400 for a namespace without a backend, 502 for a backend that fails.
+    /// - Throws: ``HTTPProblem``: 400 for a namespace without a backend, 429 for one that wants to be asked less often, 502 for one that
+    ///   fails.
     func stat(_ digest: Digest, _ namespace: Namespace) async throws -> BackendObject? {
         do {
             return try await backends.backend(for: namespace)
@@ -147,6 +148,7 @@ final class BlobRefresher: Sendable {
     private func problem(for error: BackendError, _ digest: Digest) -> HTTPProblem {
         switch error.code {
         case .notFound: .notFound("\(digest) is not stored").asEmpty
+        case .rateLimited: .rateLimited(error)
         case .noBackend, .invalidName, .unsupported: .badRequest(error.description).asText
         case .invalidConfiguration, .unavailable, .failed:
             HTTPProblem(.badGateway, error.description, style: .text)

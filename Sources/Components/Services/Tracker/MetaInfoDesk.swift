@@ -104,6 +104,12 @@ extension HTTPProblem {
             self = .accepted
             return
         case .notFound: status = .notFound
+        case .status(429):
+            self = .tooManyRequests(
+                "origin: \(error.why)",
+                retryAfter: error.retryAfter ?? .seconds(1)
+            )
+            return
         case .status(let code): status = HTTPResponse.Status(code: code)
         case .network, .unreadableAnswer: status = .badGateway
         case .noHosts: status = .serviceUnavailable

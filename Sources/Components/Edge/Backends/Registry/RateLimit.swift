@@ -37,15 +37,16 @@ final class RateLimit: Sendable {
     }
 
     /// Lets a request go out at `now`.
-    /// - Throws: ``BackendError`` `.unavailable` when it is too early.
+    /// - Throws: ``BackendError`` `.rateLimited` when it is too early.
     func admit(at now: ContinuousClock.Instant) throws(BackendError) {
         guard let pause = pause(at: now) else { return }
         let seconds = Int(pause.seconds.rounded(.up))
         throw BackendError(
-            .unavailable,
+            .rateLimited,
             what: "ask \(server)",
             why: "it has limited the rate of requests, and may be asked again in \(seconds) s",
-            remedy: "log in to it, if that raises the limit, or raise tag_cache_interval"
+            remedy: "log in to it, if that raises the limit, or raise tag_cache_interval",
+            retryAfter: pause
         )
     }
 

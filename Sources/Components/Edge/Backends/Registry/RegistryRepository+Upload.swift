@@ -98,7 +98,7 @@ extension RegistryRepository {
         if let place = destination.places.place(of: blob, besides: name) {
             let query = "?mount=\(blob)&from=\(PercentCoding.encode(place.name))"
             do { return try await begin(blob, query) } catch let error as BackendError
-                where error.code != .unavailable
+                where !error.mayPass
             {
                 // It does not do that, or not with this one: then without.
                 destination.places.forget(blob)

@@ -180,7 +180,7 @@ extension RegistryRepository {
                 RegistryContent(ByteBuffer(bytes: Self.emptyConfig))
             }
             try await put(placeholder, .ociManifest, as: reference)
-        } catch let error as BackendError where error.code != .unavailable { return false }
+        } catch let error as BackendError where !error.mayPass { return false }
         return try await delete(digest) == .done
     }
 

@@ -244,6 +244,15 @@ struct BackendTransport: Sendable {
     /// `error` in the backend's words.
     func failure(_ error: HTTPClientError, _ what: String) -> BackendError {
         let place = "\(what) in \(backend)"
+        if error.statusCode == 429 || error.statusCode == 503, let pause = rate?.pause(at: .now) {
+            return BackendError(
+                .rateLimited,
+                what: place,
+                why: error.description,
+                remedy: "log in to it, if that raises the limit, or come back later",
+                retryAfter: pause
+            )
+        }
         switch error.statusCode {
         case 404: return BackendError(.notFound, what: place, why: error.description)
         case 401, 403:

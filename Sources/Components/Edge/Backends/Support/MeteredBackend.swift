@@ -94,7 +94,7 @@ package final class BackendMeasures: Sendable {
                 case let error as BackendError:
                     switch error.code {
                     case .notFound: .missing
-                    case .unavailable: .unavailable
+                    case .unavailable, .rateLimited: .unavailable
                     default: .failed
                     }
                 default: .failed
