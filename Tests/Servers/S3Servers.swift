@@ -53,6 +53,8 @@ package struct S3Server: Sendable {
                 "-ip.bind=127.0.0.1", "-filer", "-s3", "-s3.port=\(port)", "-s3.port.iceberg=0",
                 "-s3.port.lance=0", "-s3.config=\(folder)/s3.json", "-s3.domainName=\(domain)",
                 "-master.volumeSizeLimitMB=256",
+                // As many volumes as the disk has room for, for blobs of several GiB.
+                "-volume.max=0",
             ] + ports
         ) { $0.contains("Start Seaweed S3 API Server") }
         let server = S3Server(address: "127.0.0.1:\(port)", domain: domain, process: process)
