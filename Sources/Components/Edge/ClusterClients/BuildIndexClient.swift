@@ -78,25 +78,18 @@ package struct BuildIndexClient: Sendable {
         } catch let error as ClusterError where error.code == .notFound { return false }
     }
 
-    /// One page of the tags of `repository`, without the repository's name.
-    package func tags(
-        of repository: RepositoryName,
-        limit: Int? = nil,
-        offset: String? = nil
-    ) async throws -> TagPage {
-        try await page(tagsPath(repository), limit: limit, offset: offset)
-    }
-
-    /// The same page if it is another than the one with the entity tag `known`; nil when it is still that.
+    /// One page of the tags of `repository`, without the repository's name; nil when it is still the one with the entity tag
+    /// `known`.
     ///
     /// Kraken's have no entity tags, and always answer with the page.
     package func tags(
         of repository: RepositoryName,
-        limit: Int?,
-        offset: String?,
-        unless known: String?
+        limit: Int? = nil,
+        offset: String? = nil,
+        unless known: String? = nil
     ) async throws -> TagPage? {
-        let path = tagsPath(repository) + Self.pageQuery(limit, offset)
+        let name = URLEncoding.pathSegment(repository.name)
+        let path = "/repositories/\(name)/tags" + Self.pageQuery(limit, offset)
         let answer = try await host.exchange(
             .get,
             path,
@@ -115,10 +108,6 @@ package struct BuildIndexClient: Sendable {
         }
     }
 
-    private func tagsPath(_ repository: RepositoryName) -> String {
-        "/repositories/\(URLEncoding.pathSegment(repository.name))/tags"
-    }
-
     /// One page of the names `repository:tag` that begin with `prefix`, which may be empty.
     package func list(
         prefix: String = "",
@@ -127,7 +116,12 @@ package struct BuildIndexClient: Sendable {
     ) async throws -> TagPage {
         let segments = prefix.split(separator: "/", omittingEmptySubsequences: false)
         let escaped = segments.map { URLEncoding.pathSegment(String($0)) }.joined(separator: "/")
-        return try await page("/list/\(escaped)", limit: limit, offset: offset)
+        return try await host.json(
+            .get,
+            "/list/\(escaped)" + Self.pageQuery(limit, offset),
+            timeout: .seconds(60),
+            answerBytesMax: Limits().metaInfoBytesMax
+        ) { TagPage(json: $0) }
     }
 
     /// One page of what has `subject` as its subject in `repository`, after the referrer `last`.
@@ -249,15 +243,6 @@ package struct BuildIndexClient: Sendable {
         if let limit { arguments.append("limit=\(limit)") }
         if let offset { arguments.append("offset=\(URLEncoding.queryValue(offset))") }
         return arguments.isEmpty ? "" : "?" + arguments.joined(separator: "&")
-    }
-
-    private func page(_ path: String, limit: Int?, offset: String?) async throws -> TagPage {
-        try await host.json(
-            .get,
-            path + Self.pageQuery(limit, offset),
-            timeout: .seconds(60),
-            answerBytesMax: Limits().metaInfoBytesMax
-        ) { TagPage(json: $0) }
     }
 }
 

@@ -57,18 +57,8 @@ package struct BuildIndexCluster: Sendable {
         try await asking("look for \(tag)") { try await $0.has(tag) }
     }
 
-    /// One page of the tags of `repository`, without the repository's name.
-    package func tags(
-        of repository: RepositoryName,
-        limit: Int? = nil,
-        offset: String? = nil
-    ) async throws -> TagPage {
-        try await asking("list the tags of \(repository)") {
-            try await $0.tags(of: repository, limit: limit, offset: offset)
-        }
-    }
-
-    /// The same page if it is another than the one with the entity tag `known`; nil when it is still that.
+    /// One page of the tags of `repository`, without the repository's name; nil when it is still the one with the entity tag
+    /// `known`.
     package func tags(
         of repository: RepositoryName,
         limit: Int?,

@@ -50,12 +50,15 @@ final class ConnectionTable: Sendable {
     private func makeRoom(to crowd: Int) {
         let leaving = entries.withLock { entries in
             guard entries.count(where: { !$0.value.isLeaving }) > crowd else { return [Entry]() }
-            let resting = entries.filter { !$0.value.isLeaving && $0.value.rest.since != nil }
+            // Read once: they may begin to work while they are sorted.
+            let resting = entries.values.compactMap { entry in
+                entry.isLeaving ? nil : entry.rest.since.map { (entry, since: $0) }
+            }
             // Those that came last are about to ask for something; there is room for as many above the crowd.
-            let longest = resting.sorted { $0.value.rest.order < $1.value.rest.order }
-                .dropLast(roomAtOnce).prefix(roomAtOnce)
-            return longest.map { id, entry in
-                entries[id]?.isLeaving = true
+            let longest = resting.sorted { $0.since < $1.since }.dropLast(roomAtOnce)
+                .prefix(roomAtOnce)
+            return longest.map { entry, _ in
+                entries[ObjectIdentifier(entry.channel)]?.isLeaving = true
                 return entry
             }
         }
@@ -88,12 +91,6 @@ final class ConnectionRest: Sendable {
     var since: NIODeadline? {
         let nanoseconds = uptime.load(ordering: .relaxed)
         return nanoseconds == 0 ? nil : .uptimeNanoseconds(nanoseconds)
-    }
-
-    /// What orders connections by how long they have rested, the longest first; those at work are the last.
-    var order: UInt64 {
-        let nanoseconds = uptime.load(ordering: .relaxed)
-        return nanoseconds == 0 ? .max : nanoseconds
     }
 
     /// Notes whether the connection has nothing to do now.

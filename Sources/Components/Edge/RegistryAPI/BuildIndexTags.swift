@@ -42,29 +42,39 @@ package struct BuildIndexTags: TagSource {
     /// pages that are other than they were.
     package func userTags(of repository: RepositoryName) async throws -> [String] {
         let known = memory.list(of: repository)
-        var pages: [TagPage] = []
-        var (isKnown, count, offset) = (true, 0, String?.none)
-        repeat {
-            let old = isKnown ? known?.pages.dropFirst(pages.count).first : nil
-            let page = try await page(of: repository, from: offset, unless: old?.entityTag)
-            if page == nil, let old { pages.append(old) }
-            if let page {
+        var isKnown = true
+        let pages = try await allPages { number, offset in
+            let old = isKnown ? known?.pages.dropFirst(number).first : nil
+            if let page = try await page(of: repository, from: offset, unless: old?.entityTag) {
                 isKnown = false
-                pages.append(page)
+                return page
             }
-            guard let last = pages.last else { break }
-            count += last.names.count
-            guard count <= limits.listedTagsMax else {
-                throw RegistryError.unavailable("there are more names than can be listed")
-            }
-            // A page that leads to itself would never end.
-            guard last.nextOffset != offset || offset == nil else { break }
-            offset = last.nextOffset
-        } while offset != nil
+            return old
+        }
         if isKnown, let known, known.pages.count == pages.count { return known.names }
         let names = Set(pages.lazy.flatMap(\.names)).filter { !Self.isReserved($0) }.sorted()
         memory.keep(TagListMemory.List(pages: pages, names: names), of: repository)
         return names
+    }
+
+    /// All pages of a list, of which `read` gets one by its number and offset, as long as it finds any.
+    private func allPages(
+        _ read: (_ number: Int, _ offset: String?) async throws -> TagPage?
+    ) async throws -> [TagPage] {
+        var pages: [TagPage] = []
+        var (count, offset) = (0, String?.none)
+        repeat {
+            guard let page = try await read(pages.count, offset) else { break }
+            pages.append(page)
+            count += page.names.count
+            guard count <= limits.listedTagsMax else {
+                throw RegistryError.unavailable("there are more names than can be listed")
+            }
+            // A page that leads to itself would never end.
+            guard page.nextOffset != offset || offset == nil else { break }
+            offset = page.nextOffset
+        } while offset != nil
+        return pages
     }
 
     private func page(
@@ -133,25 +143,14 @@ package struct BuildIndexTags: TagSource {
 
     /// All tags of all repositories, as `repository:tag`.
     private func allNames() async throws -> [String] {
-        var names: [String] = []
-        var offset: String?
-        repeat {
-            let page: TagPage
+        try await allPages { _, offset in
             do {
-                page = try await buildIndexes.list(limit: Self.pageLength, offset: offset)
+                return try await buildIndexes.list(limit: Self.pageLength, offset: offset)
             } catch let error as ClusterError {
                 let what = "list the tags of all repositories"
                 throw RegistryError(error, what: what, whom: "build-index")
             }
-            names += page.names
-            guard names.count <= limits.listedTagsMax else {
-                throw RegistryError.unavailable("there are more names than can be listed")
-            }
-            // A page that leads to itself would never end.
-            guard page.nextOffset != offset || offset == nil else { break }
-            offset = page.nextOffset
-        } while offset != nil
-        return names
+        }.flatMap(\.names)
     }
 }
 

@@ -52,28 +52,31 @@ struct TagLists: Sendable {
         _ request: Request,
         _ read: () async throws -> [UInt8]
     ) async throws -> Response {
-        let query = request.uri.string
-        let now = ContinuousClock.now
-        let changes = await store.changes
-        var entry = cache.entry(query, changes: changes, at: now)
-        if entry == nil {
-            let bytes = try await read()
-            let made = TagListCache.Entry(
-                bytes: bytes,
-                entityTag: "\"\(Digest(hashing: bytes).hex)\"",
-                changes: changes,
-                readAt: now
-            )
-            cache.keep(made, for: query)
-            entry = made
-        }
-        guard let entry else { preconditionFailure("it was just made") }
+        let entry = try await entry(for: request.uri.string, read)
         if request.headers[.ifNoneMatch] == entry.entityTag {
             return Response(status: .notModified, headers: [.eTag: entry.entityTag])
         }
         var response = Response.json(bytes: entry.bytes)
         response.headers[.eTag] = entry.entityTag
         return response
+    }
+
+    private func entry(
+        for query: String,
+        _ read: () async throws -> [UInt8]
+    ) async throws -> TagListCache.Entry {
+        let now = ContinuousClock.now
+        let changes = await store.changes
+        if let entry = cache.entry(query, changes: changes, at: now) { return entry }
+        let bytes = try await read()
+        let entry = TagListCache.Entry(
+            bytes: bytes,
+            entityTag: "\"\(Digest(hashing: bytes).hex)\"",
+            changes: changes,
+            readAt: now
+        )
+        cache.keep(entry, for: query)
+        return entry
     }
 
     /// All names that begin with `prefix`, which is in the namespace `namespace`.

@@ -57,7 +57,7 @@ extension RegistryRepository {
         _ blob: ContentDigest,
         from content: () async throws -> RegistryContent
     ) async throws -> RegistryDelivery {
-        if try await hasBlob(blob) {
+        if try await has("blobs/\(blob)", "look for \(blob) in \(name)") {
             destination.places.note(blob, in: name)
             return .wasThere
         }
@@ -71,19 +71,6 @@ extension RegistryRepository {
         }
         destination.places.note(blob, in: name)
         return delivery
-    }
-
-    private func hasBlob(_ blob: ContentDigest) async throws -> Bool {
-        do {
-            _ = try await exchange("look for \(blob) in \(name)") { base in
-                ClientRequest(
-                    .head,
-                    "\(base)/blobs/\(blob)",
-                    headers: try await source.headers(name.name)
-                )
-            }
-            return true
-        } catch let error as BackendError where error.code == .notFound { return false }
     }
 
     /// What comes of asking for an upload.

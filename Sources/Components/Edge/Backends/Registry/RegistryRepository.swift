@@ -20,29 +20,33 @@ package struct RegistryRepository: Sendable {
     /// What `reference`, a tag or a digest, names; nil when it names nothing.
     /// - Throws: ``BackendError``, here as in every call.
     package func digest(of reference: String) async throws -> Digest? {
-        do {
-            return try await source.digest(of: reference, in: name, accept: Self.anyManifest)
-        } catch let error as BackendError where error.code == .notFound { return nil }
+        try await found {
+            try await source.digest(of: reference, in: name, accept: Self.anyManifest)
+        }
     }
 
     /// Whether there is the manifest `reference`.
     package func hasManifest(_ reference: ContentDigest) async throws -> Bool {
         let what = "look for the manifest \(reference) in \(name)"
-        do {
-            _ = try await exchange(what) { base in
+        return try await has("manifests/\(reference)", what, accept: Self.anyManifest)
+    }
+
+    /// Whether there is something at `path` below the repository's URL.
+    func has(_ path: String, _ what: String, accept: String? = nil) async throws -> Bool {
+        try await found {
+            try await exchange(what) { base in
                 ClientRequest(
                     .head,
-                    "\(base)/manifests/\(reference)",
-                    headers: try await source.headers(name.name, accept: Self.anyManifest)
+                    "\(base)/\(path)",
+                    headers: try await source.headers(name.name, accept: accept)
                 )
             }
-            return true
-        } catch let error as BackendError where error.code == .notFound { return false }
+        } != nil
     }
 
     /// The bytes of the manifest that `reference` names; nil when it names nothing.
     package func manifest(_ reference: String) async throws -> [UInt8]? {
-        do {
+        try await found {
             let (_, body) = try await exchange("read \(name):\(reference)") { base in
                 ClientRequest(
                     .get,
@@ -51,7 +55,14 @@ package struct RegistryRepository: Sendable {
                 )
             }
             return Array(body.readableBytesView)
-        } catch let error as BackendError where error.code == .notFound { return nil }
+        }
+    }
+
+    /// What `read` gets; nil when the registry does not have it.
+    private func found<Value>(_ read: () async throws -> Value) async throws -> Value? {
+        do { return try await read() } catch let error as BackendError
+            where error.code == .notFound
+        { return nil }
     }
 
     /// Makes `reference`, a tag or the digest of `bytes`, name the manifest `bytes`.
