@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One blob to all agents at once, against as many curls from one nginx."""
-import os, shutil, subprocess, sys, tempfile, time, urllib.error, urllib.request
+import os, shutil, subprocess, sys, tempfile
 from herd_process import Herd, make_image
-from machine import cpu_seconds, end, free_ports, memory, race, settle
+from machine import cpu_seconds, end, free_ports, memory, race, settle, wait_until_answered
 from report import goal, human, medians, print_heading, print_row, ratios, summary
 
 RATIO_GOAL = 0.8  # of nginx's makespan and CPU seconds
@@ -23,15 +23,9 @@ class Nginx:
               server {{ listen 127.0.0.1:{port} backlog=1024; root {root}; }} }}""")
         self.work, self.url = work, f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(["nginx", "-c", config, "-p", work], stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{self.url}/none", timeout=1)
-            except urllib.error.HTTPError:
-                return
-            except OSError:
-                time.sleep(0.02)
-        self.stop()
-        sys.exit("nginx did not start")
+        if not wait_until_answered(f"{self.url}/none"):
+            self.stop()
+            sys.exit("nginx did not start")
 
     def download(self, name, blob_bytes, count):
         target = os.path.join(self.work, "copies")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the benchmarks ask of the machine: processes and what they cost, memory made warm, waiting for files."""
-import os, re, socket, subprocess, sys, tempfile, time
+import os, re, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
 
 TICKS = os.sysconf("SC_CLK_TCK")
 WARM_KEEP_MIB = 700  # free memory that warming leaves alone
@@ -67,6 +67,19 @@ def memory(pid, key="VmHWM"):
 
 def forget_memory_peak(pid):
     open(f"/proc/{pid}/clear_refs", "w").write("5")
+
+
+def wait_until_answered(url, attempts=500):
+    """Whether a server answers `url`, with whatever status, before long."""
+    for _ in range(attempts):
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            time.sleep(0.02)
+    return False
 
 
 def free_ports(count):

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients of a registry do, at a herd and at Docker's registry (distribution), with the same files in the same run."""
-import hashlib, http.client, json, os, subprocess, sys, tempfile, time, urllib.request
+import hashlib, json, os, subprocess, sys, tempfile, time, urllib.request
 from herd_process import Herd, make_blob
-from machine import cpu_seconds, end, forget_memory_peak, free_ports, memory, race, settle
+from machine import cpu_seconds, end, forget_memory_peak, free_ports, memory, race, settle, wait_until_answered
 from report import goal, human, medians
 
 REPOSITORY = "bench/registry"
 CLIENTS = 10
-TAGS = 10_000  # listed at once, and pushed before that
 SINGLE_PUSHES, SINGLE_PULLS, PULLS = 500, 5_000, 20_000  # of manifests, by one client and by all
 WARMED_FROM_BYTES = 64 << 20
 LISTINGS = 20  # one after the other
@@ -36,14 +35,9 @@ class DockerRegistry:
         self.push_url = self.pull_url = f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL,
                                         stderr=open(os.path.join(work, "registry.log"), "wb"))
-        for _ in range(500):
-            try:
-                urllib.request.urlopen(f"{self.push_url}/v2/", timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        self.stop()
-        sys.exit("docker-registry did not start")
+        if not wait_until_answered(f"{self.push_url}/v2/"):
+            self.stop()
+            sys.exit("docker-registry did not start")
 
     def drain(self):
         """It owes nobody anything."""
@@ -186,8 +180,6 @@ def rounds_of(options, blob_bytes):
                             for label, figures, count in measure(registry, files, amount):
                                 row = rows.setdefault(label, {"count": count, "herd": [], "distribution": []})
                                 row[name].append(figures)
-                                if os.environ.get("HERD_BENCH_VERBOSE"):
-                                    print(f"{name:<14}{label:<32}{figures}", flush=True)
                     finally:
                         registry.stop()
     return rows

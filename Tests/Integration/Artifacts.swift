@@ -25,16 +25,25 @@ enum Artifacts {
         return digest
     }
 
-    static func index(of manifests: [(digest: String, bytes: Int)]) -> String {
-        let entries = manifests.map {
-            #"{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"\#($0.digest)","size":\#($0.bytes)}"#
+    static func index(
+        of manifests: [(digest: String, bytes: Int)],
+        for architectures: [String]? = nil
+    ) -> String {
+        let entries = manifests.enumerated().map { number, manifest in
+            let platform = architectures.map {
+                #","platform":{"architecture":"\#($0[number])","os":"linux"}"#
+            }
+            return
+                #"{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"\#(manifest.digest)","#
+                + #""size":\#(manifest.bytes)\#(platform ?? "")}"#
         }
         return
             #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[\#(entries.joined(separator: ","))]}"#
     }
 
-    static func index(of images: [OCIImage]) -> String {
-        index(of: images.map { ($0.manifest, $0.blobs[$0.manifest] ?? 0) })
+    /// An index of `images`, each for the Linux of its place in `architectures` where that is given.
+    static func index(of images: [OCIImage], for architectures: [String]? = nil) -> String {
+        index(of: images.map { ($0.manifest, $0.blobs[$0.manifest] ?? 0) }, for: architectures)
     }
 
     /// Attaches something called `name` to the manifest `subject` at `registry`; answers its digest and length.

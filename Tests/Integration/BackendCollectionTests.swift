@@ -63,17 +63,6 @@ extension IntegrationTests {
             try await cluster.drain()
         }
 
-        private func kill(
-            _ process: RunningProcess,
-            after moment: Duration
-        ) -> any DispatchSourceTimer {
-            let timer = DispatchSource.makeTimerSource()
-            timer.schedule(deadline: .now() + .milliseconds(Int(moment / .milliseconds(1))))
-            timer.setEventHandler { process.send(SIGKILL) }
-            timer.resume()
-            return timer
-        }
-
         /// When somebody is killed: so long after the collection has begun, or has condemned what it will remove.
         private enum Moment {
             case afterBeginning(Duration)
@@ -99,13 +88,13 @@ extension IntegrationTests {
             let victim = origin.map { origins[$0] } ?? collector
             let timer: any DispatchSourceTimer
             switch moment {
-            case .afterBeginning(let time): timer = kill(victim, after: time)
+            case .afterBeginning(let time): timer = victim.kill(after: time)
             case .afterCondemnation(let time):
                 let written = try await FileWatch.content(of: condemnations, within: .seconds(60)) {
                     !collector.isRunning
                 }
                 #expect(written != nil, "nothing was condemned")
-                timer = kill(victim, after: time)
+                timer = victim.kill(after: time)
             }
             let status = try await collector.waitForExit(within: .seconds(120))
             if let origin { try await cluster.restartOrigin(origin) }

@@ -103,7 +103,16 @@ final class RunningProcess: Sendable {
     }
 
     /// Sends `signal`.
-    func send(_ signal: Int32) { kill(pid, signal) }
+    func send(_ signal: Int32) { Foundation.kill(pid, signal) }
+
+    /// Ends the program after `moment`, unless the timer is cancelled or let go before.
+    func kill(after moment: Duration) -> any DispatchSourceTimer {
+        let timer = DispatchSource.makeTimerSource()
+        timer.schedule(deadline: .now() + .milliseconds(Int(moment / .milliseconds(1))))
+        timer.setEventHandler { [self] in send(SIGKILL) }
+        timer.resume()
+        return timer
+    }
 
     /// The exit status, or 128 + the signal; past `deadline` the program is killed and an error thrown.
     func waitForExit(within deadline: Duration) async throws -> Int32 {

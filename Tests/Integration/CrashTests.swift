@@ -66,10 +66,7 @@ extension IntegrationTests {
             _ generator: inout Generator
         ) async throws -> Bool {
             let moment = Duration.milliseconds(50 + generator.below(1200))
-            let timer = DispatchSource.makeTimerSource()
-            timer.schedule(deadline: .now() + .milliseconds(Int(moment / .milliseconds(1))))
-            timer.setEventHandler { herd.process.send(SIGKILL) }
-            timer.resume()
+            let timer = herd.process.kill(after: moment)
             let push = try await Clients.push(image, to: herd.proxyRegistry, as: reference)
             if push.status == 0 {
                 for (index, agent) in herd.agentRegistries.enumerated() {
@@ -82,6 +79,7 @@ extension IntegrationTests {
                 }
             }
             _ = try await herd.process.waitForExit(within: .seconds(30))
+            timer.cancel()
             return push.status == 0
         }
     }

@@ -7,6 +7,8 @@ import Testing
 extension IntegrationTests {
     /// Images of several platforms, and one with a layer longer than 32 bits can count with a sign.
     @Suite("Platforms and sizes") struct PlatformTests {
+        private static let architectures = ["amd64", "arm64"]
+
         @Test(
             "an image of two platforms, as an OCI index and as Docker's list, is copied whole and chosen from",
             .timeLimit(.minutes(5))
@@ -16,7 +18,7 @@ extension IntegrationTests {
             let herd = try await HerdProcess.start(in: folder.url, agents: 2)
             let agent = try #require(herd.agentRegistries.first)
             var images: [OCIImage] = []
-            for (number, platform) in ["amd64", "arm64"].enumerated() {
+            for (number, platform) in Self.architectures.enumerated() {
                 let image = try OCIImage.make(
                     in: folder.url.appending(path: platform),
                     layerBytes: [300_000, 20_000],
@@ -30,7 +32,7 @@ extension IntegrationTests {
                 #expect(push.status == 0, "\(push.errors)")
                 images.append(image)
             }
-            let text = index(of: images)
+            let text = Artifacts.index(of: images, for: Self.architectures)
             let digest = try await Artifacts.put(text, at: herd.proxyRegistry, as: "all")
 
             // The whole index, byte for byte, with what it refers to.
@@ -49,7 +51,7 @@ extension IntegrationTests {
                 #expect(try Clients.sha256(file) == layer)
             }
             // A client takes the platform that it wants, by the index.
-            for (platform, image) in zip(["amd64", "arm64"], images) {
+            for (platform, image) in zip(Self.architectures, images) {
                 let target = folder.url.appending(path: "one-\(platform)").path
                 let one = try await Command(
                     "skopeo",
@@ -99,16 +101,6 @@ extension IntegrationTests {
                 ]
             ).run()
             #expect(pull.status == 0, "\(pull.errors)")
-        }
-
-        private func index(of images: [OCIImage]) -> String {
-            let entries = zip(["amd64", "arm64"], images).map { platform, image in
-                #"{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"\#(image.manifest)","#
-                    + #""size":\#(image.blobs[image.manifest] ?? 0),"#
-                    + #""platform":{"architecture":"\#(platform)","os":"linux"}}"#
-            }
-            return #"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","#
-                + #""manifests":[\#(entries.joined(separator: ","))]}"#
         }
 
         /// Bytes of the long layer, and of the disk that its copies need: the layout's, the proxy's, an origin's, the

@@ -31,7 +31,6 @@ extension IntegrationTests {
             var queue: QueueClient { QueueClient(address: address, http: http) }
 
             func start() async throws -> RunningProcess {
-                let file = folder.appending(path: "origin.yaml")
                 let text = """
                     data_dir: \(folder.path)/origin
                     writeback: {retry_interval: 200ms, retry_interval_min: 20ms}
@@ -39,29 +38,16 @@ extension IntegrationTests {
                       - namespace: .*
                         backend: {file: {root: \(folder.path)/backend, name_path: sharded_docker_blob}}
                     """
-                try text.write(to: file, atomically: true, encoding: .utf8)
-                let command = Command(
-                    HerdProcess.executable,
+                return try await StandaloneComponent.start(
+                    "origin",
+                    text,
                     [
-                        "origin", "--config", file.path, "--blobserver-port", "\(port)",
-                        "--peer-port", "\(peerPort)", "--peer-ip", "127.0.0.1",
-                    ]
+                        "--blobserver-port", "\(port)", "--peer-port", "\(peerPort)", "--peer-ip",
+                        "127.0.0.1",
+                    ],
+                    port: port,
+                    in: folder
                 )
-                let process = try command.start(
-                    output: folder.appending(path: "out"),
-                    errors: folder.appending(path: "log")
-                )
-                let ready = try await Command(
-                    "curl",
-                    [
-                        "-sf", "--retry", "60", "--retry-connrefused", "--retry-delay", "1",
-                        "http://\(address)/health",
-                    ]
-                ).run()
-                guard ready.status == 0, process.isRunning else {
-                    throw CommandFailure(description: "the origin is not ready: \(ready.errors)")
-                }
-                return process
             }
         }
 
@@ -99,17 +85,6 @@ extension IntegrationTests {
             return ledger.acknowledged
         }
 
-        private func kill(
-            _ process: RunningProcess,
-            after moment: Duration
-        ) -> any DispatchSourceTimer {
-            let timer = DispatchSource.makeTimerSource()
-            timer.schedule(deadline: .now() + .milliseconds(Int(moment / .milliseconds(1))))
-            timer.setEventHandler { process.send(SIGKILL) }
-            timer.resume()
-            return timer
-        }
-
         private func tasks(_ origin: Origin) async throws -> [QueueTask] {
             var (tasks, after): ([QueueTask], Int64?) = ([], 0)
             while let from = after {
@@ -138,7 +113,7 @@ extension IntegrationTests {
             var acknowledged: [Digest] = []
             for _ in 0..<CrashTests.rounds {
                 let process = try await origin.start()
-                let timer = kill(process, after: .milliseconds(100 + generator.below(1500)))
+                let timer = process.kill(after: .milliseconds(100 + generator.below(1500)))
                 acknowledged += await uploadUntilKilled(origin, process, &generator)
                 _ = try await process.waitForExit(within: .seconds(30))
                 timer.cancel()
@@ -154,7 +129,7 @@ extension IntegrationTests {
             try FileManager.default.removeItem(at: backend)
             for _ in 0..<CrashTests.rounds {
                 process = try await origin.start()
-                let timer = kill(process, after: .milliseconds(10 + generator.below(200)))
+                let timer = process.kill(after: .milliseconds(10 + generator.below(200)))
                 _ = try await process.waitForExit(within: .seconds(30))
                 timer.cancel()
             }

@@ -10,15 +10,6 @@ import Testing
 extension IntegrationTests {
     /// kill -9 of a build-index that owes tags to a registry, and of the registry.
     @Suite("Replication to registries through crashes") struct RegistryReplicationCrashTests {
-        /// Ends `process` in `moment` milliseconds; until then the timer has to be kept.
-        private func end(_ process: RunningProcess, in moment: Int) -> any DispatchSourceTimer {
-            let timer = DispatchSource.makeTimerSource()
-            timer.schedule(deadline: .now() + .milliseconds(moment))
-            timer.setEventHandler { process.send(SIGKILL) }
-            timer.resume()
-            return timer
-        }
-
         @Test(
             "tags put, moved and deleted end as they were acknowledged last, whatever kill -9 hits",
             .timeLimit(.minutes(10))
@@ -63,8 +54,10 @@ extension IntegrationTests {
                 // Away the first time: everything waits.
                 let registry = round == 0 ? nil : try await startRegistry()
                 let timers = [
-                    end(index, in: 200 + generator.below(2000)),
-                    registry.map { end($0.process, in: 100 + generator.below(2000)) },
+                    index.kill(after: .milliseconds(200 + generator.below(2000))),
+                    registry.map {
+                        $0.process.kill(after: .milliseconds(100 + generator.below(2000)))
+                    },
                 ]
                 while index.isRunning {
                     let tag = try QualifiedTag(parsing: "demo/app:v\(generator.below(6))")

@@ -38,11 +38,7 @@ extension IntegrationTests {
             var wanted = TagExpectations()
             for _ in 0..<CrashTests.rounds {
                 let process = try await here.startIndex()
-                let timer = DispatchSource.makeTimerSource()
-                let moment = 50 + generator.below(1000)
-                timer.schedule(deadline: .now() + .milliseconds(moment))
-                timer.setEventHandler { process.send(SIGKILL) }
-                timer.resume()
+                let timer = process.kill(after: .milliseconds(50 + generator.below(1000)))
                 while process.isRunning {
                     let tag = try QualifiedTag(parsing: "demo/app:v\(generator.below(40))")
                     let isDeletion = generator.below(3) == 0

@@ -53,8 +53,6 @@ class Faults:
             victim.fault = None
 
     def inflict(self, victim, kind, seconds):
-        if kind == "wipe" and victim.kind == "tracker":
-            kind = "kill"  # it keeps nothing
         print(f"{time.strftime('%X')} {kind} {victim.name} for {seconds:.1f} s", flush=True)
         if victim.process.poll() is not None:
             raise RuntimeError(f"it had ended by itself with {victim.process.returncode}; its log: {victim.folder}.log")
@@ -81,7 +79,7 @@ class Faults:
         """A disk that alone holds what was acknowledged a moment ago can't be lost without loss, so origins and build-indexes are
         wiped when they owe nothing: after they were killed, since a moment before they might still take something on."""
         if victim.kind not in ("origin", "build-index"):
-            return True
+            return victim.kind != "tracker"  # which keeps nothing
         path = os.path.join(victim.folder, "queue.sqlite")
         if not os.path.exists(path):
             return True  # it was killed before it could take anything on

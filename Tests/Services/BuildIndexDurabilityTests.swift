@@ -85,18 +85,22 @@ extension ServicesTests {
             }
         }
 
+        /// Has a build-index take the tag while its backend is down, and stop; it is down still.
+        private func putAndStop(_ root: String, _ origin: OriginUnderTest) async throws {
+            try await first.upload(to: origin)
+            try breakBackend(root)
+            try await BuildIndexUnderTest.with(root, origins: [origin.address]) {
+                $0.drainTimeout = .milliseconds(50)
+            } body: {
+                try await $0.client.put(tag, first.digest)
+            }
+        }
+
         @Test("what was acknowledged survives a stop, and is written back after the next start")
         func stopAndStart() async throws {
             try await withTemporaryFolder { root in
                 try await OriginUnderTest.with("\(root)/o") { origin in
-                    try await first.upload(to: origin)
-                    try breakBackend(root)
-                    try await BuildIndexUnderTest.with(root, origins: [origin.address]) {
-                        configuration in
-                        configuration.drainTimeout = .milliseconds(50)
-                    } body: {
-                        try await $0.client.put(tag, first.digest)
-                    }
+                    try await putAndStop(root, origin)
                     try mendBackend(root)
                     try await BuildIndexUnderTest.with(root, origins: [origin.address]) {
                         index async throws in
@@ -114,14 +118,7 @@ extension ServicesTests {
         func clockSetBack() async throws {
             try await withTemporaryFolder { root in
                 try await OriginUnderTest.with("\(root)/o") { origin in
-                    try await first.upload(to: origin)
-                    try breakBackend(root)
-                    try await BuildIndexUnderTest.with(root, origins: [origin.address]) {
-                        configuration in
-                        configuration.drainTimeout = .milliseconds(50)
-                    } body: {
-                        try await $0.client.put(tag, first.digest)
-                    }
+                    try await putAndStop(root, origin)
                     let data = "\(root)/build-index-0"
                     let file = "\(data)/tags/team/app/_tags/v1"
                     let record = try #require(try AtomicFile.read(file, bytesMax: 4096))

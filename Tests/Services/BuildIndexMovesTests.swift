@@ -104,7 +104,7 @@ extension ServicesTests {
                         try await index.client.delete(tag)
                         #expect(try await index.client.digest(of: tag) == nil)
                         #expect(try BuildIndexUnderTest.stored("\(tag)", root) == nil)
-                        let names = try await index.client.tags(of: tag.repository).names
+                        let names = try await index.client.tags(of: tag.repository)?.names
                         #expect(names == ["v2"])
                         #expect(try await index.status().tags?.tagCount == 1)
                         let error = await #expect(throws: ClusterError.self) {
@@ -115,11 +115,11 @@ extension ServicesTests {
                     try await BuildIndexUnderTest.with(root, origins: [origin.address]) {
                         index async throws in
                         #expect(try await index.client.digest(of: tag) == nil)
-                        #expect(try await index.client.tags(of: tag.repository).names == ["v2"])
+                        #expect(try await index.client.tags(of: tag.repository)?.names == ["v2"])
                         try await index.client.put(tag, first.digest)
                         await index.untilWrittenBack("\(tag)", first.digest)
                         #expect(
-                            try await index.client.tags(of: tag.repository).names == ["v1", "v2"]
+                            try await index.client.tags(of: tag.repository)?.names == ["v1", "v2"]
                         )
                     }
                 }

@@ -110,7 +110,7 @@ extension ServicesTests {
                             + "\n"
                     )
                     let repository = try RepositoryName("a/b")
-                    #expect(try await index.client.tags(of: repository).names == ["1", "2"])
+                    #expect(try await index.client.tags(of: repository)?.names == ["1", "2"])
                     #expect(
                         try await index.client.list(prefix: "a/b/_manifests/tags").names == [
                             "a/b:1", "a/b:2",
