@@ -152,9 +152,10 @@ def measure_manifests(registry, files, tags):
     race([["bash", "-c", PUSH, "push", registry.push_url, "bench/single", files.tiny[1], files.tiny[0]]])
     yield "push manifests, one client", timed(registry, shared_out(singles, 1, files.folder, "put")), len(singles)
     yield f"push manifests, {CLIENTS} clients", timed(registry, shared_out(all_, CLIENTS, files.folder, "put")), tags
-    by_tag = [(f"{registry.pull_url}{base}/t{number % 100:05}", None) for number in range(PULLS)]
-    by_digest = [(f"{registry.pull_url}{base}/{files.manifests[number % 100][0]}", None) for number in range(PULLS)]
-    race(shared_out(by_tag[:100], 1, files.folder, "get"))
+    asked = min(100, tags)
+    by_tag = [(f"{registry.pull_url}{base}/t{number % asked:05}", None) for number in range(PULLS)]
+    by_digest = [(f"{registry.pull_url}{base}/{files.manifests[number % asked][0]}", None) for number in range(PULLS)]
+    race(shared_out(by_tag[:asked], 1, files.folder, "get"))
     for name, gets in (("tag", by_tag), ("digest", by_digest)):
         for clients, count in ((1, SINGLE_PULLS), (CLIENTS, PULLS)):
             label = f"pull by {name}, {'one client' if clients == 1 else f'{clients} clients'}"
