@@ -33,7 +33,7 @@ import Testing
             let entry = "\(root)/cache/2c/f2/\(hex)"
             #expect(
                 try Directory.list(entry)?.sorted() == [
-                    "_last_access_time", "_namespace", "_persist", "_torrentmeta", "data",
+                    "_namespace", "_persist", "_torrentmeta", "data",
                 ]
             )
             let text = try AtomicFile.read("\(entry)/_torrentmeta", bytesMax: 1000)
@@ -47,6 +47,67 @@ import Testing
             #expect(try await store.namespace(of: blob.digest)?.name == "ns/repo")
             let cached = try #require(try await store.cachedBlob(blob.digest))
             #expect(try cached.read() == blob.bytes)
+            // From its write-back on it has an access time instead.
+            let namespace = try Namespace("ns/repo")
+            for _ in 0..<2 {
+                try await store.finishWriteBack(of: blob.digest, namespace: namespace)
+                #expect(
+                    try Directory.list(entry)?.sorted() == [
+                        "_last_access_time", "_namespace", "_torrentmeta", "data",
+                    ]
+                )
+            }
+            #expect(
+                try AtomicFile.read("\(entry)/_last_access_time", bytesMax: 9)?.count == 8
+            )
+            #expect(try await !store.isPersisted(blob.digest))
+        }
+    }
+
+    @Test("takes a blob that is in memory as a whole, once")
+    func wholeBlobs() async throws {
+        try await withTemporaryFolder { root in
+            let store = try await openStore(root)
+            let blob = try SampleBlob("hello")
+            let options = CommitOptions(
+                pieceBytes: 4 << 20,
+                isPersisted: true,
+                namespace: try Namespace("ns/repo")
+            )
+            let bytes = ByteBuffer(bytes: blob.bytes)
+            let wrong = await #expect(throws: StorageError.self) {
+                try await store.store(ByteBuffer(string: "hell"), as: blob.digest, options: options)
+            }
+            #expect(wrong?.code == .digestMismatch)
+            #expect(try await store.info(of: blob.digest) == nil)
+            let info = try await store.store(bytes, as: blob.digest, options: options)
+            #expect(info == BlobInfo(digest: blob.digest, bytes: 5))
+            #expect(try await store.store(bytes, as: blob.digest, options: options) == nil)
+            #expect(try await store.cachedBlob(blob.digest)?.read() == blob.bytes)
+            #expect(try await store.metaInfo(of: blob.digest)?.pieceSums == [907_060_870])
+            #expect(try await store.isPersisted(blob.digest))
+            #expect(try Directory.list("\(root)/upload") == [])
+        }
+    }
+
+    @Test("an emptied note that a blob is owed, as a power cut leaves it, still says so")
+    func emptyNote() async throws {
+        try await withTemporaryFolder { root in
+            let store = try await openStore(root)
+            let blob = try SampleBlob("hello")
+            let options = CommitOptions(isPersisted: true, namespace: try Namespace("ns/repo"))
+            _ = try await store.store(
+                ByteBuffer(bytes: blob.bytes),
+                as: blob.digest,
+                options: options
+            )
+            let entry = "\(root)/cache/2c/f2/\(blob.digest.hex)"
+            for name in ["_persist", "_namespace"] {
+                try AtomicFile.write([], to: "\(entry)/\(name)", durable: false)
+            }
+            #expect(try await store.isPersisted(blob.digest))
+            let owed = try await store.persistedBlobs()
+            #expect(owed.map(\.digest) == [blob.digest] && owed.allSatisfy(\.namespaces.isEmpty))
         }
     }
 

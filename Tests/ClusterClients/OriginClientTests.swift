@@ -94,6 +94,47 @@ import Testing
         }
     }
 
+    @Test("sends a small blob whole to an origin that takes it so", arguments: [200, 409, 500])
+    func whole(_ status: Int) async throws {
+        let routes: Routes = { router, server in
+            uploads(router, server)
+            for prefix in ["/namespace/{ns}", "/internal", "/internal/duplicate/namespace/{ns}"] {
+                router.put("\(prefix)/blobs/{digest}/uploads") { request, _ -> Response in
+                    try await server.note(request)
+                    return Response(status: .init(code: status))
+                }
+            }
+        }
+        let purposes: [UploadPurpose] = [.cluster, .transfer, .duplicate(delay: .seconds(2))]
+        try await serving(routes) { address, server in
+            let client = OriginClient(address: address, http: testClient)
+            for purpose in purposes {
+                let upload = {
+                    try await client.upload(
+                        digest,
+                        namespace: namespace,
+                        from: .bytes(ByteBuffer(bytes: hello)),
+                        purpose: purpose
+                    )
+                }
+                if status == 500 {
+                    let error = await #expect(throws: ClusterError.self) { try await upload() }
+                    #expect(error?.code == .status(500))
+                } else {
+                    try await upload()
+                }
+            }
+            let blob = "/namespace/ns%2Frepo/blobs/sha256:\(hex)/uploads"
+            #expect(
+                server.lines == [
+                    "PUT \(blob)", "PUT /internal/blobs/sha256:\(hex)/uploads",
+                    "PUT /internal/duplicate\(blob)?delay_ns=2000000000",
+                ]
+            )
+            #expect(server.asked.allSatisfy { $0.body == hello })
+        }
+    }
+
     @Test("cuts a long source into PATCHes of 32 MiB", arguments: ["file", "stream", "bytes"])
     func chunks(_ kind: String) async throws {
         let count = OriginClient.uploadChunkBytes + 100_003

@@ -50,6 +50,15 @@ import Testing
             try AtomicFile.write([1, 2, 3], to: path, durable: true)
             try AtomicFile.write([4], to: path, durable: false, temporaryDirectory: folder)
             #expect(try AtomicFile.read(path, bytesMax: 10) == [4])
+            try AtomicFile.write([1, 2, 3], to: path, durable: false)
+            #expect(try AtomicFile.overwrite([7], paddedWith: 9, at: path))
+            #expect(try AtomicFile.read(path, bytesMax: 10) == [7, 9, 9])
+            #expect(try !AtomicFile.overwrite([1, 2, 3, 4], paddedWith: 9, at: path))
+            #expect(try !AtomicFile.overwrite([1], paddedWith: 9, at: "\(path)-none"))
+            #expect(try AtomicFile.read(path, bytesMax: 10) == [7, 9, 9])
+            try AtomicFile.write(Array(repeating: 0, count: 513), to: path, durable: false)
+            // It does not lie in one sector.
+            #expect(try !AtomicFile.overwrite([1], paddedWith: 9, at: path))
             #expect(try Directory.list(folder) == ["side"])
             try AtomicFile.write(Array(repeating: 0, count: 11), to: path, durable: false)
             #expect { try AtomicFile.read(path, bytesMax: 10) } throws: {

@@ -169,11 +169,17 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
         in repository: RepositoryName
     ) async throws { state.withLock { $0.blobs[digest] = bytes } }
 
-    func put(_ tag: QualifiedTag, _ digest: Digest, condition: TagCondition) async throws {
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        dependencies: [Digest],
+        condition: TagCondition
+    ) async throws -> Bool? {
         try state.withLock { state in
             guard condition.isMet(by: state.tags[tag]) else { throw Self.conditionFailed }
             state.tags[tag] = digest
         }
+        return nil
     }
 
     func delete(_ tag: QualifiedTag, condition: TagCondition) async throws -> Bool {

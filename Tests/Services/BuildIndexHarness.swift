@@ -21,7 +21,7 @@ struct BuildIndexUnderTest: Sendable {
 
     /// Runs a build-index that stores under `root`, with a directory beside it as backend, while
     /// `body` runs.
-    static func with<Value: Sendable>(
+    @discardableResult static func with<Value: Sendable>(
         _ root: String,
         id: String = "build-index-0",
         origins: [String],

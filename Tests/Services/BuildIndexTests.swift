@@ -45,6 +45,39 @@ extension ServicesTests {
             }
         }
 
+        @Test("believes whoever has just seen what a manifest refers to, and nobody else")
+        func seen() async throws {
+            try await BuildIndexUnderTest.withOrigin { index, _, _ async throws in
+                let tag = try QualifiedTag(parsing: "repo/img:v1")
+                let error = await #expect(throws: ClusterError.self) {
+                    try await index.client.put(tag, image.digest)
+                }
+                #expect(error?.code == .status(500))
+                let (config, layer) = (image.config.digest, image.layer.digest)
+                let answer = try await index.client.put(
+                    tag,
+                    image.digest,
+                    dependencies: [config, layer]
+                )
+                #expect(answer == false)
+                #expect(try await index.client.digest(of: tag) == image.digest)
+                let repository = tag.repository
+                let all = [image.digest, config, layer]
+                #expect(try await index.client.deleted(among: all, in: repository) == [])
+                for digest in [image.digest, layer] {
+                    let marker = QualifiedTag(
+                        repository: repository,
+                        tag: ReservedTag.deleted(digest).tag
+                    )
+                    try await index.client.put(marker, digest)
+                }
+                let deleted = try await index.client.deleted(among: all, in: repository)
+                #expect(deleted == [image.digest, layer])
+                let again = try await index.client.put(tag, image.digest, dependencies: [layer])
+                #expect(again == true)
+            }
+        }
+
         @Test("takes a neighbour's puts and replications without looking for blobs")
         func duplicates() async throws {
             try await withTemporaryFolder { root in

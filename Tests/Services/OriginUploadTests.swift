@@ -50,6 +50,34 @@ extension ServicesTests {
             }
         }
 
+        @Test("takes a whole blob in one request", arguments: [5, 64 << 10, 200_000])
+        func takesWhole(_ count: Int) async throws {
+            try await withTemporaryFolder { root in
+                try await OriginUnderTest.with(root) { origin in
+                    let blob = OriginBlob(String(repeating: "x", count: count))
+                    let path = "\(blob.path)/uploads"
+                    let wrong = try await origin.send(.put, path, body: blob.bytes + [1])
+                    #expect(wrong.status == 400)
+                    #expect(try await origin.send(.head, blob.internalPath).status == 404)
+                    let put = try await origin.send(.put, path, body: blob.bytes)
+                    #expect((put.status, put.text) == (200, ""))
+                    let again = try await origin.send(.put, path, body: blob.bytes)
+                    #expect((again.status, again.text) == (409, ""))
+                    let body = try await origin.send(.get, blob.path)
+                    #expect(body.bytes == blob.bytes)
+                    #expect(try Directory.list("\(root)/origin-0/upload") == [])
+                    let other = OriginBlob("copied")
+                    let duplicate = "/internal/duplicate\(other.path)/uploads"
+                    let late = "\(duplicate)?delay_ns=0"
+                    let without = try await origin.send(.put, duplicate, body: other.bytes)
+                    #expect(without.status == 400)
+                    let copy = try await origin.send(.put, late, body: other.bytes)
+                    #expect(copy.status == 200)
+                    #expect(try await origin.send(.get, other.path).text == "copied")
+                }
+            }
+        }
+
         @Test("takes the copy of another origin and writes it back later only")
         func takesDuplicates() async throws {
             try await withTemporaryFolder { root in

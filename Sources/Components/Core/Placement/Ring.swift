@@ -41,6 +41,12 @@ package struct Ring: Hashable, Sendable {
         return owners.isEmpty ? [ranking[0]] : Array(owners)
     }
 
+    /// Whether every healthy member owns every blob, so that nobody need be asked who owns one.
+    package var everyoneOwnsAll: Bool {
+        let healthyCount = members.count - unhealthyMembers.count
+        return (1...replicasMax).contains(healthyCount)
+    }
+
     /// What a member that holds a blob has to do so that all owners have it.
     package struct HealingDuty: Hashable, Sendable {
         /// The healthy members that come before it: if one of these holds the blob, the duty is theirs.

@@ -51,7 +51,9 @@ extension BlobStore {
                 digest: digest,
                 bytes: try file.size(),
                 file: file,
-                recordedAt: try lastAccess(in: entry) ?? 0,
+                // While it is owed there need be none.
+                recordedAt: try lastAccess(in: entry)
+                    ?? (isPersistedNow(in: entry) ? clock() : 0),
                 store: self
             )
             shard.insert(blob)

@@ -51,22 +51,22 @@ extension BlobStore {
         return BlobInfo(digest: digest, bytes: bytes)
     }
 
+    /// None of them waits for the disk: what the entry's directory is flushed for is that they are there. After a power cut one
+    /// may be empty, and then `_persist` says that the blob is owed, as does the queue, which knows to whom; meta info is made
+    /// anew.
     private func stageSidecars(
         in directory: String,
         metaInfo: MetaInfo?,
         _ options: CommitOptions
     ) throws {
         func stage(_ file: DiskLayout.File, _ bytes: [UInt8]) throws {
-            try AtomicFile.stage(bytes, at: directory.file(file), durable: options.isDurable)
+            try AtomicFile.stage(bytes, at: directory.file(file), durable: false)
         }
         if let metaInfo { try stage(.metaInfo, metaInfo.json) }
         if let namespace = options.namespace { try stage(.namespace, Array(namespace.name.utf8)) }
         if options.isPersisted { try stage(.persist, Array("true".utf8)) }
-        try AtomicFile.stage(
-            AccessTime.encode(clock()),
-            at: directory.file(.lastAccess),
-            durable: false
-        )
+        // What is owed can't be evicted, so that when it was used matters from its write-back on.
+        if !options.isPersisted { try stage(.lastAccess, AccessTime.encode(clock())) }
     }
 
     /// Gives `directory` its place in the cache in one step; answers false, and leaves it where it is, when the blob is
@@ -92,10 +92,10 @@ extension BlobStore {
         }
         if isNew { noteAdded(bytes: bytes) }
         if isDurable, isNew {
-            if created != nil {
-                try synchronizeParents(of: entry)
-            } else {
-                try Directory.synchronize(parent)
+            try Directory.synchronize(parent)
+            // A directory that was made for it has its name in the one above.
+            if let created, let above = Directory.parent(of: created) {
+                try synchronizeParents(of: parent, upTo: above)
             }
         }
         return isNew
@@ -103,10 +103,14 @@ extension BlobStore {
 
     /// Makes the place of `entry` durable: the directory it is in, and the two levels above.
     func synchronizeParents(of entry: String) throws {
-        var directory = entry
-        while let parent = Directory.parent(of: directory) {
+        try synchronizeParents(of: entry, upTo: layout.cache)
+    }
+
+    /// Makes the names durable that lead from `top` to `path`.
+    private func synchronizeParents(of path: String, upTo top: String) throws {
+        var directory = path
+        while directory != top, let parent = Directory.parent(of: directory) {
             try Directory.synchronize(parent)
-            guard parent != layout.cache else { return }
             directory = parent
         }
     }

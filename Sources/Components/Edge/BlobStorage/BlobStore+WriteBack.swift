@@ -37,7 +37,7 @@ extension BlobStore {
     func setPersistedNow(_ isPersisted: Bool, _ digest: Digest, _ namespace: Namespace?) throws {
         let entry = layout.cacheEntry(digest)
         try shard(of: digest).sidecars.withLock { _ in
-            guard isPersisted else { return try Directory.remove(entry.file(.persist)) }
+            guard isPersisted else { return try clearPersisted(in: entry) }
             guard try isTrustworthyNow(digest) else {
                 throw StorageError.notCached(digest, "write back")
             }
@@ -65,9 +65,27 @@ extension BlobStore {
             try self.shard(of: digest).sidecars.withLock { _ in
                 let noted = try self.namespacesNow(in: entry)
                 let rest = noted.filter { $0 != namespace }
-                guard !rest.isEmpty else { return try Directory.remove(entry.file(.persist)) }
+                guard !rest.isEmpty else { return try self.clearPersisted(in: entry) }
                 if rest != noted { try self.writeNamespaces(rest, of: digest, durable: false) }
             }
+        }
+    }
+
+    /// Notes that nothing is owed any more of the blob in `entry`.
+    ///
+    /// Its `_persist` becomes the access time that it has to have from now on: a file less to make, and one less to remove.
+    /// With a time in it, should a crash come in between, it still says that the blob is owed.
+    private func clearPersisted(in entry: String) throws {
+        let path = entry.file(.persist)
+        guard try FileStatus.of(entry.file(.lastAccess)) == nil else {
+            return try Directory.remove(path)
+        }
+        do {
+            let time = AccessTime.encode(clock())
+            try time.withUnsafeBytes { try SharedFile.openForUpdate(path).write($0, at: 0) }
+            try Directory.rename(path, to: entry.file(.lastAccess))
+        } catch let error as FileError where error.code == .notFound {
+            // It was noted before, or the blob is gone.
         }
     }
 

@@ -21,24 +21,32 @@ package struct BuildIndexClient: Sendable {
 
     /// Makes `tag` name `digest` if `condition` is met; with `replicating`, in the other clusters, too. `path` tells which
     /// clusters the tag came through, when another cluster's build-index puts it.
+    ///
+    /// Whoever has just seen that the origins have what the manifest refers to tells so by `dependencies`, and spares the
+    /// build-index to look for it. Kraken's look all the same.
+    /// - Returns: whether `digest` was deleted from the repository before, which the put does not undo; nil when that is not
+    ///   told, as by Kraken's.
     /// - Throws: ``ClusterError``, here as in every call; `.status(412)` when the condition is not met, `.status(409)` when
     ///   the tag is one that does not move.
-    package func put(
+    @discardableResult package func put(
         _ tag: QualifiedTag,
         _ digest: Digest,
         replicating: Bool = false,
         path: String? = nil,
+        dependencies: [Digest]? = nil,
         condition: TagCondition = .none
-    ) async throws {
+    ) async throws -> Bool? {
         let query = replicating ? "?replicate=true" : ""
         var headers = condition.headers
         if let path { headers[.replicationPath] = path }
-        _ = try await host.exchange(
+        headers[.dependencies] = dependencies.flatMap(DependencyList.header)
+        let answer = try await host.exchange(
             .put,
             self.path(tag, digest) + query,
             headers: headers,
             timeout: .seconds(30)
         )
+        return answer.headers[.isDeleted].map { $0 == "true" }
     }
 
     /// Removes `tag` if `condition` is met; `.notFound` when there is no such tag. With `replicating`, it is removed from the
@@ -144,6 +152,24 @@ package struct BuildIndexClient: Sendable {
             timeout: .seconds(60),
             answerBytesMax: Limits().metaInfoBytesMax
         ) { try ReferrerPage(json: $0) }
+    }
+
+    /// Which of `digests` were deleted from `repository`.
+    package func deleted(
+        among digests: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Set<Digest> {
+        let body = JSON.object([
+            .init("digests", .array(digests.map { .string($0.description) }))
+        ])
+        let path = "/internal/repositories/\(URLEncoding.pathSegment(repository.name))/deleted"
+        return try await host.json(.post, path, json: body, timeout: .seconds(60)) { json in
+            var deleted = Set<Digest>()
+            for text in json["digests"]?.array ?? [] {
+                deleted.insert(try Digest(parsing: text.string ?? ""))
+            }
+            return deleted
+        }
     }
 
     /// Makes `tag`, which must exist, be replicated to the other clusters.
@@ -325,6 +351,10 @@ package struct TagPage: Hashable, Sendable {
 extension HTTPField.Name {
     /// Through which clusters a tag came that another cluster's build-index puts.
     package static let replicationPath = Self.known("Herd-Replication-Path")
+    /// In the answer to a put: whether what the tag names was deleted from the repository.
+    package static let isDeleted = Self.known("Herd-Deleted")
+    /// What a tag's manifest refers to, all of which the sender has just seen at the origins.
+    package static let dependencies = Self.known("Herd-Dependencies")
 
     private static func known(_ name: String) -> Self {
         guard let name = HTTPField.Name(name) else {

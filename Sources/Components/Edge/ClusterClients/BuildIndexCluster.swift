@@ -24,14 +24,21 @@ package struct BuildIndexCluster: Sendable {
     /// Makes `tag` name `digest` if `condition` is met; with `replicating`, in the other clusters, too.
     /// - Throws: ``ClusterError``, here as in every call; `.status(412)` when the condition is not met, `.status(409)` when
     ///   the tag is one that does not move.
-    package func put(
+    @discardableResult package func put(
         _ tag: QualifiedTag,
         _ digest: Digest,
         replicating: Bool = false,
+        dependencies: [Digest]? = nil,
         condition: TagCondition = .none
-    ) async throws {
+    ) async throws -> Bool? {
         try await changing(tag, "put \(tag)") {
-            try await $0.put(tag, digest, replicating: replicating, condition: condition)
+            try await $0.put(
+                tag,
+                digest,
+                replicating: replicating,
+                dependencies: dependencies,
+                condition: condition
+            )
         }
     }
 
@@ -98,6 +105,17 @@ package struct BuildIndexCluster: Sendable {
         }
     }
 
+    /// Which of `digests` were deleted from `repository`; `.notFound` or `.status(405)` from a build-index that can be asked
+    /// about one at a time only.
+    package func deleted(
+        among digests: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Set<Digest> {
+        try await asking("look for deletions in \(repository)") {
+            try await $0.deleted(among: digests, in: repository)
+        }
+    }
+
     /// Makes `tag`, which must exist, be replicated to the other clusters.
     package func replicate(_ tag: QualifiedTag) async throws {
         try await asking("replicate \(tag)") { try await $0.replicate(tag) }
@@ -117,15 +135,15 @@ package struct BuildIndexCluster: Sendable {
     }
 
     /// Asks the build-index that `tag` falls to, or the next one when that gives no answer.
-    private func changing(
+    private func changing<Value>(
         _ tag: QualifiedTag,
         _ what: String,
-        ask: (BuildIndexClient) async throws -> Void
-    ) async throws {
+        ask: (BuildIndexClient) async throws -> Value
+    ) async throws -> Value {
         let healthy = Set(await hosts.healthyHosts())
         let ranking = RendezvousHash.ranking(of: hosts.hosts, keyBytes: Array("\(tag)".utf8))
         let ordered = ranking.filter(healthy.contains) + ranking.filter { !healthy.contains($0) }
-        try await hosts.firstAnswer(from: ordered, what, log: log) {
+        return try await hosts.firstAnswer(from: ordered, what, log: log) {
             try await ask(BuildIndexClient(address: $0, http: http))
         }
     }

@@ -36,6 +36,7 @@ extension OriginClient {
         pace: @Sendable (Int) async throws -> Void = { _ in }
     ) async throws {
         do {
+            if try await uploadWhole(digest, namespace, source, purpose) { return }
             let path = uploadPath(digest, namespace, purpose)
             let start = try await host.exchange(
                 .post,
@@ -53,7 +54,7 @@ extension OriginClient {
         }
     }
 
-    private func uploadPath(
+    func uploadPath(
         _ digest: Digest,
         _ namespace: Namespace,
         _ purpose: UploadPurpose

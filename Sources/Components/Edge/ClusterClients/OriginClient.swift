@@ -26,8 +26,8 @@ package struct OriginClient: Sendable {
         _ = try await host.text(.get, "/readiness", timeout: .seconds(5))
     }
 
-    /// The origins that own `digest`, `host:port`, best first; never empty.
-    package func locations(of digest: Digest) async throws -> [String] {
+    /// The origins that own `digest`.
+    package func owners(of digest: Digest) async throws -> BlobOwners {
         let answer = try await host.exchange(
             .get,
             "/blobs/\(digest)/locations",
@@ -38,7 +38,13 @@ package struct OriginClient: Sendable {
         guard !locations.isEmpty else {
             throw ClusterError.unreadable("locations of \(digest) at \(address)", "none given")
         }
-        return locations
+        let scope = HTTPField.Name("Herd-Origin-Owners").flatMap { answer.headers[$0] }
+        return BlobOwners(addresses: locations, areEveryones: scope == "all")
+    }
+
+    /// The addresses of ``owners(of:)``.
+    package func locations(of digest: Digest) async throws -> [String] {
+        try await owners(of: digest).addresses
     }
 
     /// Who it is in the peer protocol.
@@ -142,6 +148,14 @@ package struct OriginClient: Sendable {
     private func internalPath(_ digest: Digest, _ namespace: Namespace) -> String {
         "/internal" + blobPath(digest, namespace)
     }
+}
+
+/// The origins that own a blob.
+package struct BlobOwners: Hashable, Sendable {
+    /// Their `host:port`, best first; never empty.
+    package let addresses: [String]
+    /// Whether the same origins own every blob, though not in the same order. Kraken's never say so.
+    package let areEveryones: Bool
 }
 
 /// What a prefetch found.

@@ -14,6 +14,7 @@ package struct OriginCluster: Sendable {
     let http: HTTPClient
     let poll: PollPolicy
     let log: Logger
+    private let common = CommonOwners()
 
     /// The cluster of `hosts`, reached through `http`.
     package init(
@@ -33,15 +34,20 @@ package struct OriginCluster: Sendable {
     /// The origins that own `digest`, best first; never empty.
     /// - Throws: ``ClusterError``, here as in every call.
     package func owners(of digest: Digest) async throws -> [OriginClient] {
+        if let known = common.owners(of: digest, at: .now) {
+            let usable = known.filter(hosts.isHealthy)
+            return (usable + known.filter { !usable.contains($0) }).map(client)
+        }
         let what = "locate \(digest)"
-        return try await firstAnswer(
+        let answer = try await firstAnswer(
             from: await hosts.shuffledHosts(),
             what,
             isFinal: { _ in false }
         ) {
-            try await $0.locations(of: digest)
+            try await $0.owners(of: digest)
         }
-        .map(client)
+        if answer.areEveryones { common.note(answer.addresses, at: .now) }
+        return answer.addresses.map(client)
     }
 
     /// Uploads `digest` to the first owner that takes it, which copies it to the others.

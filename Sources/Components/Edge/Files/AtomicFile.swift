@@ -32,6 +32,32 @@ package enum AtomicFile {
         if durable { try Directory.synchronize(Directory.parent(of: path) ?? ".") }
     }
 
+    /// What a disk writes as a whole or not at all, in bytes.
+    private static let sectorBytes = 512
+
+    /// Overwrites the file at `path`, which lies in one sector, with `bytes` and as many of `padding` as it has bytes more:
+    /// without a new file for the file system to make, and an old one to forget. Not durable.
+    /// - Returns: false, with nothing done, when the file is absent, shorter than `bytes`, or longer than a sector.
+    /// - Throws: ``FileError``.
+    package static func overwrite(
+        _ bytes: [UInt8],
+        paddedWith padding: UInt8,
+        at path: String
+    ) throws -> Bool {
+        guard bytes.count <= sectorBytes else { return false }
+        let file: SharedFile
+        do {
+            file = try SharedFile.openForUpdate(path)
+        } catch let error as FileError where error.code == .notFound {
+            return false
+        }
+        let size = try file.size()
+        guard bytes.count <= size, size <= sectorBytes else { return false }
+        let padded = bytes + Array(repeating: padding, count: size - bytes.count)
+        try padded.withUnsafeBytes { try file.write($0, at: 0) }
+        return true
+    }
+
     /// A name that no other temporary file has.
     package static func temporaryPath(for path: String, in directory: String?) -> String {
         let number = counter.add(1, ordering: .relaxed).newValue

@@ -59,9 +59,15 @@ package protocol BlobUpload: Sendable {
 
 /// Where a registry puts tags, and what else it remembers of repositories.
 package protocol TagSink: Sendable {
-    /// Makes `tag` name `digest` if `condition` is met.
+    /// Makes `tag` name `digest` if `condition` is met. The manifest refers to `dependencies`, which were just seen to be there.
+    /// - Returns: whether the manifest is known to have been deleted from the repository before; nil when that is not told.
     /// - Throws: ``RegistryError`` 412 when it is not, 409 when the tag may not move.
-    func put(_ tag: QualifiedTag, _ digest: Digest, condition: TagCondition) async throws
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        dependencies: [Digest],
+        condition: TagCondition
+    ) async throws -> Bool?
 
     /// Removes `tag` if `condition` is met; false when there is no such tag.
     /// - Throws: ``RegistryError`` as ``put(_:_:condition:)``.

@@ -81,9 +81,26 @@ package protocol TagSource: Sendable {
 
     /// Whether the content `digest` was deleted from `repository`, whatever other repositories have it.
     func isDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool
+
+    /// Those of `digests` of which ``isDeleted(_:in:)`` is true.
+    func deleted(
+        among digests: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Set<Digest>
 }
 
 extension TagSource {
+    package func deleted(
+        among digests: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Set<Digest> {
+        var deleted = Set<Digest>()
+        for digest in digests where try await isDeleted(digest, in: repository) {
+            deleted.insert(digest)
+        }
+        return deleted
+    }
+
     /// The SHA-256 of what `digest` names in `repository`; nil when that is not known there.
     func resolve(_ digest: ContentDigest, in repository: RepositoryName) async throws -> Digest? {
         switch digest {

@@ -13,6 +13,8 @@ package struct BuildIndexTags: TagSource {
 
     /// Tags asked of a build-index at a time.
     private static let pageLength = 10_000
+    /// Digests that a build-index is asked about at a time: 300 KiB.
+    private static let deletionsMax = 4096
 
     /// The tags that `buildIndexes` have.
     package init(buildIndexes: BuildIndexCluster, limits: Limits) {
@@ -133,6 +135,34 @@ package struct BuildIndexTags: TagSource {
     package func isDeleted(_ digest: Digest, in repository: RepositoryName) async throws -> Bool {
         let tag = ReservedTag.deleted(digest).tag
         return try await self.digest(of: QualifiedTag(repository: repository, tag: tag)) != nil
+    }
+
+    package func deleted(
+        among digests: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Set<Digest> {
+        do {
+            if digests.count > 1 {
+                var deleted = Set<Digest>()
+                for start in stride(from: 0, to: digests.count, by: Self.deletionsMax) {
+                    let part = Array(digests[start...].prefix(Self.deletionsMax))
+                    deleted.formUnion(try await buildIndexes.deleted(among: part, in: repository))
+                }
+                return deleted
+            }
+        } catch let error as ClusterError
+            where error.code == .notFound || error.code == .status(405)
+        {
+            // Kraken's can be asked about a tag at a time only.
+        } catch let error as ClusterError {
+            let what = "look for deletions in \(repository)"
+            throw RegistryError(error, what: what, whom: "build-index")
+        }
+        var deleted = Set<Digest>()
+        for digest in digests where try await isDeleted(digest, in: repository) {
+            deleted.insert(digest)
+        }
+        return deleted
     }
 
     private static func isReserved(_ name: String) -> Bool {

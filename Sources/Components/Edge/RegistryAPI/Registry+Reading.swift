@@ -92,6 +92,18 @@ extension TagSource {
             return false
         }
     }
+
+    /// Those of `digests` that were deleted from `repository`, likewise.
+    func surelyDeleted(
+        among digests: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Set<Digest> {
+        do {
+            return try await deleted(among: digests, in: repository)
+        } catch let error as RegistryError where error.status == .serviceUnavailable {
+            return []
+        }
+    }
 }
 
 /// A blob whose source sent more or fewer bytes than it has.

@@ -40,7 +40,8 @@ extension RegistryWriter {
         let condition = try TagCondition(headers: request.headers)
         try await sink.blobs.putManifest(bytes, as: digest, in: name)
         for claim in claims { try await note(claim, of: digest, in: name) }
-        try await restore(digest, in: name)
+        // The answer to the tag tells whether that is needed.
+        if case .digest = reference { try await restore(digest, in: name) }
         if ContinuousClock.now - checkedAt > Self.checkGoodFor {
             // A collection may take what was looked at too long ago.
             try await checkReferences(of: document, in: name)
@@ -57,7 +58,13 @@ extension RegistryWriter {
         }
         if case .tag(let tag) = reference {
             let tag = QualifiedTag(repository: name, tag: tag)
-            try await sink.tags.put(tag, digest, condition: condition)
+            let wasDeleted = try await sink.tags.put(
+                tag,
+                digest,
+                dependencies: document.references.filter { !$0.isForeign }.map(\.digest),
+                condition: condition
+            )
+            if wasDeleted != false { try await restore(digest, in: name) }
         }
         let asked = claims.first ?? .sha256(digest)
         var response = created("/v2/\(name)/manifests/\(asked)", asked)
@@ -146,22 +153,24 @@ extension RegistryWriter {
         let wanted = try await everything(below: document, in: name, depth: 0).filter {
             !$0.isForeign && digests.insert($0.digest).inserted
         }
-        let missing = try await withThrowingTaskGroup(of: ContentDigest?.self) { group in
+        async let deletions = tags.surelyDeleted(among: wanted.map(\.digest), in: name)
+        let absent = try await withThrowingTaskGroup(of: ContentDigest?.self) { group in
             var missing: [ContentDigest] = []
             for (index, descriptor) in wanted.enumerated() {
                 if index >= Self.lookUpsMax, let result = try await group.next() {
                     if let digest = result { missing.append(digest) }
                 }
-                group.addTask { [blobs, tags] in
-                    async let isDeleted = tags.isSurelyDeleted(descriptor.digest, in: name)
+                group.addTask { [blobs] in
                     let bytes = try await blobs.blobSize(descriptor.digest, in: name)
-                    let isGone = try await isDeleted
-                    return bytes == nil || isGone ? descriptor.name : nil
+                    return bytes == nil ? descriptor.name : nil
                 }
             }
             for try await result in group { if let digest = result { missing.append(digest) } }
-            return missing.sorted { $0.key < $1.key }
+            return missing
         }
+        let deleted = try await deletions
+        let gone = wanted.lazy.filter { deleted.contains($0.digest) }.map(\.name)
+        let missing = Set(absent + gone).sorted { $0.key < $1.key }
         guard let first = missing.first else { return }
         let others = missing.count > 1 ? " and \(missing.count - 1) others" : ""
         throw RegistryError(

@@ -20,7 +20,8 @@ package actor RetryDatabase {
 
     /// A step of the next transaction, told its outcome when that is on disk.
     private struct Job {
-        let run: @Sendable (Database) -> Void
+        /// Throws only when `isAlone`, so that its transaction is undone.
+        let run: @Sendable (Database, _ isAlone: Bool) throws -> Void
         let turn: CheckedContinuation<Turn, Never>?
     }
 
@@ -81,7 +82,8 @@ package actor RetryDatabase {
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
         let outcome = Outcome<Value>()
-        let step: @Sendable (Database) -> Void = { database in
+        let step: @Sendable (Database, Bool) throws -> Void = { database, isAlone in
+            if isAlone { return outcome.set(.success(try body(database))) }
             outcome.set(
                 Result {
                     var value: Value?
@@ -120,7 +122,9 @@ package actor RetryDatabase {
         let failure: (any Error)?
         do {
             try await pool.runUncancelled { [database] in
-                try database.write { database in for job in batch { job.run(database) } }
+                try database.write { database in
+                    for job in batch { try job.run(database, batch.count == 1) }
+                }
             }
             failure = nil
         } catch { failure = error }

@@ -146,8 +146,21 @@ package actor RetryQueue {
         var started: [RetryTask] = []
         /// When was looked last: what falls due later is not among it.
         var endedAt: Instant
+        /// When the next work falls due after that; nil when that is not known.
+        var next: NextDue?
         /// Whether the disk did not say.
         var hasFailed = false
+    }
+
+    /// When work falls due; nil: none waits.
+    private struct NextDue: Sendable { let at: Instant? }
+
+    /// What one look into the table found.
+    private struct Found: Sendable {
+        var tasks: [Int64: RetryTask] = [:]
+        /// Whether that is all there is to do now.
+        var isAll = true
+        var next: NextDue?
     }
 
     /// Marks due work as running, as much as there is room for.
@@ -155,37 +168,49 @@ package actor RetryQueue {
         var look = Look(endedAt: now)
         while settling.count < Self.settlingMax {
             look.endedAt = now
-            var found: [Int64: RetryTask] = [:]
-            for demand in scheduler.demands(at: look.endedAt) {
-                if stopDeadline != nil, demand.lane == .retry { continue }
-                guard let due = await due(demand, look.endedAt) else {
-                    look.hasFailed = true
-                    continue
-                }
-                for task in due { found[task.id] = task }
+            guard let found = await due(at: look.endedAt) else {
+                look.hasFailed = true
+                break
             }
-            let admitted = scheduler.admit(found.values.map(\.candidate), at: look.endedAt)
+            let admitted = scheduler.admit(found.tasks.values.map(\.candidate), at: look.endedAt)
+            look.started += admitted.compactMap { found.tasks[$0.id] }
+            if found.isAll, admitted.count == found.tasks.count {
+                look.next = found.next
+                break
+            }
             if admitted.isEmpty { break }
-            look.started += admitted.compactMap { found[$0.id] }
         }
         return look
     }
 
-    private func due(_ demand: RetryScheduler.Demand, _ now: Instant) async -> [RetryTask]? {
+    /// What is due at `now`, as much as there is room for, and when more will be; nil when the disk does not say.
+    private func due(at now: Instant) async -> Found? {
         let busy = scheduler.runningIDs + settling
+        let demands = scheduler.demands(at: now).filter { stopDeadline == nil || $0.lane == .fresh }
+        let destinations = scheduler.admittedDestinations(at: now)
         do {
+            // One look for all of it: each takes a thread and a transaction.
             return try await database.read("look into the queue \(kind)") { [table] database in
-                try table.due(
-                    demand.lane == .fresh ? .pending : .failed,
-                    for: demand.destination,
-                    now: now,
-                    except: busy,
-                    limit: demand.count,
-                    in: database
+                var found = Found()
+                for demand in demands {
+                    let tasks = try table.due(
+                        demand.lane == .fresh ? .pending : .failed,
+                        for: demand.destination,
+                        now: now,
+                        except: busy,
+                        limit: demand.count,
+                        in: database
+                    )
+                    if tasks.count >= demand.count { found.isAll = false }
+                    for task in tasks { found.tasks[task.id] = task }
+                }
+                found.next = NextDue(
+                    at: try table.nextDue(for: destinations, after: now, in: database)
                 )
+                return found
             }
         } catch {
-            lastErrors[demand.destination] = "\(error)"
+            for demand in demands { lastErrors[demand.destination] = "\(error)" }
             return nil
         }
     }
@@ -274,17 +299,21 @@ package actor RetryQueue {
         } while !Task.isCancelled
     }
 
+    private func nextDue(after look: Look) async throws -> Instant? {
+        if let known = look.next { return known.at }
+        let (last, destinations) = (look.endedAt, scheduler.admittedDestinations(at: look.endedAt))
+        return try await database.read("look into the queue \(kind)") { [table] database in
+            try table.nextDue(for: destinations, after: last, in: database)
+        }
+    }
+
     /// One timer, for the earliest work that waits; none while nothing does.
     private func armTimer(after look: Look) async {
         let last = look.endedAt
-        let destinations = scheduler.admittedDestinations(at: last)
         var next = scheduler.nextDeadline(after: last)
         var hasFailed = look.hasFailed
         do {
-            let due = try await database.read("look into the queue \(kind)") { [table] database in
-                try table.nextDue(for: destinations, after: last, in: database)
-            }
-            if let due { next = min(next ?? due, due) }
+            if let due = try await nextDue(after: look) { next = min(next ?? due, due) }
         } catch {
             hasFailed = true
         }

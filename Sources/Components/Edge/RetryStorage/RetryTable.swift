@@ -19,7 +19,7 @@ struct RetryTable: Sendable {
         tasksMax: Int,
         in database: Database
     ) throws -> Bool {
-        try database.execute(
+        try database.cachedStatement(
             sql: """
                 UPDATE task SET destination = :destination, due_at_ns = min(due_at_ns, :due),
                     revision = revision + (:changeable OR payload <> :payload), payload = :payload,
@@ -27,11 +27,11 @@ struct RetryTable: Sendable {
                     failure_count = CASE state WHEN 'dead' THEN 0 ELSE failure_count END,
                     state = CASE state WHEN 'dead' THEN 'pending' ELSE state END
                 WHERE kind = :kind AND scope = :scope AND name = :name
-                """,
-            arguments: arguments(task, due: due)
-        )
+                """
+        ).execute(arguments: arguments(task, due: due))
         if database.changesCount > 0 { return false }
-        let count = try Int.fetchOne(database, sql: "SELECT total(count) FROM tally") ?? 0
+        let tally = try database.cachedStatement(sql: "SELECT total(count) FROM tally")
+        let count = try Int.fetchOne(tally) ?? 0
         guard count < tasksMax else {
             throw RetryStorageError(
                 code: .full,
@@ -40,14 +40,13 @@ struct RetryTable: Sendable {
                 remedy: "see why with GET /queue/tasks, and try again later"
             )
         }
-        try database.execute(
+        try database.cachedStatement(
             sql: """
                 INSERT INTO task
                     (kind, scope, name, destination, payload, revision, state, created_at_ns, due_at_ns, trace)
                 VALUES (:kind, :scope, :name, :destination, :payload, :changeable, 'pending', :now, :due, :trace)
-                """,
-            arguments: arguments(task, due: due) + ["now": now.nanoseconds]
-        )
+                """
+        ).execute(arguments: arguments(task, due: due) + ["now": now.nanoseconds])
         return true
     }
 
@@ -61,10 +60,8 @@ struct RetryTable: Sendable {
 
     /// Removes `task`, which is done; one that was added again meanwhile stays, as new.
     func complete(_ task: RetryTask, in database: Database) throws {
-        try database.execute(
-            sql: "DELETE FROM task WHERE id = ? AND revision = ?",
-            arguments: [task.id, task.revision]
-        )
+        try database.cachedStatement(sql: "DELETE FROM task WHERE id = ? AND revision = ?")
+            .execute(arguments: [task.id, task.revision])
         guard database.changesCount == 0 else { return }
         try database.execute(
             sql: """
@@ -134,15 +131,20 @@ struct RetryTable: Sendable {
         limit: Int,
         in database: Database
     ) throws -> [RetryTask] {
-        try Row.fetchAll(
-            database,
+        let statement = try database.cachedStatement(
             sql: """
                 SELECT * FROM task
                 WHERE kind = ? AND destination = ? AND state = ? AND due_at_ns <= ?
-                    AND id NOT IN (\(running.map(String.init).joined(separator: ",")))
+                    AND id NOT IN (SELECT value FROM json_each(?))
                 ORDER BY due_at_ns LIMIT ?
-                """,
-            arguments: [kind, destination, state.rawValue, now.nanoseconds, limit]
+                """
+        )
+        let excepted = "[\(running.map(String.init).joined(separator: ","))]"
+        return try Row.fetchAll(
+            statement,
+            arguments: [
+                kind, destination, state.rawValue, now.nanoseconds, excepted, limit,
+            ]
         ).map(RetryTask.init)
     }
 
@@ -153,14 +155,16 @@ struct RetryTable: Sendable {
         in database: Database
     ) throws -> Instant? {
         var next: Int64?
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT min(due_at_ns) FROM task
+                WHERE kind = ? AND destination = ? AND state = ? AND due_at_ns > ?
+                """
+        )
         for destination in destinations {
             for state in ["pending", "failed"] {
                 let found = try Int64.fetchOne(
-                    database,
-                    sql: """
-                        SELECT min(due_at_ns) FROM task
-                        WHERE kind = ? AND destination = ? AND state = ? AND due_at_ns > ?
-                        """,
+                    statement,
                     arguments: [kind, destination, state, now.nanoseconds]
                 )
                 if let found { next = min(next ?? found, found) }

@@ -23,13 +23,20 @@ struct BuildIndexRoutes: Sendable {
         router.put("/tags/{tag}/digest/{digest}") { (request, context) -> Response in
             let (tag, digest) = (try Self.tag(context), try Self.digest(context))
             let isReplicated = try request.queryBool("replicate") ?? false
+            let seen = request.headers[.dependencies].flatMap(DependencyList.parse)
+            // Who pushes a manifest wants to know, and would ask next.
+            async let deleted =
+                seen == nil ? nil : tags.deleted(among: [digest], in: tag.repository)
             try await tags.put(
                 tag,
                 digest,
+                seen: seen,
                 condition: try Self.condition(request),
                 replicating: isReplicated ? Self.cause(request) : nil
             )
-            return .empty()
+            var headers = HTTPFields()
+            if let deleted = await deleted { headers[.isDeleted] = "\(!deleted.isEmpty)" }
+            return .empty(headers: headers)
         }
         // Kraken's tags can't be removed.
         router.delete("/tags/{tag}") { (request, context) -> Response in
@@ -67,6 +74,7 @@ struct BuildIndexRoutes: Sendable {
         }
         addDuplicates(to: router)
         addState(to: router)
+        addDeletions(to: router)
     }
 
     /// What neighbours have taken.
@@ -88,6 +96,20 @@ struct BuildIndexRoutes: Sendable {
             }
             let madeAt = record.putAt.unixNanoseconds
             return .json(TagState(digest: record.digest, madeAtNanoseconds: madeAt).json)
+        }
+    }
+
+    /// Which of many digests were deleted from a repository, for whoever would otherwise ask about one after the other.
+    private func addDeletions(to router: Router<ServerContext>) {
+        router.post("/internal/repositories/{repo}/deleted") { (request, context) -> Response in
+            let repository = try Self.parsing { try RepositoryName(try context.parameter("repo")) }
+            let body = try await request.json(upTo: limits.jsonBodyBytesMax)
+            let digests = try (body["digests"]?.array ?? []).map { text in
+                try Self.parsing { try Digest(parsing: text.string ?? "") }
+            }
+            let deleted = await tags.deleted(among: digests, in: repository)
+            let texts = deleted.sorted().map { JSON.string($0.description) }
+            return .json(.object([.init("digests", .array(texts))]))
         }
     }
 

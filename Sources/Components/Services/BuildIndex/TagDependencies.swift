@@ -41,6 +41,20 @@ struct TagDependencies: Sendable {
         }
     }
 
+    /// The same for whoever knows what the manifest refers to.
+    /// - Throws: 500 as ``resolve(_:_:)``.
+    func all(
+        of tag: QualifiedTag,
+        _ digest: Digest,
+        references: [Digest]
+    ) throws -> [Digest] {
+        if Self.needsNothing(tag) { return [] }
+        return switch try type(of: tag) {
+        case .blob: [digest]
+        case .docker: references + [digest]
+        }
+    }
+
     /// Blobs of one tag that are followed at most: a very large index has hundreds of manifests with dozens of layers.
     private static let followedMax = 100_000
 

@@ -35,6 +35,10 @@ struct TagFiles: Sendable {
 
     /// Replaces the file of `tag`; with `durable`, returns once it is on the disk.
     func write(_ record: TagRecord, for tag: QualifiedTag, durable: Bool) throws {
+        if !durable {
+            let (bytes, space) = (record.fileBytes, UInt8(ascii: " "))
+            if try AtomicFile.overwrite(bytes, paddedWith: space, at: path(of: tag)) { return }
+        }
         try Directory.createDurably(directory(of: tag.repository))
         try AtomicFile.write(
             record.fileBytes,

@@ -33,17 +33,23 @@ struct TagService: Sendable {
     private static let attemptsMax = 16
 
     /// Makes `tag` name `digest`, here and at the neighbours, once everything it needs is there; with a `cause`, in other
-    /// clusters, too, later.
+    /// clusters, too, later. Whoever has just looked for what the manifest refers to gives it as `seen`.
     /// - Throws: 412 when `condition` is not met, 409 when the tag may not move.
     func put(
         _ tag: QualifiedTag,
         _ digest: Digest,
+        seen: [Digest]? = nil,
         condition: TagCondition = .none,
         replicating cause: ReplicationCause? = nil
     ) async throws {
         try backend.checkBackend(of: tag)
-        let needed = try await dependencies.resolve(tag, digest)
-        try await dependencies.check(needed, of: tag)
+        let needed: [Digest]
+        if let seen {
+            needed = try dependencies.all(of: tag, digest, references: seen)
+        } else {
+            needed = try await dependencies.resolve(tag, digest)
+            try await dependencies.check(needed, of: tag)
+        }
         var through: (@Sendable () async throws -> Void)?
         if writesThrough { through = { try await writeThrough(tag, digest) } }
         let change = TagChange(digest: digest, writeBackAfter: writesThrough ? nil : .zero)
@@ -123,6 +129,28 @@ struct TagService: Sendable {
     func lookUp(_ tag: QualifiedTag) async throws -> Digest? {
         do { return try await reader.lookUp(tag) } catch let error as BackendError {
             throw HTTPProblem.rateLimited(error)
+        }
+    }
+
+    /// Digests looked for at a time, because each may have to be asked of the backend.
+    private static let lookUpsMax = 16
+
+    /// Those of `digests` that were deleted from `repository`.
+    func deleted(among digests: [Digest], in repository: RepositoryName) async -> Set<Digest> {
+        await withTaskGroup(of: Digest?.self) { group in
+            var deleted = Set<Digest>()
+            for (index, digest) in digests.enumerated() {
+                if index >= Self.lookUpsMax, let found = await group.next() ?? nil {
+                    deleted.insert(found)
+                }
+                group.addTask {
+                    let tag = ReservedTag.deleted(digest).tag
+                    let marker = QualifiedTag(repository: repository, tag: tag)
+                    return await self.digest(of: marker) == nil ? nil : digest
+                }
+            }
+            for await found in group { if let found { deleted.insert(found) } }
+            return deleted
         }
     }
 

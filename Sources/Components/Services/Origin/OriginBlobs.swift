@@ -89,6 +89,28 @@ struct OriginBlobs: Sendable {
         let info = try await leases.holding(digest) {
             try await upload.commit(as: digest, options: options)
         }
+        try await see(to: info, kind)
+    }
+
+    /// Verifies `bytes` and takes them in as the whole blob `digest`, as a start, an upload and a commit would.
+    /// - Throws: 400 when they are not its bytes, 409 when the blob is here.
+    func take(_ bytes: ByteBuffer, as digest: Digest, _ kind: UploadKind) async throws {
+        let options = CommitOptions(
+            pieceBytes: configuration.pieceLengths.pieceBytes(for: bytes.readableBytes),
+            isPersisted: kind.owedNamespace != nil,
+            namespace: kind.owedNamespace
+        )
+        let info = try await leases.holding(digest) {
+            try await store.store(bytes, as: digest, options: options)
+        }
+        if let info { return try await see(to: info, kind) }
+        try await leases.holding(digest) { try await refuseIfHeld(digest, kind) }
+        throw HTTPProblem.unavailable("\(digest) is just being removed", retryAfter: .seconds(1))
+    }
+
+    /// Tells of a blob that was taken, and has it written back and copied.
+    private func see(to info: BlobInfo, _ kind: UploadKind) async throws {
+        let digest = info.digest
         environment.counters.counter("blobs_committed").add()
         environment.events.record(
             ClusterEvent(.blobCommitted, blob: digest, bytes: info.bytes, reason: kind.reason)

@@ -169,6 +169,9 @@ final class OriginRing: Sendable {
     /// The owners of `digest`, best first; never empty.
     func owners(of digest: Digest) -> [String] { state.withLock { $0.ring.owners(of: digest) } }
 
+    /// Whether those are the owners of every other blob, too, though not in the same order.
+    var everyoneOwnsAll: Bool { state.withLock { $0.ring.everyoneOwnsAll } }
+
     /// The owners of `digest` but this origin.
     func otherOwners(of digest: Digest) -> [String] {
         state.withLock { state in

@@ -24,6 +24,16 @@ extension OriginRoutes {
             let delay = try await Self.delay(request, limits: blobs.configuration.limits)
             return try await commit(context, .duplicate(try context.namespace(), delay: delay))
         }
+        router.put("/internal/duplicate\(cluster)") { request, context in
+            guard let delay = try request.queryInteger("delay_ns"), delay >= 0 else {
+                throw HTTPProblem.badRequest("query arg delay_ns is required").asText
+            }
+            let kind = OriginBlobs.UploadKind.duplicate(
+                try context.namespace(),
+                delay: .nanoseconds(Int64(delay))
+            )
+            return try await receiveWhole(request, context, kind)
+        }
     }
 
     private func add(
@@ -41,6 +51,9 @@ extension OriginRoutes {
                 )
             }
             return Response.empty(headers: [.location: upload.id])
+        }
+        router.put("\(path)") { request, context in
+            try await receiveWhole(request, context, try kind(context))
         }
         router.patch("\(path)/{upload}") { request, context in
             try await receive(request, context, try kind(context))
@@ -64,6 +77,37 @@ extension OriginRoutes {
                 try await Self.write(request.body, at: range, to: upload)
             } catch let error as FileError where error.code == .noSpace {
                 // Whoever sends it begins anew: what it has taken so far is the first room that there can be.
+                await upload.cancel()
+                throw error
+            }
+        }
+        return Response.empty()
+    }
+
+    /// Bytes of a whole blob that are gathered in memory and then written at once: most manifests.
+    private static let bodyInMemoryBytesMax = 64 << 10
+
+    /// Takes a whole blob: start, bytes and commit in one request. Herd's own.
+    private func receiveWhole(
+        _ request: Request,
+        _ context: ServerContext,
+        _ kind: OriginBlobs.UploadKind
+    ) async throws -> Response {
+        guard let bytes = request.headers[.contentLength].flatMap({ Int($0) }), bytes >= 0 else {
+            throw HTTPProblem.badRequest("a whole blob needs a Content-Length").asText
+        }
+        let digest = try context.digest()
+        try await Self.explaining {
+            if bytes <= Self.bodyInMemoryBytesMax {
+                let body = try await request.body.collect(upTo: bytes)
+                return try await blobs.take(body, as: digest, kind)
+            }
+            let upload = try await blobs.startUpload(of: digest, kind, bytes: bytes)
+            do {
+                try await Self.write(request.body, at: 0..<bytes, to: upload)
+                try await blobs.commit(upload, as: digest, kind)
+            } catch {
+                // Its name was never told, so nobody else can go on with it.
                 await upload.cancel()
                 throw error
             }

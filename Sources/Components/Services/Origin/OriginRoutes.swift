@@ -29,7 +29,9 @@ struct OriginRoutes: Sendable {
         let blob = "/namespace/{namespace}/blobs/{digest}"
         router.get("/blobs/{digest}/locations") { _, context in
             let owners = blobs.ring.owners(of: try context.digest())
-            return Response.empty(headers: [.originLocations: owners.joined(separator: ",")])
+            var headers: HTTPFields = [.originLocations: owners.joined(separator: ",")]
+            if blobs.ring.everyoneOwnsAll { headers[.originOwners] = "all" }
+            return Response.empty(headers: headers)
         }
         router.get("\(blob)") { request, context in
             try await download(request, context)
@@ -206,6 +208,8 @@ extension OriginBlobs.ForcedCleanup {
 extension HTTPField.Name {
     /// The owners of a blob, `host:port`, separated by commas.
     static let originLocations = Self.known("Origin-Locations")
+    /// `all` when they own every other blob, too; Herd's own.
+    static let originOwners = Self.known("Herd-Origin-Owners")
 
     private static func known(_ name: String) -> Self {
         guard let name = HTTPField.Name(name) else {

@@ -93,6 +93,11 @@ struct WriteBackQueue: Sendable {
 
     private func take(_ digest: Digest, _ namespaces: [Namespace], _ rank: Int) async throws {
         let queued = Set(try await queue.tasks(on: digest.description).map(\.scope))
+        // A power cut may have emptied the list beside the blob; the queue's rows were on the disk before it was acknowledged.
+        for scope in queued.subtracting(namespaces.map(\.name)) {
+            try await writer.store.setPersisted(true, digest, namespace: try Namespace(scope))
+        }
+        if namespaces.isEmpty, !queued.isEmpty { return }
         for namespace in namespaces.isEmpty ? [.proxyUploads] : namespaces
         where !queued.contains(namespace.name) {
             try await add(digest, namespace, after: .seconds(10) * rank)

@@ -46,16 +46,35 @@ struct ProxyTags: TagSource, TagSink {
         try await reading.isDeleted(digest, in: repository)
     }
 
+    func deleted(
+        among digests: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Set<Digest> {
+        try await reading.deleted(among: digests, in: repository)
+    }
+
     // MARK: - Changes
 
-    func put(_ tag: QualifiedTag, _ digest: Digest, condition: TagCondition) async throws {
-        try await changing("tag \(tag)") {
-            try await buildIndexes.put(tag, digest, replicating: true, condition: condition)
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        dependencies: [Digest],
+        condition: TagCondition
+    ) async throws -> Bool? {
+        let wasDeleted = try await changing("tag \(tag)") {
+            try await buildIndexes.put(
+                tag,
+                digest,
+                replicating: true,
+                dependencies: dependencies,
+                condition: condition
+            )
         }
         counters.pushes.add()
         environment.events.record(
             ClusterEvent(.push, blob: digest, detail: ["tag": tag.description])
         )
+        return wasDeleted
     }
 
     func delete(_ tag: QualifiedTag, condition: TagCondition) async throws -> Bool {
@@ -141,8 +160,11 @@ struct ProxyTags: TagSource, TagSink {
         }
     }
 
-    private func changing(_ what: String, _ change: () async throws -> Void) async throws {
-        do { try await change() } catch let error as ClusterError {
+    @discardableResult private func changing<Value>(
+        _ what: String,
+        _ change: () async throws -> Value
+    ) async throws -> Value {
+        do { return try await change() } catch let error as ClusterError {
             throw RegistryError(error, what: what, whom: "build-index")
         }
     }
