@@ -134,6 +134,15 @@ package struct RetryScheduler: Sendable {
 
     // MARK: - What to do next
 
+    /// Whether work of each kind may be started for every destination, so that ``demands(at:)`` is about all there is.
+    package var hasRoomForAll: Bool {
+        Lane.allCases.allSatisfy { room(in: $0) > 0 }
+            && destinations.values.allSatisfy { destination in
+                destination.breaker.state == .closed
+                    && destination.runningCount < rules.perDestinationMax
+            }
+    }
+
     /// How much due work there is room for at `now`, by kind and destination.
     package func demands(at now: Instant) -> [Demand] {
         guard !destinations.isEmpty else { return [] }

@@ -22,6 +22,7 @@ package actor RetryDatabase {
     private struct Job {
         /// Throws only when `isAlone`, so that its transaction is undone.
         let run: @Sendable (Database, _ isAlone: Bool) throws -> Void
+        let isDurable: Bool
         let turn: CheckedContinuation<Turn, Never>?
     }
 
@@ -60,8 +61,6 @@ package actor RetryDatabase {
         // A copy of the file that someone looks at with sqlite3 must not make a write fail.
         configuration.busyMode = .timeout(5)
         let database = try DatabasePool(path: path, configuration: configuration)
-        // Every acknowledgement that depends on this file means "on the disk".
-        try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
         let migrator = RetrySchema.migrator
         guard try database.read(migrator.hasBeenSuperseded) == false else {
             throw RetryStorageError(
@@ -76,9 +75,12 @@ package actor RetryDatabase {
     }
 
     /// Runs `body` in a transaction, and returns once that is on the disk. Not cut off by a cancelled task.
+    ///
+    /// What a power cut may undo without harm is not `isDurable`: it outlives the process, and does not wait for the disk.
     /// - Throws: ``RetryStorageError``; what `body` throws undoes what it did, and nothing else.
     func write<Value: Sendable>(
         _ what: String,
+        isDurable: Bool = true,
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
         let outcome = Outcome<Value>()
@@ -99,7 +101,7 @@ package actor RetryDatabase {
         do {
             if isWriting {
                 let turn = await withCheckedContinuation {
-                    jobs.append(Job(run: step, turn: $0))
+                    jobs.append(Job(run: step, isDurable: isDurable, turn: $0))
                 }
                 switch turn {
                 case .done(let error?): throw error
@@ -108,7 +110,7 @@ package actor RetryDatabase {
                 }
             } else {
                 isWriting = true
-                jobs.append(Job(run: step, turn: nil))
+                jobs.append(Job(run: step, isDurable: isDurable, turn: nil))
             }
             try await commit()
             return try outcome.get()
@@ -122,8 +124,15 @@ package actor RetryDatabase {
         let failure: (any Error)?
         do {
             try await pool.runUncancelled { [database] in
-                try database.write { database in
-                    for job in batch { try job.run(database, batch.count == 1) }
+                try database.writeWithoutTransaction { database in
+                    let isDurable = batch.contains(where: \.isDurable)
+                    try database.execute(
+                        sql: "PRAGMA synchronous = \(isDurable ? "FULL" : "NORMAL")"
+                    )
+                    try database.inTransaction {
+                        for job in batch { try job.run(database, batch.count == 1) }
+                        return .commit
+                    }
                 }
             }
             failure = nil

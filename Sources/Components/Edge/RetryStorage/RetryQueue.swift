@@ -45,6 +45,8 @@ package actor RetryQueue {
     private var settling: Set<Int64> = []
     var doneCounts: [String: Int] = [:]
     var lastErrors: [String: String] = [:]
+    /// Whether the last look found all there was to do, and nothing has come since: then what ends makes room for nothing.
+    private var isIdle = false
     private var stopDeadline: Instant?
     private var timer: Scheduled<Void>?
 
@@ -81,17 +83,22 @@ package actor RetryQueue {
     }
 
     /// Queues `task` to be done after `delay`; returns once it is on the disk. `event` is recorded when it is new here.
+    ///
+    /// What is queued again after a power cut, because something else on the disk says that it is owed, need not be `isDurable`.
     /// - Throws: ``RetryStorageError``: `.full`, `.noSpace`, `.unusable`.
     package func add(
         _ task: NewRetryTask,
         after delay: Duration = .zero,
+        isDurable: Bool = true,
         recording event: ClusterEvent? = nil
     ) async throws {
         let (now, tasksMax) = (now, database.tasksMax)
         var task = task
         task.trace = ServiceContext.current?.trace?.parent
-        let isNew = try await database.write("queue \(kind) of \(task.name)") {
-            [table, task] database in
+        let isNew = try await database.write(
+            "queue \(kind) of \(task.name)",
+            isDurable: isDurable
+        ) { [table, task] database in
             try table.add(
                 task,
                 due: now.advanced(by: delay),
@@ -102,11 +109,14 @@ package actor RetryQueue {
         }
         scheduler.know(task.destination)
         if isNew, let event { events.record(event) }
-        signal.yield()
+        wake()
     }
 
     /// Has the driver look again.
-    func wake() { signal.yield() }
+    func wake() {
+        isIdle = false
+        signal.yield()
+    }
 
     // MARK: - Work
 
@@ -128,7 +138,7 @@ package actor RetryQueue {
     /// Lets new work that is due be done for at most `limit`, then ends ``run()``.
     package func stop(within limit: Duration) {
         stopDeadline = now.advanced(by: limit)
-        signal.yield()
+        wake()
     }
 
     /// What has failed before would fail again, and a restart goes on with it: a stop waits for new work only.
@@ -159,13 +169,14 @@ package actor RetryQueue {
     private struct Found: Sendable {
         var tasks: [Int64: RetryTask] = [:]
         /// Whether that is all there is to do now.
-        var isAll = true
+        var isAll: Bool
         var next: NextDue?
     }
 
     /// Marks due work as running, as much as there is room for.
     private func startDue() async -> Look {
         var look = Look(endedAt: now)
+        isIdle = true
         while settling.count < Self.settlingMax {
             look.endedAt = now
             guard let found = await due(at: look.endedAt) else {
@@ -176,10 +187,11 @@ package actor RetryQueue {
             look.started += admitted.compactMap { found.tasks[$0.id] }
             if found.isAll, admitted.count == found.tasks.count {
                 look.next = found.next
-                break
+                return look
             }
             if admitted.isEmpty { break }
         }
+        isIdle = false
         return look
     }
 
@@ -188,10 +200,12 @@ package actor RetryQueue {
         let busy = scheduler.runningIDs + settling
         let demands = scheduler.demands(at: now).filter { stopDeadline == nil || $0.lane == .fresh }
         let destinations = scheduler.admittedDestinations(at: now)
+        // Behind a circuit that is not closed more may wait than is asked for.
+        let isForAll = scheduler.hasRoomForAll && stopDeadline == nil
         do {
             // One look for all of it: each takes a thread and a transaction.
             return try await database.read("look into the queue \(kind)") { [table] database in
-                var found = Found()
+                var found = Found(isAll: isForAll)
                 for demand in demands {
                     let tasks = try table.due(
                         demand.lane == .fresh ? .pending : .failed,
@@ -235,14 +249,17 @@ package actor RetryQueue {
             }
             settling.insert(task.id)
             _ = scheduler.finish(task.id, .done, at: now)
-            await settle(task) { table, database in try table.complete(task, in: database) }
+            let isGone = await settle(task) { table, database in
+                try table.complete(task, in: database)
+            }
             doneCounts[task.destination, default: 0] += 1
             // Last, so that whoever hears of it finds the queue without it.
             if let event { events.record(event) }
+            if isGone != true { wake() } else if !isIdle { signal.yield() }
         } catch {
             await fail(task, error)
+            wake()
         }
-        signal.yield()
     }
 
     private func fail(_ task: RetryTask, _ error: any Error) async {
@@ -280,23 +297,25 @@ package actor RetryQueue {
     }
 
     /// Writes down how `task` ended, as soon as the disk takes it. If the process ends before, the work is done once more.
-    private func settle(
+    /// - Returns: what `write` does; nil when the process ends before.
+    private func settle<Value: Sendable>(
         _ task: RetryTask,
-        _ write: @escaping @Sendable (RetryTable, Database) throws -> Void
-    ) async {
+        _ write: @escaping @Sendable (RetryTable, Database) throws -> Value
+    ) async -> Value? {
         defer { settling.remove(task.id) }
         repeat {
             do {
-                return try await database.write("note the end of \(task.name)") {
-                    [table] database in
-                    try write(table, database)
-                }
+                return try await database.write(
+                    "note the end of \(task.name)",
+                    isDurable: false
+                ) { [table] database in try write(table, database) }
             } catch {
                 lastErrors[task.destination] = "\(error)"
                 // Back-off: a full disk does not tell when there is room again.
-                do { try await Task.sleep(for: scheduler.rules.pauseMin) } catch { return }
+                do { try await Task.sleep(for: scheduler.rules.pauseMin) } catch { return nil }
             }
         } while !Task.isCancelled
+        return nil
     }
 
     private func nextDue(after look: Look) async throws -> Instant? {

@@ -58,17 +58,18 @@ struct RetryTable: Sendable {
         ]
     }
 
-    /// Removes `task`, which is done; one that was added again meanwhile stays, as new.
-    func complete(_ task: RetryTask, in database: Database) throws {
+    /// Removes `task`, which is done; one that was added again meanwhile stays, as new, and then it answers false.
+    func complete(_ task: RetryTask, in database: Database) throws -> Bool {
         try database.cachedStatement(sql: "DELETE FROM task WHERE id = ? AND revision = ?")
             .execute(arguments: [task.id, task.revision])
-        guard database.changesCount == 0 else { return }
+        guard database.changesCount == 0 else { return true }
         try database.execute(
             sql: """
                 UPDATE task SET state = 'pending', failure_count = 0, last_error = NULL WHERE id = ?
                 """,
             arguments: [task.id]
         )
+        return false
     }
 
     /// What a failed attempt leaves behind.

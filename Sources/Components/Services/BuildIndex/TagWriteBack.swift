@@ -61,7 +61,7 @@ struct TagWriteBack: Sendable {
         try await queue.open()
     }
 
-    /// Queues `tag`, which the store owes the backend, to be written after `delay`; returns once that is on the disk.
+    /// Queues `tag`, which the store owes the backend, to be written after `delay`.
     /// - Throws: `RetryStorageError`.
     func add(_ tag: QualifiedTag, after delay: Duration) async throws {
         let task = NewRetryTask(
@@ -71,7 +71,8 @@ struct TagWriteBack: Sendable {
             // A tag may have been put again.
             isChangeable: true
         )
-        try await queue.add(task, after: delay)
+        // The store says so, too, on the disk.
+        try await queue.add(task, after: delay, isDurable: false)
     }
 
     /// Queues everything that the store owes and that is not queued, as after a version without this queue.
