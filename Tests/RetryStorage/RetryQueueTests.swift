@@ -396,6 +396,10 @@ struct RetryOperationTests {
                 try Int.fetchOne(database, sql: "PRAGMA synchronous")
             }
             #expect(level == 2, "FULL")
+            let lax = try await test.database.write("look", isDurable: false) { database in
+                try Int.fetchOne(database, sql: "PRAGMA synchronous")
+            }
+            #expect(lax == 1, "NORMAL")
             let file = try DatabaseQueue(path: "\(folder)/queue.sqlite")
             try await test.add("a", after: .hours(1))
             let count = try await file.read { database in

@@ -42,6 +42,8 @@ package struct FileBackend: Backend {
 
     /// Objects are temporary here until they are whole; names never begin with a dot.
     private static let temporaryDirectory = ".uploads"
+    /// Objects up to this size, in bytes, are written in one visit to the pool's threads: tags and most manifests.
+    private static let smallBytesMax = 64 << 10
 
     /// The directory `root`, which is made when it is missing.
     package init(root: String, namePath: NamePath, pool: BlockingPool, limits: Limits = Limits()) {
@@ -89,6 +91,14 @@ package struct FileBackend: Backend {
     ) async throws {
         let path = try path(of: name)
         let staging = "\(root)/\(Self.temporaryDirectory)"
+        if source.count <= Self.smallBytesMax, source.pace == nil {
+            return try await running("write \(name)") {
+                try Directory.create(staging)
+                try Directory.createDurably(Directory.parent(of: path) ?? root)
+                let bytes = Array(try source.part(at: 0, count: source.count).readableBytesView)
+                try AtomicFile.write(bytes, to: path, durable: true, temporaryDirectory: staging)
+            }
+        }
         let temporary = AtomicFile.temporaryPath(for: path, in: staging)
         try await running("write \(name)") {
             try Directory.create(staging)
