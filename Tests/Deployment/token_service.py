@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A token service for Docker's registry: token_service.py FOLDER. Users herd and pusher have the password herd-secret; pusher may
-delete nothing. FOLDER gets key.pem and cert.pem, a line in scopes for each token given, and at last port, with the port."""
+delete nothing. Tokens end as many seconds from now as FOLDER/lifetime says, whatever clients are told. FOLDER gets key.pem and cert.pem, a line in scopes for each token given, and at last port, with the port."""
 import base64, http.server, json, os, subprocess, sys, time, urllib.parse
 
+LIFETIME = 120  # in seconds
 folder = sys.argv[1]
 key, certificate = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
 
@@ -17,9 +18,11 @@ def token(user, scopes, service):
         kind, name, actions = scope.split(":")
         allowed = [action for action in actions.split(",") if action != "delete" or user == "herd"]
         access.append({"type": kind, "name": name, "actions": allowed})
+    path = os.path.join(folder, "lifetime")
+    lifetime = int(open(path).read()) if os.path.exists(path) else LIFETIME
     now, der = int(time.time()), "".join(line for line in open(certificate).read().splitlines() if "-----" not in line)
     header = {"typ": "JWT", "alg": "RS256", "x5c": [der]}
-    claims = {"iss": "herd-test", "sub": user, "aud": service, "exp": now + 120, "nbf": now - 10, "iat": now, "jti": os.urandom(8).hex(), "access": access}
+    claims = {"iss": "herd-test", "sub": user, "aud": service, "exp": now + lifetime, "nbf": now - 10, "iat": now, "jti": os.urandom(8).hex(), "access": access}
     signed = encoded(json.dumps(header).encode()) + "." + encoded(json.dumps(claims).encode())
     signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key], input=signed.encode(), stdout=subprocess.PIPE, check=True).stdout
     return signed + "." + encoded(signature)
@@ -35,7 +38,7 @@ class Service(http.server.BaseHTTPRequestHandler):
         scopes = [scope for text in query.get("scope", []) for scope in text.split()]
         with open(os.path.join(folder, "scopes"), "a") as log:
             log.write(" ".join(scopes) + "\n")
-        self.answer(200, {"token": token(user, scopes, query["service"][0]), "expires_in": 120})
+        self.answer(200, {"token": token(user, scopes, query["service"][0]), "expires_in": LIFETIME})
 
     def answer(self, status, document):
         body = json.dumps(document).encode()

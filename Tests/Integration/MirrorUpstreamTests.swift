@@ -83,6 +83,60 @@ extension IntegrationTests {
             try await service.stop()
         }
 
+        @Test(
+            "a token that ends before it was said to is replaced by another one",
+            .timeLimit(.minutes(4))
+        )
+        func endedTokens() async throws {
+            let folder = try TemporaryDirectory()
+            let service = try await TokenService(in: folder.url.appending(path: "tokens"))
+            let upstream = try await DockerRegistry.start(
+                in: folder.url.appending(path: "upstream"),
+                tokens: service
+            )
+            var images: [OCIImage] = []
+            for (index, tag) in ["v1", "v2"].enumerated() {
+                let image = try OCIImage.make(
+                    in: folder.url.appending(path: tag),
+                    layerBytes: [100_000, 50_000],
+                    seed: 90 + UInt64(index),
+                    tag: tag
+                )
+                let push = try await Command(
+                    "skopeo",
+                    [
+                        "copy", "-q", "--preserve-digests", "--dest-tls-verify=false",
+                        "--dest-creds", "herd:herd-secret", "oci:\(image.folder.path):\(tag)",
+                        "docker://\(upstream.address)/\(Self.repository):\(tag)",
+                    ]
+                ).run()
+                #expect(push.status == 0, "\(push.errors)")
+                images.append(image)
+            }
+            let cluster = try await cluster(
+                of: upstream.address,
+                ", security: {basic: {username: herd, password: herd-secret}}",
+                in: folder.url
+            )
+            let agent = try await cluster.addAgent()
+            try service.endTokens(after: 5)
+            for (tag, image) in zip(["v1", "v2"], images) {
+                let given = try service.scopes().count
+                try await Clients.pullEverywhere(
+                    "up.test/\(Self.repository):\(tag)",
+                    of: image,
+                    from: [agent],
+                    under: folder.url
+                )
+                // Those that the origin and the build-index had before are of no use any more.
+                #expect(try service.scopes().count >= given + 2, "\(tag)")
+                try await service.untilEnded(at: upstream.address, repository: Self.repository)
+            }
+            try await cluster.stop()
+            try await upstream.kill()
+            try await service.stop()
+        }
+
         /// nginx before `registry`, which lets one request a minute through for what is scarce.
         private func limited(_ registry: String, in folder: URL) async throws -> Nginx {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

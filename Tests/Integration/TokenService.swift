@@ -45,6 +45,34 @@ final class TokenService: Sendable {
         """
     }
 
+    /// Lets tokens given from now on be good for so many seconds, while those who get them are told more.
+    func endTokens(after seconds: Int) throws {
+        // Docker's registry takes a token for a minute after its end.
+        let text = "\(seconds - 60)"
+        try Data(text.utf8).write(to: folder.appending(path: "lifetime"), options: .atomic)
+    }
+
+    /// Returns once a token that is given now, and so each one given before, is refused by `registry`.
+    func untilEnded(at registry: String, repository: String) async throws {
+        let script = """
+            token=$(curl -sf -u herd:herd-secret "$1" | sed 's/.*"token": *"//; s/".*//') || exit 2
+            status() { curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $token" "$2"; }
+            [ "$(status "$@")" = 200 ] || exit 3
+            until [ "$(status "$@")" = 401 ]; do sleep 0.1; done
+            """
+        let scope = "service=herd-test&scope=repository:\(repository):pull"
+        let result = try await Command(
+            "timeout",
+            [
+                "60", "bash", "-c", script, "-", "http://127.0.0.1:\(port)/token?\(scope)",
+                "http://\(registry)/v2/\(repository)/tags/list",
+            ]
+        ).run()
+        guard result.status == 0 else {
+            throw CommandFailure(description: "the token does not end: \(result)")
+        }
+    }
+
     /// What each token that it has given is for.
     func scopes() throws -> [String] {
         let text = try String(contentsOf: folder.appending(path: "scopes"), encoding: .utf8)

@@ -88,21 +88,15 @@ struct PreheatCommand: AsyncParsableCommand {
         var blobs: [PreheatBlob] = []
         if let platform, case .index = root.content {
             // Clients ask for the index first.
-            blobs.append(PreheatBlob(digest: root.digest, bytes: root.bytes.count))
+            blobs.append(PreheatBlob(name: .sha256(root.digest), bytes: root.bytes.count))
             root = try await PlatformChoice(platform).image(of: root, registry)
         }
         let contents = try await ImageContents(of: root) { child in
             try await registry.document(child.name.description)
         }
-        let names = contents.documents.map(\.name) + contents.blobs.map(\.name)
-        if let name = names.first(where: { $0.algorithm != "sha256" }) {
-            throw Failure(
-                "cannot preheat \(registry.reference)",
-                why: "it names \(name), and agents prefetch by sha256 only",
-                remedy: "pull it from an agent once: the others will have it from there"
-            )
+        blobs += contents.documents.map {
+            PreheatBlob(name: .sha256($0.digest), bytes: $0.bytes.count)
         }
-        blobs += contents.documents.map { PreheatBlob(digest: $0.digest, bytes: $0.bytes.count) }
-        return blobs + contents.blobs.map { PreheatBlob(digest: $0.digest, bytes: $0.bytes) }
+        return blobs + contents.blobs.map { PreheatBlob(name: $0.name, bytes: $0.bytes) }
     }
 }

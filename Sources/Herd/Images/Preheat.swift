@@ -9,7 +9,8 @@ import Synchronization
 
 /// One blob that agents are to have.
 struct PreheatBlob: Hashable, Sendable {
-    let digest: Digest
+    /// What it is known by in its repository.
+    let name: ContentDigest
     let bytes: Int
 }
 
@@ -80,7 +81,7 @@ struct Preheat: Sendable {
                         running += 1
                         group.addTask { [repository] in
                             let outcome = try await client.prefetch(
-                                blob.digest,
+                                blob.name,
                                 namespace: Namespace(repository)
                             )
                             return (blob.bytes, outcome)

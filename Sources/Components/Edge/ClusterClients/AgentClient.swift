@@ -17,10 +17,14 @@ package struct AgentClient: Sendable {
         host = HostConnection(address: address, http: http)
     }
 
-    /// Has the agent fetch `digest` through the swarm; returns once it has all of it, and says whether it had it before.
+    /// Has the agent fetch the blob `name` through the swarm; returns once it has all of it, and says whether it had it before.
+    /// What a SHA-512 stands for the agent asks of the repository that `namespace` is the name of.
     /// - Throws: ``ClusterError``; `.notFound` when nobody has the blob, or the agent is not one of ours.
-    package func prefetch(_ digest: Digest, namespace: Namespace) async throws -> PrefetchOutcome {
-        let path = "/namespace/\(URLEncoding.pathSegment(namespace.name))/blobs/\(digest)/prefetch"
+    package func prefetch(
+        _ name: ContentDigest,
+        namespace: Namespace
+    ) async throws -> PrefetchOutcome {
+        let path = "/namespace/\(URLEncoding.pathSegment(namespace.name))/blobs/\(name)/prefetch"
         let answer = try await host.exchange(
             .post,
             path,

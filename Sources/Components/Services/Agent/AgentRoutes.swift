@@ -37,8 +37,9 @@ struct AgentRoutes: Sendable {
         // Kraken's agents have no such thing.
         router.post("/namespace/{namespace}/blobs/{digest}/prefetch") { _, context in
             let namespace = try Namespace(try context.parameter("namespace"))
-            let digest = try Self.digest(context)
+            let name = try Self.name(context)
             return try await answering {
+                let digest = try await resolve(name, namespace)
                 guard
                     case .arriving(let download) = try await blobs.open(
                         digest,
@@ -80,6 +81,23 @@ struct AgentRoutes: Sendable {
                 bytesServed.add(range.count)
             }
         }
+    }
+
+    /// What `name` stands for in the repository that `namespace` is the name of.
+    private func resolve(_ name: ContentDigest, _ namespace: Namespace) async throws -> Digest {
+        guard case .sha512(let alias) = name else { return name.key }
+        let repository = try RepositoryName(namespace.name)
+        let tag = QualifiedTag(repository: repository, tag: ReservedTag.alias(alias).tag)
+        guard let digest = try await buildIndexes.digest(of: tag) else {
+            throw HTTPProblem.notFound("nothing in \(repository) is known as \(name)")
+        }
+        return digest
+    }
+
+    private static func name(_ context: ServerContext) throws -> ContentDigest {
+        let text = try context.parameter("digest")
+        if let digest = Digest(hex: text) { return .sha256(digest) }
+        return try ContentDigest(parsing: text)
     }
 
     /// Kraken's agents take a digest with and without its algorithm.
