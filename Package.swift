@@ -217,7 +217,8 @@ let edgeTargets: [Target] = [
         "Backends",
         [
             "Primitives", "Content", "Files", "HTTPKit", "Telemetry", "ClusterConfiguration",
-            httpTypes, nioCore, nioPosix, logging, crypto, cryptoExtras, deque, grdb, tracing,
+            "TransportSecurity", httpTypes, nioCore, nioPosix, nioSSL, logging, crypto,
+            cryptoExtras, deque, grdb, tracing,
         ]
     ),
     edge(

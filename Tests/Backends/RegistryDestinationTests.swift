@@ -41,7 +41,7 @@ import Testing
         to repository: RegistryRepository
     ) async throws -> RegistryDelivery {
         try await repository.send(.sha256(Digest(hashing: bytes))) {
-            RegistryContent(bytes: bytes.count, Parts(bytes: bytes))
+            RegistryContent(bytes: bytes.count) { Parts(bytes: Array(bytes[$0...])) }
         }
     }
 
@@ -67,9 +67,9 @@ import Testing
         #expect(first.name.name.hasPrefix("mirror/team/"))
         var generator = Generator(seed: 11)
         let bytes = generator.bytes(3 << 20)
-        #expect(try await send(bytes, to: first) == .sent(bytes: bytes.count))
+        #expect(try await send(bytes, to: first) == .sent(bytes: bytes.count, after: 0))
         #expect(try await send(bytes, to: first) == .wasThere)
-        #expect(try await send([], to: first) == .sent(bytes: 0))
+        #expect(try await send([], to: first) == .sent(bytes: 0, after: 0))
         let other = try #require(first.destination.repository(try RepositoryName("other/app")))
         #expect(try await send(bytes, to: other) == .mounted)
         // One that was there is not any more: then the bytes go.
@@ -78,11 +78,11 @@ import Testing
             .sha256(Digest(hashing: missing)),
             in: try RepositoryName("mirror/none")
         )
-        #expect(try await send(missing, to: other) == .sent(bytes: 1000))
+        #expect(try await send(missing, to: other) == .sent(bytes: 1000, after: 0))
         // What is not what it is called is refused.
         let error = await #expect(throws: BackendError.self) {
             _ = try await other.send(.sha256(Digest(hashing: Array("x".utf8)))) {
-                RegistryContent(bytes: 1, Parts(bytes: Array("y".utf8)))
+                RegistryContent(bytes: 1) { _ in Parts(bytes: Array("y".utf8)) }
             }
         }
         #expect(error?.why.contains("DIGEST_INVALID") == true)
@@ -219,7 +219,7 @@ import Testing
         } body: { address, server async throws in
             let destination = try destination(address, Self.password)
             let repository = try #require(destination.repository(try RepositoryName("a")))
-            #expect(try await send(bytes, to: repository) == .sent(bytes: bytes.count))
+            #expect(try await send(bytes, to: repository) == .sent(bytes: bytes.count, after: 0))
             let digest = Digest(hashing: bytes)
             #expect(server.lines.last == "PUT /v2/mirror/a/blobs/uploads/1?x=2&digest=\(digest)")
             #expect(server.lines.count { $0.contains("/token") } == 3)
@@ -302,7 +302,8 @@ import Testing
         arguments: [
             ("{}", "the key address is missing"), ("{address: 'u:p@h'}", "security.basic"),
             ("{address: h, securty: {}}", "did you mean security?"),
-            ("{address: h, security: {tls: {cas: [a]}}}", "update-ca-certificates"),
+            ("{address: h, security: {tls: {cas: [a]}}}", "expected keys and values"),
+            ("{address: h, security: {tls: {client: {cert: {path: c}}}}}", "key: {path: …}"),
         ]
     )
     func settings(_ text: String, _ wanted: String) throws {

@@ -3,6 +3,7 @@
 package import ClusterConfiguration
 package import Files
 package import HTTPKit
+package import Logging
 package import Primitives
 package import Telemetry
 
@@ -38,6 +39,10 @@ package struct BackendContext: Sendable {
     package let counters: Counters?
     /// Whose calls are measured, and where; nil: nobody's.
     package let measures: (component: String, registry: PrometheusRegistry)?
+    /// Where it is told what goes wrong besides what is asked of it.
+    package let log: Logger
+    /// How connections to its server begin where that is not like those to others.
+    var trust: ServerTrust?
 
     /// The surroundings of backends.
     package init(
@@ -46,11 +51,12 @@ package struct BackendContext: Sendable {
         limits: Limits = Limits(),
         environment: [String: String] = [:],
         counters: Counters? = nil,
-        measures: (component: String, registry: PrometheusRegistry)? = nil
+        measures: (component: String, registry: PrometheusRegistry)? = nil,
+        log: Logger = Logger(label: "backends") { _ in SwiftLogNoOpLogHandler() }
     ) {
         (self.http, self.pool, self.limits) = (http, pool, limits)
         (self.environment, self.counters) = (environment, counters)
-        self.measures = measures
+        (self.measures, self.log) = (measures, log)
     }
 }
 

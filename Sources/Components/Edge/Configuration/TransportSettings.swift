@@ -52,6 +52,8 @@ package struct TransportSettings: Hashable, Sendable {
     package var exemptsLoopback = true
     /// Whether the other components are asked over TLS.
     package var isClientSecure = false
+    /// Whether others are to be asked in the open, whatever else is said. Kraken's `client.disabled`.
+    package var isClientDisabled = false
     /// What is shown to other components; nil: nothing.
     package var client: Identity?
     /// How peers are spoken to; ``peer`` is shown to them.

@@ -3,6 +3,7 @@
 package import Files
 package import HTTPTypes
 package import NIOCore
+package import NIOSSL
 package import Primitives
 
 /// One request to another server.
@@ -38,6 +39,8 @@ package struct ClientRequest: Sendable {
     package var retry: RetryPolicy
     /// Whether a long body comes down: it is received in large reads over connections of their own.
     package var isBulk: Bool
+    /// How its connection begins where it goes over HTTPS; nil: as all do that go to no member of the cluster.
+    package var tls: TLSConfiguration?
 
     /// A request with Kraken's defaults: 60 s, only 200 accepted, idempotent methods sent up to three times.
     package init(

@@ -165,6 +165,7 @@ package struct HTTPClient: Sendable {
     ) -> (
         url: String, (client: AsyncHTTPClient.HTTPClient, tls: TLSConfiguration?)
     ) {
+        if let tls = request.tls { return (request.url, (request.isBulk ? bulk : control, tls)) }
         let isMember = request.url.hasPrefix(ClientRequest.memberScheme)
         let rest = isMember ? request.url.dropFirst(ClientRequest.memberScheme.count) : ""
         if let secured, let tls = secured.configuration,
@@ -261,21 +262,25 @@ extension HTTPClientError {
                     + "make one for this host, or say tls.name"
             )
         case let error as NIOSSLError:
-            return HTTPClientError.network("\(url): no TLS connection: \(describe(error))")
-        default: return HTTPClientError.network("\(url): \(error)")
+            return HTTPClientError.network("\(url): no TLS connection: \(describe("\(error)"))")
+        default: return HTTPClientError.network("\(url): \(describe("\(error)"))")
         }
     }
 }
 
 extension HTTPClientError {
-    /// What `error` means for whoever runs the cluster.
-    private static func describe(_ error: NIOSSLError) -> String {
-        let text = "\(error)"
+    /// What an error that says `text` means for whoever runs the cluster.
+    private static func describe(_ text: String) -> String {
         if text.contains("CERTIFICATE_VERIFY_FAILED") {
             return "no authority in tls.cas vouches for the server's certificate (\(text))"
         }
         if text.contains("WRONG_VERSION_NUMBER") {
             return "the server speaks plain HTTP (\(text))"
+        }
+        // What a server says of the certificate it wanted, when none came or one that it does not believe.
+        for alert in ["BAD_CERTIFICATE", "CERTIFICATE_REQUIRED", "UNKNOWN_CA"]
+        where text.contains(alert) {
+            return "the server wants another certificate of us, or one at all: tls.client (\(text))"
         }
         return text
     }

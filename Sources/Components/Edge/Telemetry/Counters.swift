@@ -80,7 +80,8 @@ extension ComponentKind {
             [
                 "tags_put", "tags_read", "tags_deleted", "tags_replicated",
                 "tag_deletions_replicated", "tag_deletions_refused",
-                "registry_blobs_sent", "registry_blobs_mounted", "registry_bytes_sent",
+                "registry_blobs_sent", "registry_blobs_mounted", "registry_blobs_resumed",
+                "registry_bytes_sent",
                 "duplicate_put_failures", "duplicate_replicate_failures",
             ]
         case .proxy:

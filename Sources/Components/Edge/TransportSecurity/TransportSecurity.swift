@@ -14,7 +14,7 @@ package final class TransportSecurity: Sendable {
     package let settings: TransportSettings
     private let pool: BlockingPool
     private let log: Logger
-    private let gauges: ExpiryGauges
+    private let gauges: ExpiryGauges?
     private let state: Mutex<State>
 
     private struct State {
@@ -31,27 +31,36 @@ package final class TransportSecurity: Sendable {
         _ settings: TransportSettings,
         pool: BlockingPool,
         log: Logger,
+        isMeasured: Bool,
         first: (TransportMaterial, [FileStatus?])
     ) {
         (self.settings, self.pool, self.log) = (settings, pool, log)
-        gauges = ExpiryGauges(settings)
+        gauges = isMeasured ? ExpiryGauges(settings) : nil
         state = Mutex(State(material: first.0, stamps: first.1))
-        gauges.record(first.0)
+        gauges?.record(first.0)
     }
 
-    /// Reads the files that `settings` name, on `pool`; reports to `log` what goes wrong with later ones.
+    /// Reads the files that `settings` name, on `pool`; reports to `log` what goes wrong with later ones. Where `isMeasured`,
+    /// metrics tell when the certificates end.
     /// - Throws: ``TransportSecurityError``.
     package static func open(
         _ settings: TransportSettings,
         pool: BlockingPool,
-        log: Logger
+        log: Logger,
+        isMeasured: Bool = true
     ) async throws -> TransportSecurity {
         let first = try await pool.run {
             // The stamps first: a file that is replaced in between is read again.
             let stamps = stamps(of: settings)
             return (try TransportMaterial(settings), stamps)
         }
-        return TransportSecurity(settings, pool: pool, log: log, first: first)
+        return TransportSecurity(
+            settings,
+            pool: pool,
+            log: log,
+            isMeasured: isMeasured,
+            first: first
+        )
     }
 
     /// What a server's connections begin with; nil where servers speak plain HTTP.
@@ -102,7 +111,7 @@ package final class TransportSecurity: Sendable {
             if let fresh { (state.material, state.stamps) = fresh }
             return state.material
         }
-        gauges.record(material)
+        gauges?.record(material)
         guard fresh != nil else { return }
         log.notice("certificates were read again", metadata: ["expiry": "\(material.expiries)"])
     }

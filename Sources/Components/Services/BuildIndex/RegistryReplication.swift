@@ -118,15 +118,18 @@ struct RegistryReplication: Sendable {
             guard let size = try await origins.stat(digest, namespace: namespace) else {
                 throw missing(digest)
             }
-            return RegistryContent(
-                bytes: size.bytes,
-                OriginStream { try await origins.download(digest, namespace: namespace) }
-            )
+            return RegistryContent(bytes: size.bytes) { offset in
+                let range = offset == 0 ? nil : offset..<size.bytes
+                return OriginStream {
+                    try await origins.download(digest, namespace: namespace, range: range)
+                }
+            }
         }
         switch delivery {
         case .wasThere: break
         case .mounted: environment.counters.counter("registry_blobs_mounted").add()
-        case .sent(let bytes):
+        case .sent(let bytes, let before):
+            if before > 0 { environment.counters.counter("registry_blobs_resumed").add() }
             environment.counters.counter("registry_blobs_sent").add()
             environment.counters.counter("registry_bytes_sent").add(bytes)
         }

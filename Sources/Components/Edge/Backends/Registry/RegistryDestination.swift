@@ -8,6 +8,7 @@ import Synchronization
 package struct RegistryDestination: Sendable {
     let source: RegistrySource
     let places = BlobPlaces()
+    let unfinished = UnfinishedUploads()
     private let remote: RegistryRemote
 
     /// The registry of `remote`. Connects to nothing yet.
@@ -18,6 +19,9 @@ package struct RegistryDestination: Sendable {
         self.remote = remote
         source = RegistrySource(try Self.settings(remote), context: context, isWriting: true)
     }
+
+    /// Whether files outside of the configuration say how it is asked.
+    package var hasFiles: Bool { source.settings.trust != nil }
 
     /// Reads the settings of every registry among `remotes`, to find what is wrong before anything starts.
     package static func check(_ remotes: [TagRemote]) throws(ConfigurationError) {
@@ -71,4 +75,29 @@ final class BlobPlaces: Sendable {
 
     /// Notes that `blob` could not be had from where it was.
     func forget(_ blob: ContentDigest) { repositories.withLock { $0[blob] = nil } }
+}
+
+/// Where uploads that broke off go on, as far as that is remembered: the registry may have a part of them.
+final class UnfinishedUploads: Sendable {
+    private struct Key: Hashable {
+        let blob: ContentDigest
+        let repository: RepositoryName
+    }
+    private let urls = Mutex<[Key: String]>([:])
+
+    /// Uploads that are remembered, some 500 B each; with more it begins anew.
+    private static let uploadsMax = 1024
+
+    /// The URL of what has been begun of `blob` in `repository`, not to be given again; nil when nothing has.
+    func take(_ blob: ContentDigest, in repository: RepositoryName) -> String? {
+        urls.withLock { $0.removeValue(forKey: Key(blob: blob, repository: repository)) }
+    }
+
+    /// Notes that an upload of `blob` to `repository` goes on at `url`.
+    func note(_ blob: ContentDigest, in repository: RepositoryName, at url: String) {
+        urls.withLock { urls in
+            if urls.count >= Self.uploadsMax { urls.removeAll() }
+            urls[Key(blob: blob, repository: repository)] = url
+        }
+    }
 }

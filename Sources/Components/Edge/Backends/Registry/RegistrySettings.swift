@@ -50,6 +50,9 @@ struct RegistrySettings: Hashable, Sendable {
     let usesTLS: Bool
     /// Whether it is asked without TLS when it has none.
     let fallsBackToHTTP: Bool
+    /// Whose word is taken for its certificate besides that of the system's authorities, and what it is shown of ours; nil:
+    /// nobody's, and nothing.
+    let trust: ClusterConfiguration.TransportSettings?
     let login: RegistryLogin
     /// What namespaces begin with besides the registry's own names for its repositories, with a slash; empty: nothing.
     let prefix: String
@@ -65,10 +68,14 @@ struct RegistrySettings: Hashable, Sendable {
         self.address = address
         var login = RegistryLogin.none
         var fallsBack = false
+        var trust: ClusterConfiguration.TransportSettings?
         if var security = try table.table("security") {
-            if var tls = try security.table("tls") {
-                usesTLS = try Self.usesTLS(&tls) && usesTLS
-                try tls.finish(ignoring: ["name", "server"])
+            if var section = try security.table("tls") {
+                var tls = try ClusterConfiguration.TransportSettings(section: &section)
+                usesTLS = usesTLS && !tls.isClientDisabled
+                // Its certificate has to be for its address, and it asks nothing of us.
+                (tls.name, tls.server) = (nil, nil)
+                if usesTLS, tls.isClientSecure { trust = tls }
             }
             fallsBack = try security.flag("enableHTTPFallback") ?? false
             let helper = try security.text("credsStore") ?? ""
@@ -82,29 +89,12 @@ struct RegistrySettings: Hashable, Sendable {
             }
             try security.finish()
         }
-        (self.usesTLS, fallsBackToHTTP, self.login) = (usesTLS, fallsBack, login)
+        // Who names authorities wants to know whom it speaks to.
+        (self.usesTLS, fallsBackToHTTP) = (usesTLS, fallsBack && trust == nil)
+        (self.trust, self.login) = (trust, login)
         let prefix = try table.text("prefix") ?? ""
         self.prefix = prefix.isEmpty || prefix.hasSuffix("/") ? prefix : prefix + "/"
         transport = try TransportSettings(&table)
-    }
-
-    private static func usesTLS(
-        _ tls: inout ConfigurationTable
-    ) throws(ConfigurationError) -> Bool {
-        if let roots = tls.take("cas"), try !roots.list().isEmpty {
-            throw roots.defect(
-                "authorities of a backend's own are not supported",
-                remedy: "add them to the system's, with update-ca-certificates"
-            )
-        }
-        guard var client = try tls.table("client") else { return true }
-        let isDisabled = try client.flag("disabled") ?? false
-        for key in ["cert", "key", "passphrase"] {
-            guard let node = client.take(key), !isDisabled else { continue }
-            throw node.defect("client certificates are not supported at a backend")
-        }
-        try client.finish()
-        return !isDisabled
     }
 }
 

@@ -31,13 +31,17 @@ final class RegistrySource: Sendable {
     /// The registry that `settings` name; with `isWriting`, to be written to.
     init(_ settings: RegistrySettings, context: BackendContext, isWriting: Bool = false) {
         self.settings = settings
+        var trusting = context
+        trusting.trust = settings.trust.map {
+            ServerTrust($0, pool: context.pool, log: context.log) { settings.mayKnow($0) }
+        }
         isPlain = Mutex(!settings.usesTLS)
         rate = RateLimit(of: "registry \(settings.address)", counters: context.counters)
-        let authority = RegistryAuthority(settings, context: context, isWriting: isWriting)
+        let authority = RegistryAuthority(settings, context: trusting, isWriting: isWriting)
         self.authority = authority
         transport = BackendTransport(
             backend: "registry \(settings.address)",
-            context,
+            trusting,
             settings.transport,
             remedy: "check the address and that the registry runs",
             hops: TransportHops(statuses: TransportHops.redirectStatuses.union([401])) {

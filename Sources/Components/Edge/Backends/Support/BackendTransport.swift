@@ -94,13 +94,13 @@ struct BackendTransport: Sendable {
     }
 
     private func followed(_ request: ClientRequest) async throws -> ClientResponse {
-        guard !hops.statuses.isEmpty else { return try await context.http.send(request) }
+        guard !hops.statuses.isEmpty else { return try await sent(request) }
         var current = request
         var refusal: HTTPClientError?
         for _ in 0..<TransportHops.countMax {
             current.acceptedStatuses = request.acceptedStatuses.union(hops.statuses)
             current.retry = .never
-            let response = try await context.http.send(current)
+            let response = try await sent(current)
             let status = response.status.code
             if request.acceptedStatuses.contains(status) { return response }
             guard let next = try await hops.next(current, response) else {
@@ -117,6 +117,13 @@ struct BackendTransport: Sendable {
             current = next
         }
         throw refusal ?? .network("\(request.url) leads in circles")
+    }
+
+    private func sent(_ request: ClientRequest) async throws -> ClientResponse {
+        guard let trust = context.trust else { return try await context.http.send(request) }
+        var request = request
+        request.tls = try await trust.configuration(for: request.url)
+        return try await context.http.send(request)
     }
 
     private func whole(
@@ -344,38 +351,6 @@ enum ContentRange {
         }
         return Int(range[range.index(after: slash)...])
     }
-}
-
-/// The keys that every backend over HTTP has beside its own.
-struct TransportSettings: Hashable, Sendable {
-    /// For a request whose answer is short.
-    var timeout = Duration.seconds(60)
-    /// When and how often one is sent again.
-    var retry = RetryPolicy(
-        attemptsMax: 4,
-        pause: .milliseconds(250),
-        statuses: [408, 429, 500, 502, 503, 504]
-    )
-
-    /// The slowest transfer that is waited for.
-    private static let slowestRate = ByteRate(bytesPerSecond: 128 << 10)
-
-    /// The defaults.
-    init() {}
-
-    /// Reads `timeout` and `attempts_max`.
-    init(_ table: inout ConfigurationTable) throws(ConfigurationError) {
-        timeout = try table.duration("timeout") ?? timeout
-        retry.attemptsMax = try table.integer("attempts_max", in: 1...100) ?? retry.attemptsMax
-    }
-
-    /// For a request that takes `bytes` there.
-    func timeout(sending bytes: Int) -> Duration {
-        timeout + .seconds(bytes / Self.slowestRate.bytesPerSecond)
-    }
-
-    /// For an object that comes, however long: the connection's own time-out notices when nothing more does.
-    static let downloadTimeout = Duration.hours(24)
 }
 
 extension BackendError {

@@ -32,6 +32,12 @@ extension TransportSettings {
         }
     }
 
+    /// Reads `section`, whose keys are those of `tls`.
+    package init(section: inout ConfigurationTable) throws(ConfigurationError) {
+        self.init()
+        try take(&section)
+    }
+
     private mutating func take(
         _ section: inout ConfigurationTable
     ) throws(ConfigurationError) {
@@ -51,11 +57,10 @@ extension TransportSettings {
             exemptsLoopback = try table.flag("exempt_loopback") ?? exemptsLoopback
             server = try Self.identity(&table).identity
         }
-        var isDisabled = false
         if var table = try section.table("client") {
-            (client, isDisabled) = try Self.identity(&table)
+            (client, isClientDisabled) = try Self.identity(&table)
         }
-        isClientSecure = !isDisabled && (client != nil || !authorities.isEmpty)
+        isClientSecure = !isClientDisabled && (client != nil || !authorities.isEmpty)
         try section.finish()
     }
 
