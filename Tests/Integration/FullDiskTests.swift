@@ -119,6 +119,44 @@ extension IntegrationTests {
         }
 
         @Test(
+            "an origin copies to its backend what it has taken and could not queue, once there is room",
+            .timeLimit(.minutes(4))
+        )
+        func unqueued() async throws {
+            let folder = try TemporaryDirectory()
+            let cluster = try await SmallDiskCluster.start(in: folder.url)
+            let origin = cluster.origin
+            let client = OriginClient(address: origin.address, http: Self.http)
+            var owed: [Blob] = []
+            // Room for the bytes and their sidecars, and none for the queue: somewhere among these.
+            for round in 0..<4 where owed.isEmpty {
+                for pages in 0..<24 {
+                    let small = Blob(1024, seed: UInt64(1000 * (round + 1) + pages))
+                    try origin.disk.fill(leaving: pages)
+                    do { try await small.upload(to: origin.address) } catch let error
+                        as ClusterError
+                    {
+                        #expect(error.code == .status(507), "\(pages) pages: \(error)")
+                        let held = try await client.stat(
+                            small.digest,
+                            namespace: try Namespace(Self.namespace),
+                            isLocal: true
+                        )
+                        if held != nil { owed.append(small) }
+                    }
+                }
+            }
+            try #require(!owed.isEmpty, "every blob that was taken was queued")
+            try origin.disk.free()
+            for blob in owed {
+                // Nobody asks for it again; until the test's own limit.
+                while try !cluster.isKept(blob.digest) {}
+            }
+            try await cluster.drain(origin)
+            try await cluster.stop()
+        }
+
+        @Test(
             "an origin says why it can't fetch a blob from its backend, and fetches it later",
             .timeLimit(.minutes(4))
         )

@@ -151,6 +151,41 @@ struct QueueUnderTest {
     }
 
     @Test(
+        "queues what the disk had no room for once it has some, and what came meanwhile only once"
+    )
+    func room() async throws {
+        try await withTemporaryFolder { folder in
+            let ledger = WorkLedger()
+            let test = try await QueueUnderTest(folder, ledger)
+            func limit(pages: Int) async throws {
+                try await test.database.write("set a limit") {
+                    try $0.execute(sql: "PRAGMA max_page_count = \(pages)")
+                }
+            }
+            // No less than there are.
+            try await limit(pages: 1)
+            var refused: [String] = []
+            for number in 0..<2000 where refused.count < 3 {
+                let name = "\(number)-" + String(repeating: "x", count: 900)
+                do { try await test.add(name, after: .hours(1)) } catch let error
+                    as RetryStorageError
+                {
+                    #expect(error.code == .noSpace, "\(error)")
+                    refused.append(name)
+                }
+            }
+            try #require(refused.count == 3)
+            try await test.run {
+                try await limit(pages: 1 << 20)
+                // One that comes again finds room by itself.
+                try await test.add(refused[0], after: .hours(1))
+                while try await !Set(refused).isSubset(of: test.names.suffix(3)) {}
+                #expect(try await test.names.count { refused.contains($0) } == 3)
+            }
+        }
+    }
+
+    @Test(
         "does again what is added while it runs, where it may have changed; ends with the latest",
         arguments: [false, true]
     )

@@ -45,6 +45,7 @@ package actor RetryQueue {
     private var settling: Set<Int64> = []
     var doneCounts: [String: Int] = [:]
     var lastErrors: [String: String] = [:]
+    private var refused: RefusedTasks
     /// Whether the last look found all there was to do, and nothing has come since: then what ends makes room for nothing.
     private var isIdle = false
     private var stopDeadline: Instant?
@@ -65,6 +66,7 @@ package actor RetryQueue {
         (self.events, self.handlers) = (events, handlers)
         table = RetryTable(kind: kind)
         scheduler = RetryScheduler(rules: rules, seed: seed)
+        refused = RefusedTasks(seed: seed)
         for destination in destinations { scheduler.know(destination) }
         (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -82,7 +84,8 @@ package actor RetryQueue {
         for destination in tally.keys.sorted() { scheduler.know(destination) }
     }
 
-    /// Queues `task` to be done after `delay`; returns once it is on the disk. `event` is recorded when it is new here.
+    /// Queues `task` to be done after `delay`; returns once it is on the disk. `event` is recorded when it is new here. What the
+    /// disk has no room for is refused, and queued once there is some.
     ///
     /// What is queued again after a power cut, because something else on the disk says that it is owed, need not be `isDurable`.
     /// - Throws: ``RetryStorageError``: `.full`, `.noSpace`, `.unusable`.
@@ -92,24 +95,55 @@ package actor RetryQueue {
         isDurable: Bool = true,
         recording event: ClusterEvent? = nil
     ) async throws {
-        let (now, tasksMax) = (now, database.tasksMax)
         var task = task
         task.trace = ServiceContext.current?.trace?.parent
-        let isNew = try await database.write(
-            "queue \(kind) of \(task.name)",
-            isDurable: isDurable
-        ) { [table, task] database in
-            try table.add(
-                task,
-                due: now.advanced(by: delay),
-                now: now,
-                tasksMax: tasksMax,
-                in: database
-            )
+        let entry = RefusedTasks.Entry(task: task, due: now.advanced(by: delay), event: event)
+        do {
+            try await add([entry], "queue \(kind) of \(task.name)", isDurable: isDurable)
+            refused.settle(task, at: now)
+        } catch let error as RetryStorageError where error.code == .noSpace {
+            refused.note(entry, at: now, scheduler.rules)
+            lastErrors[task.destination] = "\(error)"
+            wake()
+            throw error
         }
-        scheduler.know(task.destination)
-        if isNew, let event { events.record(event) }
         wake()
+    }
+
+    /// Writes all of `entries` down, or none.
+    private func add(
+        _ entries: [RefusedTasks.Entry],
+        _ what: String,
+        isDurable: Bool = true
+    ) async throws {
+        let (now, tasksMax) = (now, database.tasksMax)
+        let areNew = try await database.write(what, isDurable: isDurable) { [table] database in
+            try entries.map { entry in
+                try table.add(
+                    entry.task,
+                    due: entry.due,
+                    now: now,
+                    tasksMax: tasksMax,
+                    in: database
+                )
+            }
+        }
+        for (entry, isNew) in zip(entries, areNew) {
+            scheduler.know(entry.task.destination)
+            if isNew, let event = entry.event { events.record(event) }
+        }
+    }
+
+    /// Queues what the disk had no room for, if it is time and there is room.
+    private func addRefused() async {
+        guard let nextTry = refused.nextTry, nextTry <= now else { return }
+        let entries = refused.all
+        do {
+            try await add(entries, "queue what there was no room for")
+            refused.settle(entries, at: now)
+        } catch {
+            refused.fail(at: now, scheduler.rules)
+        }
     }
 
     /// Has the driver look again.
@@ -125,6 +159,7 @@ package actor RetryQueue {
         signal.yield()
         await withDiscardingTaskGroup { group in
             for await _ in signals {
+                await addRefused()
                 let look = await startDue()
                 for task in look.started { group.addTask { await self.execute(task) } }
                 if isFinished(look.started) { break }
@@ -336,6 +371,7 @@ package actor RetryQueue {
         } catch {
             hasFailed = true
         }
+        if let nextTry = refused.nextTry { next = min(next ?? nextTry, nextTry) }
         // A disk that fails is asked again after a while.
         if hasFailed {
             next = min(next ?? .distantFuture, last.advanced(by: scheduler.rules.pauseMax))

@@ -80,7 +80,11 @@ struct TagWriteBack: Sendable {
     func addPending() async throws {
         for (tag, delay) in await store.pendingWriteBacks
         where try await queue.tasks(on: tag.description).isEmpty {
-            try await add(tag, after: delay)
+            do { try await add(tag, after: delay) } catch let error as RetryStorageError
+                where error.code == .noSpace
+            {
+                // It comes by itself once there is room.
+            }
         }
     }
 

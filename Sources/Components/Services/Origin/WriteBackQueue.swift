@@ -14,8 +14,8 @@ import Telemetry
 /// Copies to the backend what the blob store owes it.
 ///
 /// That a blob is owed is noted with the blob, in the same step that stores it, so that it can't be evicted; the queue says
-/// when it is tried. What is noted and not queued, as by a version without this queue or after a full disk, is queued at
-/// the next start.
+/// when it is tried. What is noted and not queued, as by a version without this queue, is queued at the next start; what a
+/// full disk had no room for, once it has some.
 struct WriteBackQueue: Sendable {
     private let writer: BlobWriter
     private let database: RetryDatabase
@@ -100,7 +100,11 @@ struct WriteBackQueue: Sendable {
         if namespaces.isEmpty, !queued.isEmpty { return }
         for namespace in namespaces.isEmpty ? [.proxyUploads] : namespaces
         where !queued.contains(namespace.name) {
-            try await add(digest, namespace, after: .seconds(10) * rank)
+            do {
+                try await add(digest, namespace, after: .seconds(10) * rank)
+            } catch let error as RetryStorageError where error.code == .noSpace {
+                // It comes by itself once there is room; the next one may find some.
+            }
         }
     }
 
