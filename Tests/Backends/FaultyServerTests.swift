@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Backends
+import Content
 import Files
 import HTTPKit
 import HTTPTypes
@@ -16,7 +17,7 @@ import Testing
 @Suite("Backends whose servers fail", .timeLimit(.minutes(2))) struct FaultyServerTests {
     /// A kind of backend, and what may be done with it.
     enum Kind: String, CaseIterable, Sendable {
-        case http, s3, azure, hdfs
+        case http, s3, azure, hdfs, gcs, registryBlobs, registryTags
 
         func makeBackend(at address: String, timeout: String = "30s") throws -> any Backend {
             let limits = "timeout: \(timeout), attempts_max: 2"
@@ -35,31 +36,61 @@ import Testing
                             \(paths), \(limits)}
                     """
                 case .hdfs: "hdfs: {namenodes: ['\(address)'], username: u, \(paths), \(limits)}"
+                case .gcs:
+                    "gcs: {username: u, bucket: b, endpoint: 'http://\(address)', \(paths), \(limits)}"
+                case .registryBlobs: "registry_blob: {address: 'http://\(address)', \(limits)}"
+                case .registryTags: "registry_tag: {address: 'http://\(address)', \(limits)}"
                 }
             return try backend(
-                yaml: "backends: [{namespace: .*, backend: {\(yaml)}}]\n\(Self.accounts)",
+                yaml: "backends: [{namespace: .*, backend: {\(yaml)}}]\n\(try accounts(address))",
                 context: BackendContext(http: impatientClient, pool: .singleton)
             )
         }
 
-        private static let accounts = """
-            auth: {s3: {u: {s3: {aws_access_key_id: i, aws_secret_access_key: k}}},
-                   azure: {u: {azure: {account_key: 'a2V5'}}}}
-            """
+        private func accounts(_ address: String) throws -> String {
+            // Its tokens come from where all else does; a key takes its time.
+            let google =
+                self == .gcs
+                ? try GCSTokenService().account(tokenURL: "http://\(address)\(Self.tokens)") : "{}"
+            return """
+                auth: {s3: {u: {s3: {aws_access_key_id: i, aws_secret_access_key: k}}},
+                       azure: {u: {azure: {account_key: 'a2V5'}}},
+                       gcs: {u: {gcs: {access_blob: '\(google)'}}}}
+                """
+        }
+
+        /// Where tokens are given, by a server that is well.
+        static let tokens = "/token"
 
         /// What can be asked of it.
-        var operations: [Operation] { self == .http ? [.stat, .read] : Operation.allCases }
+        var operations: [Operation] {
+            switch self {
+            case .http, .registryBlobs, .registryTags: [.stat, .read]
+            case .s3, .azure, .hdfs, .gcs: Operation.allCases
+            }
+        }
+
+        /// What an object of it may be called.
+        var object: String {
+            switch self {
+            case .registryBlobs: String(repeating: "a", count: 64)
+            case .registryTags: "any:a"
+            default: "a"
+            }
+        }
     }
 
     enum Operation: CaseIterable, Sendable {
         case stat, read, list, write
 
-        func perform(on backend: any Backend) async throws {
+        func perform(on backend: any Backend, _ object: String) async throws {
+            // A repository, as registries want it.
+            let namespace = try Namespace("team/app")
             switch self {
-            case .stat: _ = try await backend.stat("a", namespace: anyNamespace)
-            case .read: _ = try await backend.bytes("a")
+            case .stat: _ = try await backend.stat(object, namespace: namespace)
+            case .read: _ = try await backend.bytes(object, namespace)
             case .list: _ = try await backend.list(BackendListRequest(prefix: "", limit: nil))
-            case .write: try await backend.put("a", "content")
+            case .write: try await backend.put(object, "content")
             }
         }
     }
@@ -77,6 +108,9 @@ import Testing
         case page
 
         func answer(_ request: Request, until end: AsyncStream<Void>) async throws -> Response {
+            if request.uri.path == Kind.tokens {
+                return .text(#"{"access_token":"t","expires_in":3600}"#)
+            }
             struct Broken: Error {}
             func broken(_ end: @escaping @Sendable () async -> Void) -> Response {
                 let body = ResponseBody(contentLength: 1000) { writer in
@@ -103,8 +137,14 @@ import Testing
             switch self {
             case .silence, .status500, .status503: true
             // Without a body there is nothing to stop in.
-            case .stall, .cut: operation == .read || operation == .list
-            case .page: operation == .list
+            case .stall, .cut: operation == .read || operation == .list || kind == .gcs
+            case .page:
+                switch kind {
+                // All answers but objects are documents.
+                case .gcs: operation != .read
+                case .registryTags: operation == .read
+                default: operation == .list
+                }
             }
         }
     }
@@ -122,7 +162,7 @@ import Testing
             for operation in kind.operations where fault.shows(in: operation, of: kind) {
                 let start = ContinuousClock.now
                 let error = await #expect(throws: BackendError.self, "\(operation)") {
-                    try await operation.perform(on: backend)
+                    try await operation.perform(on: backend, kind.object)
                 }
                 #expect(ContinuousClock.now - start < .seconds(60))
                 guard let error else { continue }
@@ -136,14 +176,18 @@ import Testing
         }
     }
 
-    @Test("are used again as soon as they are well", arguments: [Kind.http, .s3, .azure])
+    @Test(
+        "are used again as soon as they are well",
+        arguments: [Kind.http, .s3, .azure, .gcs, .registryBlobs]
+    )
     func recovers(_ kind: Kind) async throws {
         let fault = Mutex<Fault?>(nil)
         let ends = Mutex<[AsyncStream<Void>.Continuation]>([])
         try await ScriptedServer.serve { request, _ in
             let (ended, end) = AsyncStream<Void>.makeStream()
             ends.withLock { $0.append(end) }
-            guard let fault = fault.withLock({ $0 }) else {
+            let fault = fault.withLock { $0 } ?? (request.uri.path == Kind.tokens ? .page : nil)
+            guard let fault else {
                 return Response(
                     status: .ok,
                     headers: [.eTag: "\"1\""],
@@ -153,12 +197,15 @@ import Testing
             return try await fault.answer(request, until: ended)
         } body: { address, _ async throws in
             let backend = try kind.makeBackend(at: address)
+            let namespace = try Namespace("team/app")
             for next in [Fault.silence, .stall, .cut, .status503] {
                 fault.withLock { $0 = next }
-                await #expect(throws: BackendError.self) { _ = try await backend.bytes("a") }
+                await #expect(throws: BackendError.self) {
+                    _ = try await backend.bytes(kind.object, namespace)
+                }
                 fault.withLock { $0 = nil }
                 // A machine that is busy may be late for the short time-outs of these tests.
-                while (try? await backend.text("a")) != "content" {}
+                while (try? await backend.bytes(kind.object, namespace)) != Array("content".utf8) {}
             }
             for end in ends.withLock({ $0 }) { end.finish() }
         }

@@ -120,6 +120,15 @@ final class RegistrySource: Sendable {
                 try await request(.get, base)
             }
         }
+        // Something else at that address may answer everything with a page for people.
+        guard (try? JSON(parsing: body.readableBytesView))?["schemaVersion"] != nil else {
+            throw BackendError(
+                .failed,
+                what: "\(what) in \(name)",
+                why: "the answer is no manifest: \(body.excerpt)",
+                remedy: "check the address"
+            )
+        }
         return Digest(hashing: body.readableBytesView)
     }
 }
