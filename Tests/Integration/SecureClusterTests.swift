@@ -248,6 +248,56 @@ extension IntegrationTests {
             }
         }
 
+        @Test(
+            "the peers of herd up --tls speak TLS with each other, and with nobody in the open",
+            .timeLimit(.minutes(5))
+        )
+        func peersOfHerd() async throws {
+            let folder = try TemporaryDirectory()
+            let herd = try await HerdProcess.start(
+                in: folder.url,
+                agents: 3,
+                arguments: ["--tls"]
+            )
+            let image = try OCIImage.make(
+                in: folder.url.appending(path: "image"),
+                layerBytes: [24 << 20, 1],
+                seed: 28
+            )
+            let push = try await Clients.push(image, to: herd.proxyRegistry, as: "demo/peers:v1")
+            #expect(push.status == 0, "\(push.errors)")
+            try await Clients.pullEverywhere(
+                "demo/peers:v1",
+                of: image,
+                from: herd.agentRegistries,
+                under: folder.url.appending(path: "pulled")
+            )
+            let tls = herd.dataDirectory.path + "/tls"
+            for kind in ["agent", "origin"] {
+                let address = try #require(herd.ready.addresses(kind, "peer").first)
+                // A message of two bytes, which a peer in the open would wait to the end of.
+                let plain = try RawConnection(to: address)
+                _ = plain.send([0, 0, 0, 2])
+                #expect(plain.readToEnd() == [], "\(kind) speaks in the open")
+                let shown = try await Command(
+                    "sh",
+                    [
+                        "-c",
+                        """
+                        openssl s_client -connect \(address) -cert \(tls)/herd.pem -key \(tls)/herd-key.pem \
+                          </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName
+                        """,
+                    ]
+                ).run()
+                // Those of all peers: three agents, three origins.
+                #expect(shown.output.matches(of: /URI:herd-peer:[0-9a-f]{40}/).count == 6)
+            }
+            let agent = try #require(herd.ready.addresses("agent", "http").first)
+            let told = try await Command("curl", ["-ks", "https://\(agent)/config"]).run()
+            #expect(told.output.contains(#""peer_tls","value":"require""#), "\(told.output)")
+            #expect(try await herd.stop() == 0)
+        }
+
         /// What is asked without a certificate, in the open, or by a name that is no host's.
         private func checkAdmission(_ cluster: Cluster) async throws {
             let status = ["-o", "/dev/null", "-w", "%{http_code}"]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ClusterConfiguration
+import Content
 import Primitives
 import ServiceLifecycle
 import Telemetry
@@ -29,6 +30,11 @@ struct PlannedComponent: Sendable {
     var dialedHost: String {
         let host = sockets["http"]?.host ?? "127.0.0.1"
         return ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
+    }
+
+    /// Who it is among peers; nil when it is none.
+    var peerID: PeerID? {
+        sockets["peer"].map { PeerID(hashOfAddress: dialedHost, port: $0.port) }
     }
 
     /// The addresses of all its sockets.

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ClusterConfiguration
+import Content
 import Primitives
 import TransportSecurity
 
 extension DataDirectory {
-    /// How the components of a herd on `host` speak TLS: its authority and the one certificate that all of them show are
-    /// made here, and made again before they end.
+    /// How the components of `plan` speak TLS, peers among themselves, too: their authority and the one certificate that all of
+    /// them show are made here, and made again before they end. It names all their peer ids: they are one process.
     /// - Throws: ``Failure``.
-    func transport(host: String) throws -> TransportSettings {
-        do { return try settings(host) } catch let error as TransportSecurityError {
+    func transport(_ plan: ClusterPlan) throws -> TransportSettings {
+        do { return try settings(plan) } catch let error as TransportSecurityError {
             throw Failure("cannot make certificates", why: error.description)
         }
     }
 
-    private func settings(_ host: String) throws -> TransportSettings {
+    private func settings(_ plan: ClusterPlan) throws -> TransportSettings {
         let authority = try CertificateAuthority.open(path + "/tls")
         let own = try authority.issue(
             "herd",
-            for: CertificateSubjects(hosts: [host, "herd"]),
+            for: CertificateSubjects(
+                hosts: [plan.options.host, "herd"],
+                peers: plan.components.compactMap(\.peerID?.hex)
+            ),
             lifetime: Self.certificateLifetime
         )
         try authority.publish(in: path + "/tls/trust")
@@ -26,6 +30,7 @@ extension DataDirectory {
         settings.authorities = [authority.certificatePath]
         settings.server = .init(certificate: own.path, key: own.keyPath)
         (settings.isClientSecure, settings.client) = (true, settings.server)
+        settings.peers = .require
         return settings
     }
 

@@ -140,7 +140,7 @@ struct UpCommand: AsyncParsableCommand {
             CrashGuard.restoreTerminal()
             files.remove()
         }
-        let transport = isSecured ? try directory.transport(host: host) : nil
+        let transport = isSecured ? try directory.transport(plan) : nil
         var resources = ProcessResources.start(logging, default: .warning)
         if let transport { resources = try await resources.secured(by: transport) }
         let shared = resources

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterConfiguration
 package import Hummingbird
 package import Primitives
 import Synchronization
 package import Telemetry
+import TransportSecurity
 
 /// What every component says of itself: what it is, since when it runs, and where it listens.
 package final class ComponentStatus: Sendable {
@@ -59,7 +61,9 @@ package final class ComponentStatus: Sendable {
         )
         snapshot.eventSequence = environment.events.lastSequence
         snapshot.faults = environment.faults.words
-        snapshot.settings = settings.withLock { $0.isEmpty ? nil : $0 }
+        let settings =
+            settings.withLock { $0 } + (environment.security?.settings.settings ?? [])
+        snapshot.settings = settings.isEmpty ? nil : settings
         return snapshot
     }
 
