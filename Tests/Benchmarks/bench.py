@@ -14,6 +14,7 @@
   bench.py registry    pushes, pulls, manifests and lists of tags, by one client and by ten, against Docker's registry
   bench.py abuse       10,000 idle connections, slow clients, abandoned uploads: memory, and what others notice
   bench.py interface   CPU and bytes of the terminal UI, idle and busy, and a blob to N agents with and without it
+  bench.py tls         one blob to N agents at once over TLS, peers and clients, beside the same in the open
   bench.py goals FILE… the goals in the JSON of earlier runs, in one table
 
 Prints tables and writes JSON. Needs curl; nginx for fanout; docker-registry for registry; aria2 and python3-libtorrent for swarms; strace for costs (make bench-deps).
@@ -35,10 +36,11 @@ from registry import registry
 from report import print_goals, size
 from small import small
 from swarms import swarms
+from tls import tls
 
 BENCHMARKS = {
     "fanout": fanout, "floor": floor, "costs": costs, "swarms": swarms, "capped": capped, "first-byte": first_byte,
-    "small": small, "idle": idle, "interface": interface, "registry": registry, "abuse": abuse}
+    "small": small, "idle": idle, "interface": interface, "registry": registry, "abuse": abuse, "tls": tls}
 
 
 def list_of(kind):

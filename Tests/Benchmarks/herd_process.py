@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """A herd in one process, as `herd up` starts it, and what is downloaded from it."""
-import hashlib, json, os, subprocess, sys, time, urllib.request
+import hashlib, json, os, ssl, subprocess, sys, time, urllib.request
 from machine import cpu_seconds, end, forget_memory_peak, memory, race, settle, wait_for_files, wait_until_freed
 from report import summary
 
 NAMESPACE = "bench%2Fblob"
+# Of the herd's own authority, which nobody has to be sure of here.
+TRUSTING = ssl._create_unverified_context()
+
+
+def url(address):
+    """Where an agent is: in the open, unless its address says otherwise."""
+    return address if "://" in address else f"http://{address}"
 
 
 def blob_url(address, digest):
     """Where an agent serves a blob, and downloads it for that if need be."""
-    return f"http://{address}/namespace/{NAMESPACE}/blobs/{digest}"
+    return f"{url(address)}/namespace/{NAMESPACE}/blobs/{digest}"
 
 
 def forget(address, digest):
     """Deletes a blob at an agent."""
     urllib.request.urlopen(
-        urllib.request.Request(f"http://{address}/blobs/{digest}", method="DELETE"), timeout=60).close()
+        urllib.request.Request(f"{url(address)}/blobs/{digest}", method="DELETE"), timeout=60, context=TRUSTING).close()
 
 
 def cached(data_folder, digest):
@@ -26,12 +33,12 @@ def cached(data_folder, digest):
 
 def last_byte(blob_bytes, address, digest):
     """A client that has an agent download a blob and takes no more than its last byte."""
-    return ["curl", "-fsS", "-r", str(blob_bytes - 1), "-o", "/dev/null", blob_url(address, digest)]
+    return ["curl", "-fsSk", "-r", str(blob_bytes - 1), "-o", "/dev/null", blob_url(address, digest)]
 
 
 def whole(address, digest):
     """A client that reads a blob from an agent while the agent downloads it."""
-    return ["curl", "-fsS", "-o", "/dev/null", blob_url(address, digest)]
+    return ["curl", "-fsSk", "-o", "/dev/null", blob_url(address, digest)]
 
 
 class Herd:
@@ -54,7 +61,8 @@ class Herd:
             time.sleep(0.005)
         self.start_seconds = time.monotonic() - begin
         self.components = json.load(open(ready))["components"]
-        self.agents = self.addresses("agent", "http")
+        self.is_secure = "--tls" in extra
+        self.agents = [("https://" if self.is_secure else "") + each for each in self.addresses("agent", "http")]
 
     def launch(self, command):
         return subprocess.Popen([*command, "--headless"], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
@@ -64,7 +72,8 @@ class Herd:
 
     def push(self, image):
         reference = f"{self.addresses('proxy', 'registry')[0]}/bench/blob:v1"
-        subprocess.run([self.executable, "push", image, reference], check=True, stdout=subprocess.DEVNULL,
+        trust = ["--cacert", os.path.join(self.folder, "data", "tls", "ca.pem")] if self.is_secure else []
+        subprocess.run([self.executable, "push", image, reference, *trust], check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
 
     def wait_until_cached(self, digest, begin, agents=None):
@@ -76,7 +85,7 @@ class Herd:
     def counters(self):
         total = {}
         for address in self.agents:
-            status = json.load(urllib.request.urlopen(f"http://{address}/status", timeout=10))
+            status = json.load(urllib.request.urlopen(f"{url(address)}/status", timeout=10, context=TRUSTING))
             for key, value in status["counters"].items():
                 total[key] = total.get(key, 0) + value
         return total
