@@ -156,4 +156,16 @@ import Testing
             #expect(Endpoint(parsing: bad) == nil, "\(bad)")
         }
     }
+
+    @Test("names the keys under which two documents differ")
+    func changes() throws {
+        func document(_ text: String) throws -> ConfigurationNode {
+            try ConfigurationFile.parse(text, file: "f.yaml")
+        }
+        let old = try document("a: {b: 1, c: [x, y]}\nd: {e: {f: 2}}\ng: ~\nh: 5")
+        let new = try document("h: 5\na: {c: [y, x], b: '1'}\nd: 7\ni: {k: {l: 3}}\ng: {}")
+        #expect(new.changedKeys(since: old) == ["a.c", "d", "i.k.l"])
+        #expect(old.changedKeys(since: new) == ["a.c", "d", "i.k.l"])
+        #expect(old.changedKeys(since: old) == [])
+    }
 }

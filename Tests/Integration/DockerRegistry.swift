@@ -6,10 +6,20 @@ import TestSupport
 /// Docker's registry, with a record of what it was asked.
 final class DockerRegistry: Sendable {
     let address: String
+    /// What it speaks TLS with; nil: it doesn't.
+    let tls: Certificates?
     /// `herd:herd-secret` where it wants that.
     let password: String?
     private let folder: URL
     let process: RunningProcess
+
+    /// Files that a registry speaks TLS with.
+    struct Certificates: Sendable {
+        /// Its certificate, and its key.
+        let certificate, key: String
+        /// The authority that its certificate comes from, and those of its clients must.
+        let authority: String
+    }
 
     /// Starts one that stores below `folder`, on `port` or a free one.
     ///
@@ -17,12 +27,14 @@ final class DockerRegistry: Sendable {
     ///   - deletes: whether it deletes manifests.
     ///   - isClosed: whether it wants a password.
     ///   - tokens: whose tokens it wants.
+    ///   - tls: what it speaks TLS with; clients have to have certificates, then.
     static func start(
         in folder: URL,
         port: Int? = nil,
         deletes: Bool = false,
         isClosed: Bool = false,
-        tokens: TokenService? = nil
+        tokens: TokenService? = nil,
+        tls: Certificates? = nil
     ) async throws -> DockerRegistry {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let address = "127.0.0.1:\(try port ?? ReservedPort.make())"
@@ -31,7 +43,7 @@ final class DockerRegistry: Sendable {
             version: 0.1
             log: {accesslog: {disabled: false}}
             storage: {filesystem: {rootdirectory: \(folder.path)/data}, delete: {enabled: \(deletes)}}
-            http: {addr: "\(address)"}
+            http: {addr: "\(address)"\(tls?.settings ?? "")}
 
             """
         if isClosed {
@@ -53,15 +65,16 @@ final class DockerRegistry: Sendable {
         )
         let registry = DockerRegistry(
             address: address,
+            tls: tls,
             password: isClosed || tokens != nil ? "herd:herd-secret" : nil,
             folder: folder,
             process: process
         )
         let ready = try await Command(
             "curl",
-            [
-                "-s", "-o", "/dev/null", "--retry", "60", "--retry-connrefused",
-                "--retry-delay", "1", "http://\(address)/v2/",
+            registry.transport + [
+                "-ks", "-o", "/dev/null", "--retry", "60", "--retry-connrefused",
+                "--retry-delay", "1", "\(registry.scheme)://\(address)/v2/",
             ]
         ).run()
         guard ready.status == 0 else {
@@ -71,9 +84,22 @@ final class DockerRegistry: Sendable {
         return registry
     }
 
-    private init(address: String, password: String?, folder: URL, process: RunningProcess) {
-        (self.address, self.password) = (address, password)
+    private init(
+        address: String,
+        tls: Certificates?,
+        password: String?,
+        folder: URL,
+        process: RunningProcess
+    ) {
+        (self.address, self.tls, self.password) = (address, tls, password)
         (self.folder, self.process) = (folder, process)
+    }
+
+    private var scheme: String { tls == nil ? "http" : "https" }
+
+    /// What tells curl how to connect. Its own certificate is as good as a client's.
+    private var transport: [String] {
+        tls.map { ["--cacert", $0.authority, "--cert", $0.certificate, "--key", $0.key] } ?? []
     }
 
     deinit {
@@ -110,7 +136,9 @@ final class DockerRegistry: Sendable {
         // It gives nothing of OCI's to whoever does not say that it takes that.
         let types = ["index", "manifest"].map { "application/vnd.oci.image.\($0).v1+json" }
         let accept = ["-H", "Accept: \(types.joined(separator: ", "))"]
-        return try await Clients.curl(login + accept + arguments + ["http://\(address)/v2/\(path)"])
+        return try await Clients.curl(
+            transport + login + accept + arguments + ["\(scheme)://\(address)/v2/\(path)"]
+        )
     }
 
     /// The digest that skopeo finds under `reference`; nil when there is none.
@@ -122,5 +150,12 @@ final class DockerRegistry: Sendable {
                 + ["docker://\(address)/\(reference)"]
         ).run()
         return raw.status == 0 ? Clients.sha256(Data(raw.output.utf8)) : nil
+    }
+}
+
+extension DockerRegistry.Certificates {
+    /// Further keys of the registry's `http`.
+    fileprivate var settings: String {
+        ", tls: {certificate: \(certificate), key: \(key), clientcas: [\(authority)]}"
     }
 }

@@ -59,11 +59,7 @@ extension IntegrationTests {
 
             /// The line of the log that has `text`, once it is there.
             func waits(for text: String) async throws -> String {
-                let found = try await Command(
-                    "timeout",
-                    ["60", "sh", "-c", "tail -n +1 -f '\(log.path)' | grep -m 1 -F \"\(text)\""]
-                ).run()
-                return found.output
+                try await StandaloneComponent.line(with: text, in: log)
             }
         }
 
@@ -100,7 +96,7 @@ extension IntegrationTests {
                 encoding: .utf8
             )
             process.send(SIGHUP)
-            #expect(try await agent.waits(for: "can't be read").contains("agent.yaml:1"))
+            #expect(try await agent.waits(for: "can't be taken").contains("agent.yaml:1"))
             #expect(
                 try await agent.setting("tracker.hosts.static")?.contains("127.0.0.1:2") == true
             )

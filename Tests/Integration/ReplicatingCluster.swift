@@ -70,6 +70,26 @@ struct ReplicatingCluster {
 
     /// Starts the build-index `number`.
     func startIndex(_ number: Int = 0) async throws -> RunningProcess {
+        try await start(
+            "build-index",
+            indexConfiguration(number, remotes),
+            ["--port", "\(indexPorts[number])"],
+            port: indexPorts[number]
+        )
+    }
+
+    /// Gives the first build-index, `process`, other remotes; answers what it says of that.
+    func reload(_ process: RunningProcess, remotes: String) async throws -> String {
+        try await StandaloneComponent.reconfigure(
+            process,
+            "build-index",
+            indexConfiguration(0, remotes),
+            port: indexPorts[0],
+            in: folder
+        )
+    }
+
+    private func indexConfiguration(_ number: Int, _ remotes: String) -> String {
         let neighbours =
             indexPorts.count == 1
             ? ""
@@ -77,9 +97,7 @@ struct ReplicatingCluster {
             cluster: {hosts: {static: \(indexAddresses)}}
             tagserver: {duplicate_replicate_stagger: 2s}
             """
-        return try await start(
-            "build-index",
-            """
+        return """
             data_dir: \(folder.path)/index\(number)
             origin: {hosts: {static: ["127.0.0.1:\(originPort)"]}}
             tag_types: [{namespace: .*, type: \(tagType)}]
@@ -89,10 +107,7 @@ struct ReplicatingCluster {
             tag_replication: {retry_interval: 200ms, retry_interval_min: 20ms}
             remotes: \(remotes)
             \(neighbours)
-            """,
-            ["--port", "\(indexPorts[number])"],
-            port: indexPorts[number]
-        )
+            """
     }
 
     func startProxy() async throws -> RunningProcess {
@@ -106,6 +121,15 @@ struct ReplicatingCluster {
             ["--port", "\(proxyPort)", "--server-port", "\(proxyServerPort)"],
             port: proxyServerPort
         )
+    }
+
+    /// Returns once what waits to be replicated has failed because of something with `text` in it.
+    func fails(with text: String) async throws {
+        let queue = QueueClient(address: indexAddresses[0], http: Self.http)
+        while true {
+            let tasks = try await queue.tasks(.init(kind: "replication")).tasks
+            if tasks.contains(where: { $0.lastError?.contains(text) == true }) { return }
+        }
     }
 
     /// Returns once nothing waits to be replicated any more.

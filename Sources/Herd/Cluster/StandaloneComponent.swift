@@ -7,16 +7,27 @@ import ServiceLifecycle
 import Telemetry
 import TransportSecurity
 
+/// What the files and flags of a component say later than at its start.
+struct ReadAgain: Sendable {
+    /// What it is to do.
+    let configuration: any Sendable
+    /// How much it is to log.
+    let logs: LogSettings
+    /// The files.
+    let document: ConfigurationNode
+}
+
 /// One component by itself in this process, until a signal stops it.
 enum StandaloneComponent {
-    /// Runs the component of `kind` that `make` makes; `configuration` reads what it was made from again.
+    /// Runs the component of `kind` that `make` makes; `read` reads what it was made from, `document`, again.
     /// - Throws: what ended it, unless that was a signal.
     static func run(
         _ kind: ComponentKind,
         _ options: ComponentOptions,
         _ transport: TransportSettings,
         _ logs: LogSettings,
-        configuration: @escaping @Sendable () throws -> (any Sendable, LogSettings),
+        _ document: ConfigurationNode,
+        read: @escaping @Sendable () throws -> ReadAgain,
         make: @escaping @Sendable (ComponentEnvironment) -> any Service
     ) async throws {
         let signals = await StopSignals {}
@@ -48,7 +59,8 @@ enum StandaloneComponent {
         let outcome = await withTaskGroup(of: Result<Void, any Error>?.self) { tasks in
             tasks.addTask {
                 await signals.watch(onHangUp: {
-                    await reload(configuration, environment, resources.security, threshold)
+                    await resources.security?.reload()
+                    await reload(read, since: document, environment, threshold)
                 }) { signal in
                     lines.tell("\(signal): stopping")
                     await group.triggerGracefulShutdown()
@@ -80,33 +92,47 @@ enum StandaloneComponent {
         }
     }
 
-    /// Reads certificates and configuration again, and says what came of it. What can't be read changes nothing.
+    /// Reads the configuration again, and says what came of it. What can't be read or taken changes nothing.
     private static func reload(
-        _ configuration: @Sendable () throws -> (any Sendable, LogSettings),
+        _ read: @Sendable () throws -> ReadAgain,
+        since start: ConfigurationNode,
         _ environment: ComponentEnvironment,
-        _ security: TransportSecurity?,
         _ threshold: LogThreshold?
     ) async {
-        await security?.reload()
+        let wanted: ReadAgain
+        let report: LiveReload.Report
         do {
-            let (wanted, logs) = try configuration()
-            guard var report = try await environment.reloads.reload(wanted) else { return }
-            if let threshold, threshold.level != logs.loggerLevel {
-                threshold.level = logs.loggerLevel
-                report.applied.append("zap.level")
+            wanted = try read()
+            guard let taken = try await environment.reloads.reload(wanted.configuration) else {
+                return
             }
-            environment.log.notice(
-                "the configuration was read again",
-                metadata: [
-                    "applied": .string(report.applied.sorted().joined(separator: " ")),
-                    "needs_restart": .string(report.pending.sorted().joined(separator: " ")),
-                ]
-            )
+            report = taken
         } catch {
             environment.log.error(
-                "the configuration can't be read; what was in force stays",
+                "the configuration can't be taken; what was in force stays",
                 metadata: [LogKey.error: "\(error)"]
             )
+            return
         }
+        var applied = Set(report.applied)
+        if let threshold, threshold.level != wanted.logs.loggerLevel {
+            threshold.level = wanted.logs.loggerLevel
+            applied.insert(levelKey)
+        }
+        // What is not among the settings, like credentials, is found in the files.
+        let pending = wanted.document.changedKeys(since: start)
+            .filter { !report.isLive($0) && $0 != levelKey }
+            .union(report.pending)
+        environment.log.log(
+            level: pending.isEmpty ? .notice : .warning,
+            "the configuration was read again",
+            metadata: [
+                "applied": .string(applied.sorted().joined(separator: " ")),
+                "needs_restart": .string(pending.sorted().joined(separator: " ")),
+            ]
+        )
     }
+
+    /// The key of the level of the log, which is no component's own.
+    private static let levelKey = "zap.level"
 }

@@ -52,10 +52,8 @@ struct LoadedConfiguration<Configuration: Sendable>: Sendable {
     let transport: TransportSettings
     /// How much it logs.
     let logs: LogSettings
-
-    init(_ configuration: Configuration, _ transport: TransportSettings, _ logs: LogSettings) {
-        (self.configuration, self.transport, self.logs) = (configuration, transport, logs)
-    }
+    /// The files.
+    let document: ConfigurationNode
 }
 
 extension ComponentCommand {
@@ -79,7 +77,12 @@ extension ComponentCommand {
             }
             let transport = try TransportSettings(yaml: document)
             try Self.check(transport, configuration, document)
-            return Loaded(configuration, transport, try LogSettings(yaml: document))
+            return Loaded(
+                configuration: configuration,
+                transport: transport,
+                logs: try LogSettings(yaml: document),
+                document: document
+            )
         } catch let error as ConfigurationError {
             throw Failure("cannot start the \(Self.kind.rawValue)", why: error.description)
         }
@@ -121,9 +124,14 @@ extension ComponentCommand {
             options,
             loaded.transport,
             loaded.logs,
-            configuration: {
+            loaded.document,
+            read: {
                 let loaded = try command.configured()
-                return (loaded.configuration, loaded.logs)
+                return ReadAgain(
+                    configuration: loaded.configuration,
+                    logs: loaded.logs,
+                    document: loaded.document
+                )
             }
         ) { environment in
             // Named settings only: no secret is among them.

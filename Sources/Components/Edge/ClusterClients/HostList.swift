@@ -18,8 +18,8 @@ package final class HostList: Sendable {
     let now: @Sendable () -> Instant
     let reporter: LookUpReporter?
     let state: Mutex<State>
-    /// Makes hosts of what a configuration says; nil where only lists are taken.
-    private let resolveEntries: (@Sendable (_ entries: [String]) async throws -> [String])?
+    /// Makes hosts of what a configuration says that is to be looked up.
+    private let resolveEntries: @Sendable (_ entries: [String]) async throws -> [String]
 
     struct State {
         var hosts: [String]
@@ -55,7 +55,9 @@ package final class HostList: Sendable {
         _ hosts: [String],
         policy: HostListPolicy = HostListPolicy(),
         resolve: Resolve? = nil,
-        resolveEntries: (@Sendable (_ entries: [String]) async throws -> [String])? = nil,
+        resolveEntries: @escaping @Sendable (_ entries: [String]) async throws -> [String] = {
+            $0
+        },
         reporter: LookUpReporter? = nil,
         seed: UInt64 = .random(in: .min ... .max),
         now: @escaping @Sendable () -> Instant = LiveClock.now
@@ -79,19 +81,25 @@ package final class HostList: Sendable {
     /// All hosts as last known, in the configured order, whatever their health.
     package var hosts: [String] { state.withLock { $0.hosts } }
 
-    /// Replaces the hosts by those of a configuration that has changed; answers whether that can be done. Those that are to be
-    /// looked up count once they were; those from before stay until then.
-    package func reconfigure(_ entries: [String]) -> Bool {
-        guard HostNames.needLookUp(entries) else {
-            state.withLock {
-                $0.lookUps.replace(nil)
-                $0.replace(entries)
+    /// Whether the hosts are behind names that are looked up.
+    package var isLookedUp: Bool { state.withLock { $0.lookUps.resolve != nil } }
+
+    /// Whether there are none, and no names behind which there could be any.
+    package var isEmpty: Bool {
+        state.withLock { $0.hosts.isEmpty && $0.lookUps.resolve == nil }
+    }
+
+    /// Replaces the hosts by those of a configuration that has changed; what is known of those that stay is kept. Those that
+    /// are to be looked up count once they were; those from before stay until then.
+    package func reconfigure(_ entries: [String]) {
+        let isNamed = HostNames.needLookUp(entries)
+        state.withLock { [resolveEntries] state in
+            guard isNamed else {
+                state.lookUps.replace(nil)
+                return state.replace(entries)
             }
-            return true
+            state.lookUps.replace { try await resolveEntries(entries) }
         }
-        guard let resolveEntries else { return false }
-        state.withLock { $0.lookUps.replace { try await resolveEntries(entries) } }
-        return true
     }
 
     /// The healthy hosts in the configured order, or all when none is; resolved again first when

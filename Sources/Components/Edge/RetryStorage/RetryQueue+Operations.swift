@@ -70,6 +70,9 @@ extension RetryQueue {
 
     private static let dropsPerStep = 100
 
+    /// Shows `destination` even while it has no work.
+    package func know(_ destination: String) { scheduler.know(destination) }
+
     /// Shows `destination`, for which nothing waits any more, no longer.
     package func forget(_ destination: String) { scheduler.forget(destination) }
 

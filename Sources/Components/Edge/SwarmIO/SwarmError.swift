@@ -65,8 +65,7 @@ extension SwarmError {
             )
         case .removed:
             Self(.removed, what: what, why: "it was deleted meanwhile", remedy: "ask again")
-        case .stopped:
-            Self(.stopped, what: what, why: "the host stops", remedy: "try again when it is up")
+        case .stopped: hostStops(what)
         case .crowdedOut, .idleSeeder:
             Self(
                 .crowdedOut,
@@ -76,6 +75,11 @@ extension SwarmError {
             )
         case .unverifiable: unverifiable(digest)
         }
+    }
+
+    /// Nothing is done any more: the host stops.
+    static func hostStops(_ what: String) -> Self {
+        Self(.stopped, what: what, why: "the host stops", remedy: "try again when it is up")
     }
 
     static func unverifiable(_ digest: Digest) -> Self {

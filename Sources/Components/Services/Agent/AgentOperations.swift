@@ -8,13 +8,12 @@ import Primitives
 import SwarmIO
 import Telemetry
 
-/// An agent's endpoints for those who run it: the blacklist, the scheduler's rules, images fetched ahead.
+/// An agent's endpoints for those who run it: the blacklist, images fetched ahead.
 /// - Source: uber/kraken agent/agentserver/server.go.
 struct AgentOperations: Sendable {
     let seat: SwarmSeat
     let docker: DockerDaemon
     let status: ComponentStatus
-    let configuration: AgentConfiguration
 
     func add(to router: Router<ServerContext>) {
         router.get("/x/blacklist") { _, _ in
@@ -30,24 +29,6 @@ struct AgentOperations: Sendable {
                     }
                 )
             )
-        }
-        router.patch("/x/config/scheduler") { request, _ in
-            let document = try await request.json(upTo: configuration.limits.jsonBodyBytesMax)
-            guard document.members != nil else {
-                throw HTTPProblem.badRequest("the scheduler's settings are a JSON object")
-            }
-            do {
-                let settings = try SchedulerSettings(json: document)
-                try await seat.reload(settings)
-                var changed = configuration
-                changed.swarm = settings.policy
-                (changed.egress, changed.ingress) = (settings.egress, settings.ingress)
-                status.reconfigure(changed.settings)
-                status.serve(seat.address, as: "peer")
-            } catch let error as ConfigurationError {
-                throw HTTPProblem.badRequest("\(error)")
-            }
-            return Response.empty()
         }
         router.get("/preload/tags/{tag}") { request, context in
             try await preload(

@@ -67,9 +67,11 @@ struct AgentServers: Sendable {
         AgentOperations(
             seat: blobs.seat,
             docker: DockerDaemon(configuration: configuration.docker, http: environment.httpClient),
-            status: status,
-            configuration: configuration
+            status: status
         ).add(to: router)
+        SchedulerRoute(environment.reloads, AgentConfiguration.self, limits: configuration.limits) {
+            ($0.swarm, $0.egress, $0.ingress) = ($1.policy, $1.egress, $1.ingress)
+        }.add(to: router)
         standard.add(to: router)
         return [
             server("agent registry", "registry", configuration.registryPort, registryRouter),
@@ -97,29 +99,22 @@ struct AgentServers: Sendable {
     private func takeChanges(_ buildIndexes: BuildIndexCluster) {
         environment.reloads.register(
             configuration,
+            live: ["tracker.hosts", "build_index.hosts", "scheduler"],
+            status: status,
             settings: { $0.settings }
         ) { [trackers, status, seat = blobs.seat] old, new in
-            var taken: Set<String> = []
-            if old.trackers != new.trackers, trackers.hosts.reconfigure(new.trackers) {
-                taken.insert("tracker.hosts")
-            }
-            if old.buildIndexes != new.buildIndexes,
-                buildIndexes.hosts.reconfigure(new.buildIndexes)
-            {
-                taken.insert("build_index.hosts")
-            }
+            let settings = SchedulerSettings(new.swarm, egress: new.egress, ingress: new.ingress)
+            // What may fail comes first.
             if old.swarm == new.swarm {
-                await seat.driver.limit(egress: new.egress, ingress: new.ingress)
-                taken.insert("scheduler.conn.bandwidth")
+                await seat.driver.limit(egress: settings.egress, ingress: settings.ingress)
             } else {
-                try await seat.reload(
-                    SchedulerSettings(new.swarm, egress: new.egress, ingress: new.ingress)
-                )
+                try await seat.reload(settings)
                 status.serve(seat.address, as: "peer")
-                taken.insert("scheduler")
             }
-            status.reconfigure(new.settings)
-            return taken
+            if old.trackers != new.trackers { trackers.hosts.reconfigure(new.trackers) }
+            if old.buildIndexes != new.buildIndexes {
+                buildIndexes.hosts.reconfigure(new.buildIndexes)
+            }
         }
     }
 }

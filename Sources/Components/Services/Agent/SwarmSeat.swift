@@ -10,13 +10,12 @@ import NIOCore
 import Primitives
 import SwarmCore
 import SwarmIO
-import Synchronization
 import Telemetry
 
-/// An agent's seat in its swarms: who drives them, and who takes over when the rules change.
+/// An agent's seat in its swarms: who drives them, and who hears of it.
 actor SwarmSeat {
     /// The driver of the moment.
-    nonisolated var driver: SwarmDriver { current.withLock { $0 } }
+    nonisolated var driver: SwarmDriver { seat.driver }
     /// Where peers reach it, `ip:port`.
     nonisolated var address: String {
         Endpoint(host: host.ip, port: host.port.value).description
@@ -24,12 +23,8 @@ actor SwarmSeat {
 
     private let configuration: AgentConfiguration
     private let environment: ComponentEnvironment
-    private let store: BlobStore
     private nonisolated let host: AgentHost
-    private nonisolated let current: Mutex<SwarmDriver>
-    /// The latest change of the rules; each waits for the one before.
-    private var change: Task<Void, any Error>?
-    private var isStopped = false
+    private nonisolated let seat: DriverSeat
 
     /// How long a stop tells trackers of it.
     private static let leaveTimeout = Duration.seconds(1)
@@ -40,16 +35,22 @@ actor SwarmSeat {
         store: BlobStore,
         trackers: TrackerRing
     ) {
-        (self.configuration, self.environment, self.store) = (configuration, environment, store)
-        host = AgentHost(
+        (self.configuration, self.environment) = (configuration, environment)
+        let host = AgentHost(
             trackers: trackers,
             ip: configuration.peerIP ?? configuration.host,
             port: PeerPort(),
             log: environment.log
         )
-        current = Mutex(
-            Self.makeDriver(configuration, environment, store, host, configuration.peerPort)
+        self.host = host
+        let settings = SchedulerSettings(
+            configuration.swarm,
+            egress: configuration.egress,
+            ingress: configuration.ingress
         )
+        seat = DriverSeat(settings, port: configuration.peerPort) { settings, port in
+            Self.makeDriver(settings, port, configuration, environment, store, host)
+        }
     }
 
     /// Listens for peers.
@@ -60,7 +61,7 @@ actor SwarmSeat {
         case .random: makePeerID = nil
         case .addressHash: makePeerID = { [ip = host.ip] in PeerID(hashOfAddress: ip, port: $0) }
         }
-        host.port.value = try await driver.start(makePeerID: makePeerID)
+        host.port.value = try await seat.start(makePeerID: makePeerID)
     }
 
     /// Takes up again what earlier drivers have begun to download.
@@ -75,45 +76,21 @@ actor SwarmSeat {
         }
     }
 
-    /// Goes on by the rules of `settings`, with another driver, as Kraken's agents do: connections are closed, those who read
-    /// a blob that is still on its way have to ask again, and what was fetched of it stays.
-    /// - Throws: ``SwarmError`` when it has been stopped, or can't listen any more.
+    /// Goes on by the rules of `settings`, with another driver; what had begun is taken up again.
+    /// - Throws: 503 when it has been stopped, ``SwarmError`` when it can't listen any more.
     func reload(_ settings: SchedulerSettings) async throws {
-        let before = change
-        // A task of its own: a client that leaves must not leave us without a driver.
-        let task = Task {
-            _ = await before?.result
-            try await replace(settings)
-        }
-        change = task
-        try await task.value
-    }
-
-    private func replace(_ settings: SchedulerSettings) async throws {
-        guard !isStopped else { throw HTTPProblem.unavailable("the agent stops") }
-        var configuration = configuration
-        configuration.swarm = settings.policy
-        (configuration.egress, configuration.ingress) = (settings.egress, settings.ingress)
-        let old = driver
-        let peerID = await old.peerID
-        await old.stop()
-        var successor = Self.makeDriver(configuration, environment, store, host, host.port.value)
         do {
-            host.port.value = try await successor.start { _ in peerID }
-        } catch {
-            // Somebody was quick to take the port. Peers hear of another one with our next announces.
-            successor = Self.makeDriver(configuration, environment, store, host, 0)
-            host.port.value = try await successor.start { _ in peerID }
+            host.port.value = try await seat.replace(by: settings)
+        } catch let error as SwarmError where error.code == .stopped {
+            throw HTTPProblem.unavailable("the agent stops")
         }
-        current.withLock { $0 = successor }
         environment.log.notice("the scheduler's rules were replaced")
         await resume()
     }
 
     /// Leaves all swarms.
     func stop() async {
-        isStopped = true
-        _ = await change?.result
+        await seat.close()
         let swarms = await driver.snapshot().swarms
         let peerID = await driver.peerID
         await driver.stop()
@@ -123,11 +100,12 @@ actor SwarmSeat {
     }
 
     private static func makeDriver(
+        _ settings: SchedulerSettings,
+        _ port: Int,
         _ configuration: AgentConfiguration,
         _ environment: ComponentEnvironment,
         _ store: BlobStore,
-        _ host: AgentHost,
-        _ port: Int
+        _ host: AgentHost
     ) -> SwarmDriver {
         var generator = SystemRandomNumberGenerator()
         let driver = SwarmDriverConfiguration(
@@ -135,10 +113,10 @@ actor SwarmSeat {
             host: configuration.host,
             port: port,
             role: .agent,
-            policy: configuration.swarm,
+            policy: settings.policy,
             limits: configuration.limits,
-            egress: configuration.egress,
-            ingress: configuration.ingress,
+            egress: settings.egress,
+            ingress: settings.ingress,
             seed: generator.next()
         )
         return SwarmDriver(

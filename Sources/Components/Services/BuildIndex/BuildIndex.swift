@@ -36,11 +36,7 @@ package struct BuildIndexComponent: Service {
             context: backendContext(counters: environment.counters)
         )
         let origins = OriginCluster(
-            hosts: HostList(
-                configuration.origins,
-                environment,
-                checks: configuration.hostChecks["origin"]
-            ),
+            hosts: hosts(configuration.origins, "origin"),
             http: environment.httpClient,
             log: environment.log
         )
@@ -66,6 +62,11 @@ package struct BuildIndexComponent: Service {
         await backends.close()
     }
 
+    /// The list of `entries`, which stand in the section `section`.
+    private func hosts(_ entries: [String], _ section: String) -> HostList {
+        HostList(entries, environment, checks: configuration.hostChecks[section])
+    }
+
     /// What backends, and registries that tags are replicated to, get of the component.
     /// - Parameter counters: where it is counted how often registries may be read.
     private func backendContext(counters: Counters?) -> BackendContext {
@@ -75,7 +76,8 @@ package struct BuildIndexComponent: Service {
             limits: limits,
             environment: ProcessInfo.processInfo.environment,
             counters: counters,
-            measures: environment.metrics.map { (environment.id, $0) }
+            measures: environment.metrics.map { (environment.id, $0) },
+            log: environment.log
         )
     }
 
@@ -86,7 +88,8 @@ package struct BuildIndexComponent: Service {
         _ database: RetryDatabase
     ) async throws -> Parts {
         let status = ComponentStatus(.buildIndex, environment, settings: configuration.settings)
-        let clients = neighbourClients(status)
+        let cluster = hosts(configuration.cluster, "cluster")
+        let clients = neighbourClients(cluster, status)
         let backend = TagBackend(table: backends)
         let writeBack = try await TagWriteBack(
             store: store,
@@ -133,7 +136,7 @@ package struct BuildIndexComponent: Service {
             database: database,
             environment: environment
         )
-        followReloads(status, origins)
+        followReloads(status, cluster, origins, replication)
         return Parts(
             backends: backends,
             origins: origins,
@@ -149,14 +152,22 @@ package struct BuildIndexComponent: Service {
     }
 
     /// Has what can change live follow the configuration.
-    private func followReloads(_ status: ComponentStatus, _ origins: OriginCluster) {
+    private func followReloads(
+        _ status: ComponentStatus,
+        _ cluster: HostList,
+        _ origins: OriginCluster,
+        _ replication: TagReplication
+    ) {
         environment.reloads.register(
             configuration,
+            live: ["cluster.hosts", "origin.hosts", "remotes"],
+            status: status,
             settings: { $0.settings }
         ) { old, new in
-            status.reconfigure(new.settings)
-            let isTaken = old.origins != new.origins && origins.hosts.reconfigure(new.origins)
-            return isTaken ? ["origin.hosts"] : []
+            // What may fail comes first.
+            try await replication.reconfigure(new)
+            if old.cluster != new.cluster { cluster.reconfigure(new.cluster) }
+            if old.origins != new.origins { origins.hosts.reconfigure(new.origins) }
         }
     }
 
@@ -194,19 +205,15 @@ package struct BuildIndexComponent: Service {
         let status: ComponentStatus
     }
 
-    /// The other build-indexes of this cluster.
+    /// The other build-indexes of `cluster`, this one's.
     private func neighbourClients(
+        _ cluster: HostList,
         _ status: ComponentStatus
     ) -> @Sendable () async -> [BuildIndexClient] {
-        let cluster = HostList(
-            configuration.cluster,
-            environment,
-            checks: configuration.hostChecks["cluster"]
-        )
-        let isNamed = HostNames.needLookUp(configuration.cluster)
-        return { [configuration, cluster, http = environment.httpClient] in
+        return { [configuration, http = environment.httpClient] in
             let own = configuration.selfAddress ?? status.address()
             let port = own.flatMap { Int($0.split(separator: ":").last ?? "") } ?? 0
+            let isNamed = cluster.isLookedUp
             return await cluster.lookedUpHosts()
                 .filter { $0 != own && !(isNamed && HostNames.isLocal($0, port: port)) }
                 .map { BuildIndexClient(address: $0, http: http) }
@@ -257,7 +264,7 @@ package struct BuildIndexComponent: Service {
             tags: tags,
             lists: parts.referrers.lists,
             referrers: parts.referrers,
-            configuration: configuration,
+            clusterName: parts.replication.clusterName,
             limits: limits,
             tagsRead: environment.counters.counter("tags_read")
         ).add(to: router)
@@ -267,9 +274,9 @@ package struct BuildIndexComponent: Service {
         ).add(to: router)
         StandardRoutes(
             environment,
-            readiness: { [hasOrigins = !configuration.origins.isEmpty] in
+            readiness: {
                 try await parts.backends.checkReadiness(of: .tags)
-                if hasOrigins { try await parts.origins.checkReadiness() }
+                if !parts.origins.hosts.isEmpty { try await parts.origins.checkReadiness() }
             },
             snapshot: { await snapshot.snapshot() }
         ).add(to: router)

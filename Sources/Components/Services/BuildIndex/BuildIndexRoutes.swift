@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ClusterClients
-import ClusterConfiguration
 import Content
 import HTTPKit
 import HTTPTypes
@@ -15,7 +14,7 @@ struct BuildIndexRoutes: Sendable {
     let tags: TagService
     let lists: TagLists
     let referrers: TagReferrers
-    let configuration: BuildIndexConfiguration
+    let clusterName: ClusterName
     let limits: Limits
     let tagsRead: Counter
 
@@ -66,8 +65,7 @@ struct BuildIndexRoutes: Sendable {
         addLists(to: router)
         addReplication(to: router)
         router.get("/origin") { (_, _) -> Response in
-            let any = configuration.origins.randomElement().map(HostNames.plain)
-            guard let origin = configuration.originName ?? any else {
+            guard let origin = clusterName.anyOrigin else {
                 throw HTTPProblem.internalError("no origin is configured").asText
             }
             return .text(origin)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ClusterClients
-import ClusterConfiguration
 import Content
 
 /// Why a tag is replicated.
@@ -85,12 +83,6 @@ struct ReplicationPayload: Hashable, Sendable {
 /// A cluster is known by its origins, because that is what the next one asks it for anyway. In a header the clusters are
 /// separated by commas, a cluster's origins by bars.
 enum ReplicationPath {
-    /// The cluster of `configuration`.
-    static func identity(of configuration: BuildIndexConfiguration) -> String {
-        let names = configuration.originName.map { [$0] } ?? configuration.origins
-        return names.map(HostNames.plain).sorted().joined(separator: "|")
-    }
-
     /// The clusters in `header`; more than a sensible number of them are cut.
     static func parse(_ header: String) -> [String] {
         header.split(separator: ",").prefix(clustersMax).map(String.init)

@@ -18,6 +18,8 @@ import Telemetry
 /// - Source: uber/kraken build-index, lib/persistedretry/tagreplication.
 struct TagReplication: Sendable {
     private let replicator: TagReplicator
+    /// What other clusters know this one by.
+    let clusterName: ClusterName
     /// The queue itself, for its routes.
     let queue: RetryQueue
 
@@ -33,10 +35,12 @@ struct TagReplication: Sendable {
         configuration: BuildIndexConfiguration,
         environment: ComponentEnvironment
     ) async throws {
+        let clusterName = ClusterName(configuration)
+        self.clusterName = clusterName
         let replicator = TagReplicator(
             sources: sources,
             remotes: try ReplicationRemotes(configuration.remotes, context: context),
-            identity: ReplicationPath.identity(of: configuration),
+            clusterName: clusterName,
             environment: environment
         )
         self.replicator = replicator
@@ -53,12 +57,30 @@ struct TagReplication: Sendable {
             )
         )
         try await queue.open()
-        for status in await queue.status() {
-            guard let target = status.target, !replicator.remotes.names.contains(target) else {
-                continue
+        let known = Set(await queue.status().compactMap(\.target))
+        try await forget(known.subtracting(replicator.remotes.names))
+    }
+
+    /// Owes nothing to `remotes` any more.
+    private func forget(_ remotes: Set<String>) async throws {
+        for remote in remotes.sorted() {
+            _ = try await queue.drop(QueueFilter(destination: remote))
+            await queue.forget(remote)
+        }
+    }
+
+    /// Goes on with the remotes of `configuration`; what those that were changed have not taken before is tried at once.
+    /// - Throws: as ``init(_:context:database:configuration:environment:)``; when `configuration` is at fault, all stays as it was.
+    func reconfigure(_ configuration: BuildIndexConfiguration) async throws {
+        let change = try replicator.remotes.replace(by: configuration.remotes)
+        clusterName.replace(configuration)
+        try await forget(change.removed)
+        for remote in change.changed.sorted() {
+            await queue.know(remote)
+            // Not those that wait for their time: a neighbour does them first.
+            for state in [QueueTask.State.failed, .dead] {
+                _ = try await queue.retry(QueueFilter(state: state, destination: remote))
             }
-            _ = try await queue.drop(QueueFilter(destination: target))
-            await queue.forget(target)
         }
     }
 

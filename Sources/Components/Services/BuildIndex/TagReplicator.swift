@@ -57,7 +57,8 @@ enum ReplicationOutcome: Hashable, Sendable {
 struct TagReplicator: Sendable {
     let sources: ReplicationSources
     let remotes: ReplicationRemotes
-    let identity: String
+    /// This cluster.
+    let clusterName: ClusterName
     let environment: ComponentEnvironment
     /// What remotes are not known to have yet.
     let debts = ReplicationDebts()
@@ -106,7 +107,7 @@ struct TagReplicator: Sendable {
                 remote: BuildIndexClient(address: address, http: environment.httpClient),
                 tag: tag,
                 payload: payload,
-                identity: identity,
+                identity: clusterName.identity,
                 debt: ReplicationDebt(debts: debts, id: task.id)
             )
             return try await cluster.apply(change)

@@ -34,7 +34,8 @@ package struct OriginComponent: Service {
                 limits: configuration.limits,
                 environment: ProcessInfo.processInfo.environment,
                 counters: environment.counters,
-                measures: environment.metrics.map { (environment.id, $0) }
+                measures: environment.metrics.map { (environment.id, $0) },
+                log: environment.log
             )
         )
         let store = BlobStore(
@@ -69,15 +70,16 @@ package struct OriginComponent: Service {
             configuration: configuration,
             environment: environment
         )
-        let peerAddress = try await seeder.start()
-        takeChanges(seeder)
+        let status = makeStatus()
+        status.serve(try await seeder.start(), as: "peer")
+        takeChanges(seeder, blobs.ring, status)
         let healer = Healer(
             store: store,
             ring: blobs.ring,
             configuration: configuration,
             environment: environment
         )
-        let server = makeServer(blobs, seeder, healer, backends, peerAddress: peerAddress)
+        let server = makeServer(blobs, seeder, healer, backends, status)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await blobs.writeBack.run() }
             let outcome = await serve(server, blobs, healer, background)
@@ -92,14 +94,32 @@ package struct OriginComponent: Service {
         await backends.close()
     }
 
-    /// Takes what changes in the configuration while the origin runs: the bandwidth.
-    private func takeChanges(_ seeder: OriginSeeder) {
+    private func makeStatus() -> ComponentStatus {
+        ComponentStatus(.origin, environment, listeners: 2, settings: configuration.settings)
+    }
+
+    /// Takes what changes in the configuration while the origin runs: the ring's members, the swarms' rules, the bandwidth.
+    private func takeChanges(
+        _ seeder: OriginSeeder,
+        _ ring: OriginRing,
+        _ status: ComponentStatus
+    ) {
         environment.reloads.register(
             configuration,
+            live: ["cluster", "scheduler"],
+            status: status,
             settings: { $0.settings }
-        ) { _, new in
-            await seeder.limit(egress: new.egress, ingress: new.ingress)
-            return ["scheduler.conn.bandwidth"]
+        ) { old, new in
+            // What may fail comes first.
+            if old.cluster != new.cluster { try await ring.reconfigure(new.cluster) }
+            if old.swarm == new.swarm {
+                await seeder.limit(egress: new.egress, ingress: new.ingress)
+            } else {
+                try await seeder.reload(
+                    SchedulerSettings(new.swarm, egress: new.egress, ingress: new.ingress)
+                )
+                status.serve(seeder.address, as: "peer")
+            }
         }
     }
 
@@ -183,15 +203,8 @@ package struct OriginComponent: Service {
         _ seeder: OriginSeeder,
         _ healer: Healer,
         _ backends: BackendTable,
-        peerAddress: String
+        _ status: ComponentStatus
     ) -> HTTPServer {
-        let status = ComponentStatus(
-            .origin,
-            environment,
-            listeners: 2,
-            settings: configuration.settings
-        )
-        status.serve(peerAddress, as: "peer")
         let snapshot = OriginSnapshot(
             status: status,
             blobs: blobs,
@@ -204,6 +217,10 @@ package struct OriginComponent: Service {
         routes.add(to: router)
         routes.addCollection(to: router, backends)
         RetryRoutes([blobs.writeBack.queue], limits: configuration.limits).add(to: router)
+        SchedulerRoute(environment.reloads, OriginConfiguration.self, limits: configuration.limits)
+        {
+            ($0.swarm, $0.egress, $0.ingress) = ($1.policy, $1.egress, $1.ingress)
+        }.add(to: router)
         StandardRoutes(
             environment,
             readiness: { try await backends.checkReadiness(of: .blobs) },

@@ -31,8 +31,18 @@ final class OriginRing: Sendable {
         var ring: Ring
         var filter: ActiveHealthFilter
         var ownAddress: String
+        /// The members as the configuration says them, names to be looked up among them.
+        var entries: [String]
         /// How many shards each member has first, in the ring's order; nil until counted.
         var shardCounts: [Int]?
+
+        /// Makes `members` the ring's; answers whether that is news.
+        mutating func replaceMembers(_ members: [String]) -> Bool {
+            guard ring.replaceMembers(members) else { return false }
+            filter.replaceMembers(members)
+            shardCounts = nil
+            return true
+        }
     }
 
     init(
@@ -56,19 +66,20 @@ final class OriginRing: Sendable {
             State(
                 ring: Ring(members: members, replicasMax: configuration.replicasMax),
                 filter: filter,
-                ownAddress: own
+                ownAddress: own,
+                entries: configuration.cluster
             )
         )
     }
 
     /// Notes where the origin listens, which is its label when none was configured.
     func serve(at address: String) {
-        guard configuration.selfAddress == nil, !HostNames.needLookUp(configuration.cluster)
-        else { return }
+        guard configuration.selfAddress == nil else { return }
         state.withLock { state in
+            guard !HostNames.needLookUp(state.entries) else { return }
             let members = state.ring.members.filter { $0 != state.ownAddress } + [address]
             state.ownAddress = address
-            state.ring.replaceMembers(configuration.cluster.isEmpty ? [address] : members)
+            state.ring.replaceMembers(state.entries.isEmpty ? [address] : members)
             state.filter.replaceMembers(state.ring.members)
         }
     }
@@ -79,46 +90,75 @@ final class OriginRing: Sendable {
     /// of it. One that is not in its own ring would copy every blob to the others and own none.
     /// - Throws: ``OriginError``.
     func join() async throws {
-        guard !configuration.cluster.isEmpty else { return }
+        let entries = configuration.cluster
+        guard !entries.isEmpty else { return }
         let own = configuration.selfAddress ?? "\(configuration.host):\(configuration.port)"
-        guard HostNames.needLookUp(configuration.cluster) else {
-            guard configuration.cluster.contains(own) else {
-                throw OriginError(own: own, cluster: configuration.cluster)
-            }
+        guard HostNames.needLookUp(entries) else {
+            guard entries.contains(own) else { throw OriginError(own: own, cluster: entries) }
             return
         }
         let deadline = ContinuousClock.now.advanced(by: configuration.membershipTimeout)
         while true {
-            let members = await lookUp() ?? []
-            let label =
-                members.first { $0 == own }
-                ?? members.first { HostNames.isLocal($0, port: configuration.port) }
-            if let label {
-                state.withLock { state in
-                    state.ownAddress = label
-                    state.ring.replaceMembers(members)
-                    state.filter.replaceMembers(members)
-                }
+            let members = await lookUp(entries) ?? []
+            if let label = label(own, amongLookedUp: members) {
+                replace(members, label: label, from: entries)
                 return
             }
             guard ContinuousClock.now < deadline else {
-                throw OriginError(
-                    own: own,
-                    cluster: members.isEmpty ? configuration.cluster : members
-                )
+                throw OriginError(own: own, cluster: members.isEmpty ? entries : members)
             }
             // A name server does not tell when it has learnt a name.
             try await Task.sleep(for: Self.lookUpInterval)
         }
     }
 
+    /// Makes `entries` the cluster, as a configuration has it that was read again. Those that stay keep their health; blobs are
+    /// copied to those who own them from now on.
+    /// - Throws: ``OriginError`` when this origin would not be among them; then all stays as it was.
+    func reconfigure(_ entries: [String]) async throws {
+        let own = configuration.selfAddress ?? ownAddress
+        let (members, label): ([String], String?)
+        if HostNames.needLookUp(entries) {
+            members = await lookUp(entries) ?? []
+            label = self.label(own, amongLookedUp: members)
+        } else {
+            members = entries.isEmpty ? [own] : entries
+            // As at a start, which will come some day.
+            label = [own, "\(configuration.host):\(configuration.port)"].first(
+                where: members.contains
+            )
+        }
+        guard let label else {
+            throw OriginError(own: own, cluster: members.isEmpty ? entries : members)
+        }
+        if replace(members, label: label, from: entries) { await tellChange() }
+    }
+
+    /// What this origin is called among `members`, which name servers say there are; nil when it is none of them.
+    private func label(_ own: String, amongLookedUp members: [String]) -> String? {
+        members.first { $0 == own }
+            ?? members.first { HostNames.isLocal($0, port: configuration.port) }
+    }
+
+    /// Makes `members` the ring, in which this origin is `label`, because `entries` stand for them; answers whether that is news.
+    @discardableResult private func replace(
+        _ members: [String],
+        label: String,
+        from entries: [String]
+    ) -> Bool {
+        state.withLock { state in
+            (state.entries, state.ownAddress) = (entries, label)
+            return state.replaceMembers(members)
+        }
+    }
+
     /// How long a name server is given to learn this origin's name before it is asked again.
     private static let lookUpInterval = Duration.milliseconds(500)
 
-    /// The members as the name servers have them now; nil when they do not say.
-    private func lookUp() async -> [String]? {
+    /// The members that `entries` stand for, as the name servers have them now; nil when they do not say.
+    private func lookUp(_ entries: [String]) async -> [String]? {
         do {
-            let found = try await HostNames.lookUp(configuration.cluster, pool: environment.pool)
+            let found = try await HostNames.lookUp(entries, pool: environment.pool)
             let before = isLookUpFailing.exchange(false, ordering: .relaxed)
             // That members have changed is told by the ring.
             reporter.noteSuccess(found, isChange: false, afterFailure: before)
@@ -136,28 +176,26 @@ final class OriginRing: Sendable {
 
     /// Takes over who the name servers say is in the cluster.
     private func refreshMembers() async {
-        guard HostNames.needLookUp(configuration.cluster), let found = await lookUp() else {
-            return
-        }
+        let entries = state.withLock { $0.entries }
+        guard HostNames.needLookUp(entries), let found = await lookUp(entries) else { return }
         let isNews = state.withLock { state -> Bool in
+            // Another configuration may have come meanwhile.
+            guard state.entries == entries else { return false }
             // One that answers is there, whatever a name server says.
-            let members = Set(found).union([state.ownAddress])
-            guard state.ring.replaceMembers(Array(members)) else { return false }
-            state.filter.replaceMembers(members)
-            state.shardCounts = nil
-            return true
+            return state.replaceMembers(Array(Set(found).union([state.ownAddress])))
         }
-        guard isNews else { return }
+        if isNews { await tellChange() }
+    }
+
+    /// Tells that there are other members, and has blobs copied to those who own them now.
+    private func tellChange() async {
+        let members = state.withLock { $0.ring.members }.joined(separator: ",")
         environment.log.notice(
             "the members of the ring have changed",
-            metadata: [LogKey.ringMember: "\(found.joined(separator: ","))"]
+            metadata: [LogKey.ringMember: "\(members)"]
         )
         environment.events.record(
-            ClusterEvent(
-                .membership,
-                reason: "members changed",
-                detail: ["members": found.joined(separator: ",")]
-            )
+            ClusterEvent(.membership, reason: "members changed", detail: ["members": members])
         )
         noteChange()
         await countShards()
@@ -227,7 +265,7 @@ final class OriginRing: Sendable {
     /// Probes the other origins now and then, until the task is cancelled.
     func watch() async {
         await countShards()
-        guard memberCount > 1 || HostNames.needLookUp(configuration.cluster) else { return }
+        // Alone, too: others may come with another configuration.
         while !Task.isCancelled {
             do {
                 try await Task.sleep(for: configuration.healthInterval)

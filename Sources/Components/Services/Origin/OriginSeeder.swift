@@ -14,8 +14,9 @@ import Telemetry
 
 /// An origin in the swarms of its blobs: it seeds what peers ask for and never dials.
 final class OriginSeeder: Sendable {
-    private let driver: SwarmDriver
+    private let seat: DriverSeat
     private let configuration: OriginConfiguration
+    private let log: Logger
     private let context: Mutex<PeerContext>
 
     init(
@@ -23,7 +24,7 @@ final class OriginSeeder: Sendable {
         configuration: OriginConfiguration,
         environment: ComponentEnvironment
     ) {
-        self.configuration = configuration
+        (self.configuration, log) = (configuration, environment.log)
         let ip = configuration.peerIP ?? configuration.peerHost
         context = Mutex(
             PeerContext(
@@ -35,21 +36,42 @@ final class OriginSeeder: Sendable {
                 isOrigin: true
             )
         )
-        driver = SwarmDriver(
+        let settings = SchedulerSettings(
+            configuration.swarm,
+            egress: configuration.egress,
+            ingress: configuration.ingress
+        )
+        let host = Host(blobs: blobs, log: environment.log)
+        seat = DriverSeat(settings, port: configuration.peerPort) { settings, port in
+            Self.makeDriver(settings, port, host, configuration, environment)
+        }
+    }
+
+    private static func makeDriver(
+        _ settings: SchedulerSettings,
+        _ port: Int,
+        _ host: Host,
+        _ configuration: OriginConfiguration,
+        _ environment: ComponentEnvironment
+    ) -> SwarmDriver {
+        SwarmDriver(
             configuration: SwarmDriverConfiguration(
-                peerID: PeerID(hashOfAddress: ip, port: configuration.peerPort),
+                peerID: PeerID(
+                    hashOfAddress: configuration.peerIP ?? configuration.peerHost,
+                    port: port
+                ),
                 host: configuration.peerHost,
-                port: configuration.peerPort,
+                port: port,
                 role: .origin,
-                policy: configuration.swarm,
+                policy: settings.policy,
                 limits: configuration.limits,
-                egress: configuration.egress,
-                ingress: configuration.ingress,
+                egress: settings.egress,
+                ingress: settings.ingress,
                 seed: .random(in: .min ... .max)
             ),
             eventLoop: environment.eventLoop,
-            store: blobs.store,
-            host: Host(blobs: blobs, log: environment.log),
+            store: host.blobs.store,
+            host: host,
             events: environment.events,
             counters: environment.counters,
             log: environment.log,
@@ -58,6 +80,8 @@ final class OriginSeeder: Sendable {
         )
     }
 
+    private var driver: SwarmDriver { seat.driver }
+
     /// Who the origin is in the peer protocol.
     var peerContext: PeerContext { context.withLock { $0 } }
 
@@ -65,7 +89,7 @@ final class OriginSeeder: Sendable {
     func start() async throws -> String {
         let ip = peerContext.ip
         let factory = configuration.peerIDFactory
-        let port = try await driver.start { port in
+        let port = try await seat.start { port in
             switch factory {
             case .addressHash: return PeerID(hashOfAddress: ip, port: port)
             case .random:
@@ -78,7 +102,21 @@ final class OriginSeeder: Sendable {
             context.port = port
             context.peerID = peerID
         }
-        return Endpoint(host: ip, port: port).description
+        return address
+    }
+
+    /// Where peers reach it, `ip:port`.
+    var address: String {
+        let context = peerContext
+        return Endpoint(host: context.ip, port: context.port).description
+    }
+
+    /// Goes on by the rules of `settings`, with another driver: connections are closed, and peers come again.
+    /// - Throws: `SwarmError` when it has been stopped, or can't listen any more.
+    func reload(_ settings: SchedulerSettings) async throws {
+        let port = try await seat.replace(by: settings)
+        context.withLock { $0.port = port }
+        log.notice("the scheduler's rules were replaced")
     }
 
     /// Sends and receives no more than this from now on; nil: no limit.
@@ -87,7 +125,10 @@ final class OriginSeeder: Sendable {
     }
 
     /// Ends all connections.
-    func stop() async { await driver.stop() }
+    func stop() async {
+        await seat.close()
+        await driver.stop()
+    }
 
     /// Leaves the swarm of `digest`, whose blob is gone or cut anew.
     func leave(_ digest: Digest) async { await driver.leave(digest) }

@@ -113,19 +113,14 @@ package struct ProxyComponent: Service {
     ) {
         environment.reloads.register(
             configuration,
+            live: ["origin.hosts", "build_index.hosts"],
+            status: status,
             settings: { $0.settings }
         ) { old, new in
-            status.reconfigure(new.settings)
-            var taken: Set<String> = []
-            if old.origins != new.origins, origins.hosts.reconfigure(new.origins) {
-                taken.insert("origin.hosts")
-            }
-            if old.buildIndexes != new.buildIndexes,
+            if old.origins != new.origins { origins.hosts.reconfigure(new.origins) }
+            if old.buildIndexes != new.buildIndexes {
                 buildIndexes.hosts.reconfigure(new.buildIndexes)
-            {
-                taken.insert("build_index.hosts")
             }
-            return taken
         }
     }
 

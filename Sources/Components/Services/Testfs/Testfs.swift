@@ -35,6 +35,13 @@ package struct TestfsComponent: Service {
             pool: environment.pool
         )
         let status = ComponentStatus(.testfs, environment, settings: configuration.settings)
+        environment.reloads.register(
+            configuration,
+            live: [],
+            status: status,
+            settings: { $0.settings },
+            take: { _, _ in }
+        )
         let router = Router(context: ServerContext.self)
         TestfsRoutes(files: files, counters: environment.counters).add(to: router)
         StandardRoutes(environment, snapshot: { status.snapshot() }).add(to: router)

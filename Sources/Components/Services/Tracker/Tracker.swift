@@ -54,11 +54,11 @@ package struct TrackerComponent: Service {
         let status = ComponentStatus(.tracker, environment, settings: configuration.settings)
         environment.reloads.register(
             configuration,
+            live: ["origin.hosts"],
+            status: status,
             settings: { $0.settings }
         ) { old, new in
-            status.reconfigure(new.settings)
-            let isTaken = old.origins != new.origins && cluster.hosts.reconfigure(new.origins)
-            return isTaken ? ["origin.hosts"] : []
+            if old.origins != new.origins { cluster.hosts.reconfigure(new.origins) }
         }
         let snapshot = TrackerSnapshot(status: status, announces: announces)
         let router = Router(context: ServerContext.self)
