@@ -16,6 +16,15 @@ package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
         var third: UInt64 = 0
         var fourth: UInt64 = 0
 
+        init() {}
+
+        /// The words that `bytes`, 32 of them, make.
+        init(_ bytes: UnsafeBufferPointer<UInt8>) {
+            for (index, byte) in bytes.enumerated() {
+                self[index / 8] = self[index / 8] << 8 | UInt64(byte)
+            }
+        }
+
         subscript(index: Int) -> UInt64 {
             get {
                 switch index {
@@ -44,11 +53,9 @@ package struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The digest whose hash is `bytes`; nil unless there are 32.
     package init?(bytes: some Collection<UInt8>) {
         guard bytes.count == Self.byteCount else { return nil }
-        var words = Words()
-        for (index, byte) in bytes.enumerated() {
-            words[index / 8] = words[index / 8] << 8 | UInt64(byte)
-        }
-        self.words = words
+        words =
+            bytes.withContiguousStorageIfAvailable(Words.init)
+            ?? Array(bytes).withUnsafeBufferPointer(Words.init)
     }
 
     /// The digest spelled by 64 hexadecimal digits without an algorithm, as file names and the peer protocol have it.

@@ -19,19 +19,19 @@ package enum Hex {
 
     /// The bytes that `text` spells in either case; nil when a character is no hexadecimal digit or their number is odd.
     package static func decode(_ text: some StringProtocol) -> [UInt8]? {
-        let characters = text.utf8
+        // One call through the generic type, instead of some for each character: other modules get no special version.
+        if let bytes = text.utf8.withContiguousStorageIfAvailable(decode) { return bytes }
+        return Array(text.utf8).withUnsafeBufferPointer(decode)
+    }
+
+    private static func decode(_ characters: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
         guard characters.count.isMultiple(of: 2) else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(characters.count / 2)
-        var high: UInt8?
-        for character in characters {
-            guard let value = nibble(character) else { return nil }
-            if let upper = high {
-                bytes.append(upper << 4 | value)
-                high = nil
-            } else {
-                high = value
-            }
+        for index in stride(from: 0, to: characters.count, by: 2) {
+            guard let high = nibble(characters[index]), let low = nibble(characters[index + 1])
+            else { return nil }
+            bytes.append(high << 4 | low)
         }
         return bytes
     }

@@ -20,21 +20,42 @@ package struct TwentyByteWords: Hashable, Sendable {
     package var third: UInt32
 }
 
+// Loops over bytes are here, where no type is generic: those of protocols and `some` arguments are not specialised for
+// other modules, and cost a call for each byte there.
+extension TwentyByteWords {
+    /// The words that the first 20 of `bytes` make.
+    fileprivate init(_ bytes: UnsafeBufferPointer<UInt8>) {
+        self.init(first: 0, second: 0, third: 0)
+        for (index, byte) in bytes.prefix(20).enumerated() {
+            switch index {
+            case 0..<8: first = first << 8 | UInt64(byte)
+            case 8..<16: second = second << 8 | UInt64(byte)
+            default: third = third << 8 | UInt32(byte)
+            }
+        }
+    }
+
+    fileprivate var bytes: [UInt8] {
+        (0..<20).map { index in
+            switch index {
+            case 0..<8: UInt8(truncatingIfNeeded: first >> UInt64(56 - index * 8))
+            case 8..<16: UInt8(truncatingIfNeeded: second >> UInt64(56 - (index - 8) * 8))
+            default: UInt8(truncatingIfNeeded: third >> UInt32(24 - (index - 16) * 8))
+            }
+        }
+    }
+}
+
 extension TwentyByteIdentifier {
     /// Bytes of an identifier.
     package static var byteCount: Int { 20 }
 
     /// The identifier whose bytes are `bytes`; nil unless there are 20.
     package init?(bytes: some Collection<UInt8>) {
-        guard bytes.count == 20 else { return nil }
-        var words = TwentyByteWords(first: 0, second: 0, third: 0)
-        for (index, byte) in bytes.enumerated() {
-            switch index {
-            case 0..<8: words.first = words.first << 8 | UInt64(byte)
-            case 8..<16: words.second = words.second << 8 | UInt64(byte)
-            default: words.third = words.third << 8 | UInt32(byte)
-            }
-        }
+        guard bytes.count == Self.byteCount else { return nil }
+        let words =
+            bytes.withContiguousStorageIfAvailable(TwentyByteWords.init)
+            ?? Array(bytes).withUnsafeBufferPointer(TwentyByteWords.init)
         self.init(words: words)
     }
 
@@ -45,15 +66,7 @@ extension TwentyByteIdentifier {
     }
 
     /// The 20 bytes.
-    package var bytes: [UInt8] {
-        (0..<20).map { index in
-            switch index {
-            case 0..<8: UInt8(truncatingIfNeeded: words.first >> UInt64(56 - index * 8))
-            case 8..<16: UInt8(truncatingIfNeeded: words.second >> UInt64(56 - (index - 8) * 8))
-            default: UInt8(truncatingIfNeeded: words.third >> UInt32(24 - (index - 16) * 8))
-            }
-        }
-    }
+    package var bytes: [UInt8] { words.bytes }
 
     /// 40 lower-case hexadecimal digits.
     package var hex: String { Hex.encode(bytes) }
@@ -97,13 +110,5 @@ package struct InfoHash: TwentyByteIdentifier {
 
 /// SHA-1 names things here as the protocol demands; nothing relies on it for security.
 private func sha1Words(_ bytes: [UInt8]) -> TwentyByteWords {
-    var words = TwentyByteWords(first: 0, second: 0, third: 0)
-    for (index, byte) in Insecure.SHA1.hash(data: bytes).enumerated() {
-        switch index {
-        case 0..<8: words.first = words.first << 8 | UInt64(byte)
-        case 8..<16: words.second = words.second << 8 | UInt64(byte)
-        default: words.third = words.third << 8 | UInt32(byte)
-        }
-    }
-    return words
+    Array(Insecure.SHA1.hash(data: bytes)).withUnsafeBufferPointer(TwentyByteWords.init)
 }
