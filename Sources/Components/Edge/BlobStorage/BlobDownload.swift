@@ -21,7 +21,8 @@ package final class BlobDownload: Sendable {
     package let namespace: Namespace
     /// Its bytes; all of their blocks are allocated.
     package let file: SharedFile
-    private let status: SharedFile
+    /// The sidecar that says which pieces are here; nil for a blob of one, of which a restart has nothing or all.
+    private let status: SharedFile?
     private let store: BlobStore
     private let state: Mutex<State>
 
@@ -63,7 +64,7 @@ package final class BlobDownload: Sendable {
         metaInfo: MetaInfo,
         namespace: Namespace,
         file: SharedFile,
-        status: SharedFile,
+        status: SharedFile?,
         held: Bitfield,
         store: BlobStore
     ) {
@@ -121,7 +122,8 @@ package final class BlobDownload: Sendable {
             if !isProved { state.isProved = false }
             state.unrecorded.append(piece)
             state.advance()
-            return true
+            // After the last proved piece comes the commit: there is nothing to record or to hash before.
+            return !(state.isProved && state.held.isComplete)
         }
         if isWorkNeeded { scheduleWork() }
     }
@@ -139,10 +141,11 @@ package final class BlobDownload: Sendable {
         }
         // A step that still runs may record a piece of before; it ends first.
         await waitUntilIdle()
+        guard let status else { return }
         try await store.pool.runUncancelled {
             let held = self.bitfield
             let claims = (0..<held.pieceCount).map { held.contains(PieceIndex($0)) ? UInt8(1) : 0 }
-            try claims.withUnsafeBytes { try self.status.write($0, at: 0) }
+            try claims.withUnsafeBytes { try status.write($0, at: 0) }
         }
     }
 
@@ -163,9 +166,11 @@ package final class BlobDownload: Sendable {
             if state.failure != nil {
                 (state.failure, state.hash) = (nil, RunningHash())
             }
+            // Their sidecar is of no use in the cache.
+            state.unrecorded = []
         }
         do {
-            scheduleWork()
+            if !isProved { scheduleWork() }
             await waitUntilIdle()
             let hash = try state.withLock { state in
                 if let failure = state.failure { throw failure }
@@ -202,9 +207,11 @@ package final class BlobDownload: Sendable {
 
     /// Ends the download in this process; what has been fetched stays on disk. Returns when it is recorded there.
     package func close() async {
-        state.withLock { state in
+        let isWorkNeeded = state.withLock { state in
             if state.phase == .open { state.phase = .ended }
+            return !state.unrecorded.isEmpty
         }
+        if isWorkNeeded { scheduleWork() }
         await waitUntilIdle()
         store.shard(of: digest).removeDownload(digest)
     }
@@ -264,6 +271,7 @@ package final class BlobDownload: Sendable {
 
     /// Marks `pieces` in the status sidecar. A failure costs only that they are fetched again after a restart.
     private func record(_ pieces: [PieceIndex]) {
+        guard let status else { return }
         do {
             for piece in pieces {
                 try withUnsafeBytes(of: UInt8(1)) { try status.write($0, at: piece.value) }

@@ -35,9 +35,12 @@ extension BlobStore {
         return try await pool.run { try self.openCachedNow(digest) }
     }
 
-    func openCachedNow(_ digest: Digest) throws -> CachedBlob? {
+    /// - Parameter isTrusted: whether its entry is known to be as it was committed in this boot.
+    func openCachedNow(_ digest: Digest, isTrusted: Bool = false) throws -> CachedBlob? {
         let shard = shard(of: digest)
-        guard try shard.cachedBlob(digest) != nil || isTrustworthyNow(digest) else { return nil }
+        guard try isTrusted || shard.cachedBlob(digest) != nil || isTrustworthyNow(digest) else {
+            return nil
+        }
         let entry = layout.cacheEntry(digest)
         let blob = try shard.files.withLock { _ -> CachedBlob? in
             if let blob = shard.cachedBlob(digest) { return blob }

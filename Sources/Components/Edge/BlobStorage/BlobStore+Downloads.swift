@@ -65,6 +65,16 @@ extension BlobStore {
             try FileStatus.of(entry.file(.data))?.bytes == metaInfo.layout.blobBytes
         else { return nil }
         let file = try SharedFile.openForUpdate(entry.file(.data))
+        guard Self.needsStatus(metaInfo) else {
+            return BlobDownload(
+                metaInfo: metaInfo,
+                namespace: namespace,
+                file: file,
+                status: nil,
+                held: Bitfield(pieceCount: metaInfo.layout.pieceCount),
+                store: self
+            )
+        }
         let claims =
             try AtomicFile.read(
                 entry.file(.status),
@@ -93,6 +103,9 @@ extension BlobStore {
         )
     }
 
+    /// Whether a download's pieces are worth a sidecar: with one piece, the blob is whole as soon as there is anything to say.
+    private static func needsStatus(_ metaInfo: MetaInfo) -> Bool { metaInfo.layout.pieceCount > 1 }
+
     /// A new, empty download; its entry appears in one step, complete with sidecars and all of its blocks.
     private func createNow(_ metaInfo: MetaInfo, _ namespace: Namespace) throws -> BlobDownload {
         let staged = temporaryPath()
@@ -104,11 +117,13 @@ extension BlobStore {
                 bytes: metaInfo.layout.blobBytes,
                 preallocate: true
             )
-            let status = try SharedFile.create(
-                staged.file(.status),
-                bytes: pieceCount,
-                preallocate: false
-            )
+            let status =
+                Self.needsStatus(metaInfo)
+                ? try SharedFile.create(
+                    staged.file(.status),
+                    bytes: pieceCount,
+                    preallocate: false
+                ) : nil
             func stage(_ file: DiskLayout.File, _ bytes: [UInt8]) throws {
                 try AtomicFile.stage(bytes, at: staged.file(file), durable: false)
             }
@@ -170,7 +185,8 @@ extension BlobStore {
         let shard = shard(of: digest)
         if !isNew, let trash = try moveToTrashNow(entry) { discard(trash) }
         shard.removeDownload(digest)
-        guard let blob = try openCachedNow(digest) else {
+        // In a new entry the mark that would have it checked is our own.
+        guard let blob = try openCachedNow(digest, isTrusted: isNew) else {
             throw StorageError.notCached(digest, "open")
         }
         return blob
