@@ -6,6 +6,7 @@ import HTTPKit
 import Hummingbird
 import NIOCore
 import Primitives
+import Synchronization
 import Testing
 
 @Suite("Tracker ring", .timeLimit(.minutes(1))) struct TrackerRingTests {
@@ -127,6 +128,92 @@ import Testing
                 try await ring.metaInfo(of: digest, namespace: try Namespace("gone"))
             }
             #expect(error?.code == .notFound)
+        }
+    }
+
+    /// Hands out what it was given, once.
+    private final class Courier: CompletionCourier {
+        private let state: Mutex<(waiting: [SwarmReference], told: [Bool])>
+        init(_ waiting: [SwarmReference]) { state = Mutex((waiting, [])) }
+        var told: [Bool] { state.withLock { $0.told } }
+        func take(for address: String) -> [SwarmReference] {
+            state.withLock { state in
+                defer { state.waiting = [] }
+                return state.waiting
+            }
+        }
+        func settle(_ swarms: [SwarmReference], isTold: Bool) {
+            state.withLock { $0.told += swarms.map { _ in isTold } }
+        }
+    }
+
+    private func document(_ digest: Digest) -> String {
+        #"{"Info":{"PieceLength":4194304,"PieceSums":[907060870],"Name":"\#(digest.hex)","#
+            + #""Length":5}}"#
+    }
+
+    @Test("joins: meta info and peers in one exchange, which tells of completions, too")
+    func join() async throws {
+        let digest = try Digest.of(Array("hello".utf8))
+        let done = SwarmReference(digest: try Digest.of([1]), infoHash: InfoHash(hashing: [1]))
+        let json = document(digest)
+        let routes: Routes = { router, server in
+            router.post("/namespace/{ns}/blobs/{digest}/join") { request, _ -> Response in
+                try await server.note(request)
+                return .text(
+                    #"{"metainfo":\#(json),"peers":[{"peer_id":[1],"ip":"10.0.0.2","port":1}],"#
+                        + #""interval":1000000000}"#
+                )
+            }
+        }
+        try await serving(routes) { address, server in
+            let courier = Courier([done])
+            let answer = try await ring([address]).join(
+                digest,
+                namespace: try Namespace("a/b"),
+                as: peer,
+                telling: courier
+            )
+            #expect(answer.metaInfo.digest == digest)
+            #expect(answer.handout?.peers.map(\.ip) == ["10.0.0.2"])
+            #expect(answer.handout?.interval == .seconds(1))
+            #expect(courier.told == [true])
+            let asked = try JSON(parsing: try #require(server.asked.first?.body))
+            #expect(asked["completed"]?.array == [done.json])
+            #expect(try PeerInfo(json: try #require(asked["peer"])) == peer)
+        }
+    }
+
+    @Test("a tracker that knows no joining is asked in Kraken's way, and not asked to join again")
+    func joinUnknown() async throws {
+        let digest = try Digest.of(Array("hello".utf8))
+        let done = SwarmReference(digest: try Digest.of([1]), infoHash: InfoHash(hashing: [1]))
+        let json = document(digest)
+        let routes: Routes = { router, server in
+            router.post("/namespace/{ns}/blobs/{digest}/join") { request, _ -> Response in
+                try await server.note(request)
+                return .empty(.notFound)
+            }
+            router.get("/namespace/{ns}/blobs/{digest}/metainfo") { request, _ -> Response in
+                try await server.note(request)
+                return .text(json)
+            }
+        }
+        try await serving(routes) { address, server in
+            let (ring, courier) = (ring([address]), Courier([done]))
+            #expect(await ring.joinTracker(of: digest) == address)
+            for _ in 0..<2 {
+                let answer = try await ring.join(
+                    digest,
+                    namespace: try Namespace("a"),
+                    as: peer,
+                    telling: courier
+                )
+                #expect(answer.metaInfo.digest == digest && answer.handout == nil)
+            }
+            #expect(server.lines.map { String($0.prefix(4)) } == ["POST", "GET ", "GET "])
+            #expect(courier.told == [false])
+            #expect(await ring.joinTracker(of: digest) == nil)
         }
     }
 

@@ -121,6 +121,30 @@ extension ServicesTests {
             }
         }
 
+        @Test(
+            "is one exchange with the tracker for each of many blobs, that they are complete included"
+        )
+        func joining() async throws {
+            try await AgentCluster.with { cluster in
+                let blobs = (0..<4).map { OriginBlob("blob number \($0)") }
+                for blob in blobs { try await cluster.upload(blob) }
+                try await cluster.withAgent { agent in
+                    for blob in blobs {
+                        let answer = try await agent.send(.get, blob.path)
+                        #expect(answer.status == 200 && answer.bytes == blob.bytes)
+                    }
+                    // The last one has no question to go with.
+                    await cluster.tracker.event {
+                        $0.blob == blobs[3].digest && $0.detail?["complete"] == "true"
+                    }
+                    #expect(cluster.tracker.count("announces") == 2 * blobs.count)
+                    #expect(cluster.tracker.count("metainfo_requests") == blobs.count)
+                    #expect(agent.count("announces") == 2 * blobs.count)
+                    #expect(agent.count("announces_failed") == 0)
+                }
+            }
+        }
+
         @Test("is asked again while the origins fetch the blob")
         func polling() async throws {
             let blob = OriginBlob("be patient")

@@ -96,13 +96,18 @@ extension MetaInfo {
         parsing bytes: some Collection<UInt8>,
         limits: Limits = Limits()
     ) throws(ContentError) {
-        func defect(_ why: String) -> ContentError {
-            ContentError(.invalidMetaInfo, what: "read meta info", why: why)
-        }
         guard bytes.count <= limits.metaInfoBytesMax else {
             throw ContentError(.tooLarge, what: "read meta info", why: "\(bytes.count) bytes")
         }
-        let document = try JSON(parsing: bytes)
+        try self.init(json: try JSON(parsing: bytes), limits: limits)
+    }
+
+    /// Reads `document` as ``init(parsing:limits:)`` does.
+    /// - Throws: `.invalidMetaInfo`, or `.tooLarge` when it exceeds `limits`.
+    package init(json document: JSON, limits: Limits = Limits()) throws(ContentError) {
+        func defect(_ why: String) -> ContentError {
+            ContentError(.invalidMetaInfo, what: "read meta info", why: why)
+        }
         guard let info = document["Info"] else { throw defect("no Info") }
         guard let name = info["Name"]?.string, let digest = Digest(hex: name) else {
             throw defect("Name is not 64 hex digits")

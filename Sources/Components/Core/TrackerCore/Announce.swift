@@ -87,7 +87,7 @@ extension AnnounceRequest {
 
 extension AnnounceScanner {
     /// Reads a peer.
-    fileprivate mutating func peer() throws(ContentError) -> PeerInfo {
+    mutating func peer() throws(ContentError) -> PeerInfo {
         var peerIDBytes: [UInt8]?
         var ip = ""
         var port = 0

@@ -41,14 +41,44 @@ package struct TrackerClient: Sendable {
             "/announce/\(infoHash.hex)",
             json: .object(members),
             timeout: .seconds(10)
-        ) { answer in
-            TrackerHandout(
-                peers: (answer["peers"]?.array ?? []).prefix(peersMax).compactMap {
-                    // One peer that can't be read is no reason to do without the others.
-                    try? PeerInfo(json: $0)
-                },
-                interval: .nanoseconds(answer["interval"]?.integer ?? 0)
-            )
+        ) {
+            TrackerHandout(json: $0, peersMax: peersMax)
+        }
+    }
+
+    /// Asks how `digest` is cut and for peers at once, as `peer` that begins to download it, and tells in which swarms it
+    /// is complete by now. Nil when the tracker has no such endpoint, as Kraken's don't; or, since both look alike, does not know the blob.
+    package func join(
+        _ digest: Digest,
+        namespace: Namespace,
+        as peer: PeerInfo,
+        completed: [SwarmReference]
+    ) async throws -> TrackerJoin? {
+        let what = "join the swarm of \(digest) at \(address)"
+        do {
+            return try await host.json(
+                .post,
+                "/namespace/\(URLEncoding.pathSegment(namespace.name))/blobs/\(digest)/join",
+                json: .object([
+                    .init("peer", peer.json),
+                    .init("completed", .array(completed.map(\.json))),
+                ]),
+                timeout: .seconds(10),
+                answerBytesMax: Limits().metaInfoBytesMax + Limits().jsonBodyBytesMax
+            ) { answer in
+                let metaInfo = try MetaInfo(json: answer["metainfo"] ?? .null)
+                guard metaInfo.digest == digest else {
+                    throw ClusterError.unreadable(what, "its meta info is of \(metaInfo.digest)")
+                }
+                return TrackerJoin(
+                    metaInfo: metaInfo,
+                    handout: TrackerHandout(json: answer, peersMax: peersMax)
+                )
+            }
+        } catch let error as ClusterError
+            where error.code == .notFound || error.code == .status(405)
+        {
+            return nil
         }
     }
 
@@ -76,4 +106,23 @@ package struct TrackerHandout: Hashable, Sendable {
     package init(peers: [PeerInfo], interval: Duration) {
         (self.peers, self.interval) = (peers, interval)
     }
+
+    /// What a tracker's answer, `json`, hands out; at most `peersMax` of it.
+    init(json: JSON, peersMax: Int) {
+        self.init(
+            peers: (json["peers"]?.array ?? []).prefix(peersMax).compactMap {
+                // One peer that can't be read is no reason to do without the others.
+                try? PeerInfo(json: $0)
+            },
+            interval: .nanoseconds(json["interval"]?.integer ?? 0)
+        )
+    }
+}
+
+/// What a tracker tells an agent that joins a swarm.
+package struct TrackerJoin: Hashable, Sendable {
+    /// How the blob is cut.
+    package let metaInfo: MetaInfo
+    /// Whom to dial; nil when the agent has still to announce itself.
+    package let handout: TrackerHandout?
 }

@@ -14,7 +14,8 @@ package struct TrackerRing: Sendable {
     /// The trackers, `host:port`.
     package let hosts: HostList
     private let http: HTTPClient
-    private let poll: PollPolicy
+    let poll: PollPolicy
+    let joiners = JoiningTrackers()
     private let replicasMax: Int
     private let log: Logger
 
@@ -74,7 +75,7 @@ package struct TrackerRing: Sendable {
     }
 
     /// What the first tracker of `digest` that gives any answer says; an HTTP error is an answer.
-    private func asking<Value>(
+    func asking<Value>(
         _ digest: Digest,
         _ what: String,
         ask: (TrackerClient) async throws -> Value

@@ -83,7 +83,11 @@ package struct AgentComponent: Service {
             blobs: AgentBlobs(
                 store: store,
                 seat: seat,
-                desk: MetaInfoDesk(trackers: trackers, store: store, limits: configuration.limits)
+                desk: MetaInfoDesk(
+                    trackers: trackers,
+                    host: seat.host,
+                    limits: configuration.limits
+                )
             ),
             trackers: trackers,
             status: status

@@ -56,7 +56,11 @@ struct AgentBlobs: Sendable {
     /// - Throws: `ClusterError` `.notFound` when nobody has it; `SwarmError`, `FileError`.
     func open(_ digest: Digest, namespace: Namespace) async throws -> AgentBlob {
         if let blob = try await store.cachedBlob(digest) { return .cached(blob) }
-        let metaInfo = try await desk.metaInfo(of: digest, namespace: namespace)
+        let metaInfo = try await desk.metaInfo(
+            of: digest,
+            namespace: namespace,
+            isJoining: true
+        )
         return .arriving(try await driver.download(metaInfo, namespace: namespace))
     }
 

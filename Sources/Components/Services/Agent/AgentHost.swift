@@ -10,19 +10,26 @@ import Telemetry
 /// What an agent does for its swarms: it asks the trackers.
 struct AgentHost: SwarmHost {
     let trackers: TrackerRing
+    let joins: JoinDesk
     /// The address that others dial.
     let ip: String
-    /// The port that others dial; known once the listener is bound.
-    let port: PeerPort
+    /// Who we are, and the port that others dial.
+    let local: LocalPeer
     let log: Logger
 
     func announce(
         _ announce: SwarmAnnounce
     ) async throws -> (peers: [PeerInfo], interval: Duration) {
+        if announce.isComplete {
+            let swarm = SwarmReference(digest: announce.digest, infoHash: announce.infoHash)
+            if await joins.tellOnTheWay(swarm) { return ([], .zero) }
+        } else if let handout = joins.takeHandout(for: announce.infoHash) {
+            return (handout.peers, handout.interval)
+        }
         let peer = PeerInfo(
             peerID: announce.peerID,
             ip: ip,
-            port: port.value,
+            port: local.port,
             isComplete: announce.isComplete
         )
         let handout = try await trackers.announce(
@@ -31,6 +38,15 @@ struct AgentHost: SwarmHost {
             peer: peer
         )
         return (handout.peers, handout.interval)
+    }
+
+    /// How `digest`, whose download is about to begin, is cut.
+    func metaInfo(of digest: Digest, namespace: Namespace) async throws -> MetaInfo {
+        guard let peerID = local.peerID else {
+            return try await trackers.metaInfo(of: digest, namespace: namespace)
+        }
+        let peer = PeerInfo(peerID: peerID, ip: ip, port: local.port)
+        return try await joins.metaInfo(of: digest, namespace: namespace, joining: peer)
     }
 
     /// Tells the trackers that the peer is in none of `swarms` any more, as far as that can be done within `bound`, so that
@@ -63,7 +79,7 @@ struct AgentHost: SwarmHost {
             _ = try await trackers.announce(
                 swarm.infoHash,
                 digest: swarm.digest,
-                peer: PeerInfo(peerID: peerID, ip: ip, port: port.value, isComplete: true),
+                peer: PeerInfo(peerID: peerID, ip: ip, port: local.port, isComplete: true),
                 isLeaving: true
             )
         } catch {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import BlobStorage
 import ClusterClients
 import Content
 import HTTPKit
@@ -13,7 +12,7 @@ import Primitives
 /// backend for minutes, and neither a stop nor a request slot may depend on that.
 actor MetaInfoDesk {
     private let trackers: TrackerRing
-    private let store: BlobStore
+    private let host: AgentHost
     private let countMax: Int
     private var flights: [Digest: Flight] = [:]
     private var nextNumber: UInt64 = 0
@@ -30,14 +29,19 @@ actor MetaInfoDesk {
         var waiters: [UInt64: CheckedContinuation<MetaInfo, any Error>] = [:]
     }
 
-    init(trackers: TrackerRing, store: BlobStore, limits: Limits) {
-        (self.trackers, self.store) = (trackers, store)
+    init(trackers: TrackerRing, host: AgentHost, limits: Limits) {
+        (self.trackers, self.host) = (trackers, host)
         countMax = min(Self.recentMax, limits.metaInfoCacheMax)
     }
 
-    /// The meta info of `digest`; waits while the origins fetch the blob from their backend.
+    /// The meta info of `digest`, which is not in the cache; waits while the origins fetch the blob from their backend.
+    /// - Parameter isJoining: whether its download begins next, of which the tracker is told by the way.
     /// - Throws: `ClusterError`, `.notFound` when nobody has the blob; `CancellationError`.
-    func metaInfo(of digest: Digest, namespace: Namespace) async throws -> MetaInfo {
+    func metaInfo(
+        of digest: Digest,
+        namespace: Namespace,
+        isJoining: Bool = false
+    ) async throws -> MetaInfo {
         if let known = recent[digest] { return known }
         let waiter = makeNumber()
         return try await withTaskCancellationHandler {
@@ -45,7 +49,7 @@ actor MetaInfoDesk {
                 guard !Task.isCancelled else {
                     return continuation.resume(throwing: CancellationError())
                 }
-                join(digest, namespace, waiter, continuation)
+                board(digest, namespace, isJoining, waiter, continuation)
             }
         } onCancel: {
             Task { await leave(digest, waiter) }
@@ -55,9 +59,10 @@ actor MetaInfoDesk {
     /// Forgets what is known of `digest`: the blob was deleted, and may be cut otherwise next time.
     func forget(_ digest: Digest) { recent[digest] = nil }
 
-    private func join(
+    private func board(
         _ digest: Digest,
         _ namespace: Namespace,
+        _ isJoining: Bool,
         _ waiter: UInt64,
         _ continuation: CheckedContinuation<MetaInfo, any Error>
     ) {
@@ -66,7 +71,7 @@ actor MetaInfoDesk {
             // A task of its own: the client that asked first may leave while the others still wait.
             let task = Task {
                 let answer: Result<MetaInfo, any Error>
-                do { answer = .success(try await ask(digest, namespace)) } catch {
+                do { answer = .success(try await ask(digest, namespace, isJoining)) } catch {
                     answer = .failure(error)
                 }
                 land(digest, number, answer)
@@ -97,9 +102,15 @@ actor MetaInfoDesk {
         for waiter in flight.waiters.values { waiter.resume(with: answer) }
     }
 
-    private func ask(_ digest: Digest, _ namespace: Namespace) async throws -> MetaInfo {
-        if let kept = try await store.metaInfo(of: digest) { return kept }
-        return try await trackers.metaInfo(of: digest, namespace: namespace)
+    private func ask(
+        _ digest: Digest,
+        _ namespace: Namespace,
+        _ isJoining: Bool
+    ) async throws -> MetaInfo {
+        guard isJoining else {
+            return try await trackers.metaInfo(of: digest, namespace: namespace)
+        }
+        return try await host.metaInfo(of: digest, namespace: namespace)
     }
 
     private func makeNumber() -> UInt64 {

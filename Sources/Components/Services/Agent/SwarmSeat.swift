@@ -18,12 +18,13 @@ actor SwarmSeat {
     nonisolated var driver: SwarmDriver { seat.driver }
     /// Where peers reach it, `ip:port`.
     nonisolated var address: String {
-        Endpoint(host: host.ip, port: host.port.value).description
+        Endpoint(host: host.ip, port: host.local.port).description
     }
 
     private let configuration: AgentConfiguration
     private let environment: ComponentEnvironment
-    private nonisolated let host: AgentHost
+    /// What drivers ask for; it outlives them.
+    nonisolated let host: AgentHost
     private nonisolated let seat: DriverSeat
 
     /// How long a stop tells trackers of it.
@@ -38,8 +39,13 @@ actor SwarmSeat {
         (self.configuration, self.environment) = (configuration, environment)
         let host = AgentHost(
             trackers: trackers,
+            joins: JoinDesk(
+                trackers: trackers,
+                eventLoop: environment.eventLoop,
+                limits: configuration.limits
+            ),
             ip: configuration.peerIP ?? configuration.host,
-            port: PeerPort(),
+            local: LocalPeer(),
             log: environment.log
         )
         self.host = host
@@ -61,7 +67,8 @@ actor SwarmSeat {
         case .random: makePeerID = nil
         case .addressHash: makePeerID = { [ip = host.ip] in PeerID(hashOfAddress: ip, port: $0) }
         }
-        host.port.value = try await seat.start(makePeerID: makePeerID)
+        let port = try await seat.start(makePeerID: makePeerID)
+        host.local.bound(to: port, as: await driver.peerID)
     }
 
     /// Takes up again what earlier drivers have begun to download.
@@ -80,7 +87,8 @@ actor SwarmSeat {
     /// - Throws: 503 when it has been stopped, ``SwarmError`` when it can't listen any more.
     func reload(_ settings: SchedulerSettings) async throws {
         do {
-            host.port.value = try await seat.replace(by: settings)
+            let port = try await seat.replace(by: settings)
+            host.local.bound(to: port, as: await driver.peerID)
         } catch let error as SwarmError where error.code == .stopped {
             throw HTTPProblem.unavailable("the agent stops")
         }

@@ -72,6 +72,28 @@ final class AnnounceDesk: Sendable {
         _ request: AnnounceRequest,
         in infoHash: InfoHash
     ) async throws -> AnnounceResponse {
+        let response = await introduce(request, in: infoHash)
+        guard response.peers?.isEmpty == true else { return response }
+        meters.rejected.add()
+        throw HTTPProblem.unavailable(
+            "no peers to hand out for \(request.digest): no other agent has announced it, and "
+                + "no origin that owns it answers",
+            retryAfter: response.interval
+        )
+    }
+
+    /// Notes that `peer` is complete in `swarm`.
+    func noteCompletion(of swarm: SwarmReference, by peer: PeerInfo) {
+        meters.announces.add()
+        let request = AnnounceRequest(infoHash: swarm.infoHash, digest: swarm.digest, peer: peer)
+        _ = note(request, in: swarm.infoHash)
+    }
+
+    /// Notes who announced and answers whom to dial, perhaps nobody.
+    func introduce(
+        _ request: AnnounceRequest,
+        in infoHash: InfoHash
+    ) async -> AnnounceResponse {
         meters.announces.add()
         let interval = configuration.announceInterval
         let agents = note(request, in: infoHash)
@@ -84,14 +106,6 @@ final class AnnounceDesk: Sendable {
             policy: policy
         )
         record(handout, for: request, in: infoHash)
-        guard !handout.isEmpty else {
-            meters.rejected.add()
-            throw HTTPProblem.unavailable(
-                "no peers to hand out for \(request.digest): no other agent has announced it, and "
-                    + "no origin that owns it answers",
-                retryAfter: interval
-            )
-        }
         return AnnounceResponse(peers: handout.peers, interval: interval)
     }
 

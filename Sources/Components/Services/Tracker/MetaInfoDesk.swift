@@ -20,8 +20,16 @@ struct MetaInfoDesk: Sendable {
         let digest: Digest
     }
 
+    /// How a blob is cut.
+    struct Document: Sendable {
+        /// The swarm that the document describes.
+        let infoHash: InfoHash
+        /// Ready to be sent.
+        let json: [UInt8]
+    }
+
     /// The document, or what the origins answered instead.
-    private typealias Outcome = Result<[UInt8], HTTPProblem>
+    private typealias Outcome = Result<Document, HTTPProblem>
 
     private let cluster: OriginCluster
     private let configuration: TrackerConfiguration
@@ -42,7 +50,7 @@ struct MetaInfoDesk: Sendable {
             lookupsMax: limits.originLookupsMax,
             costMax: limits.metaInfoCacheBytesMax,
             cost: { outcome in
-                if case .success(let document) = outcome { document.count } else { 0 }
+                if case .success(let document) = outcome { document.json.count } else { 0 }
             }
         )
         requests = environment.counters.counter("metainfo_requests")
@@ -54,9 +62,9 @@ struct MetaInfoDesk: Sendable {
         )
     }
 
-    /// The meta info of `digest`, ready to be sent.
+    /// The meta info of `digest`.
     /// - Throws: ``HTTPProblem`` with the origins' own status; 202 when they take too long.
-    func document(of digest: Digest, namespace: Namespace) async throws -> [UInt8] {
+    func document(of digest: Digest, namespace: Namespace) async throws -> Document {
         requests.add()
         let start = LiveClock.now()
         defer { seconds.record(start.duration(to: LiveClock.now())) }
@@ -78,7 +86,7 @@ struct MetaInfoDesk: Sendable {
         do {
             let metaInfo = try await cluster.metaInfo(of: digest, namespace: namespace)
             return .init(
-                value: .success(metaInfo.json),
+                value: .success(Document(infoHash: metaInfo.infoHash, json: metaInfo.json)),
                 timeToLive: configuration.metaInfoTimeToLive
             )
         } catch {

@@ -30,10 +30,48 @@ struct TrackerRoutes: Sendable {
         router.get("/namespace/{namespace}/blobs/{digest}/metainfo") { _, context in
             let namespace = try Namespace(try context.parameter("namespace"))
             let digest = try Digest(parsing: try context.parameter("digest"))
-            return Response.json(
-                bytes: try await metaInfo.document(of: digest, namespace: namespace)
+            let document = try await metaInfo.document(of: digest, namespace: namespace)
+            return Response.json(bytes: document.json)
+        }
+        // Herd's own: meta info and announce in one.
+        router.post("/namespace/{namespace}/blobs/{digest}/join") { request, context in
+            let namespace = try Namespace(try context.parameter("namespace"))
+            let digest = try Digest(parsing: try context.parameter("digest"))
+            return try await join(request, digest, namespace)
+        }
+    }
+
+    private func join(
+        _ request: Request,
+        _ digest: Digest,
+        _ namespace: Namespace
+    ) async throws -> Response {
+        let body = try await request.collectBody(upTo: limits.jsonBodyBytesMax)
+        let join: JoinRequest
+        do {
+            join = try JoinRequest(
+                parsing: body.readableBytesView,
+                completedMax: limits.announcesInFlightMax
+            )
+        } catch {
+            throw HTTPProblem.badRequest(
+                "the body is no join",
+                detail: error.description,
+                remedy: "send peer with peer_id, ip and port"
             )
         }
+        var peer = join.peer
+        peer.isComplete = true
+        for swarm in join.completed {
+            announces.noteCompletion(of: swarm, by: peer)
+        }
+        peer.isComplete = false
+        let document = try await metaInfo.document(of: digest, namespace: namespace)
+        let handout = await announces.introduce(
+            AnnounceRequest(infoHash: document.infoHash, digest: digest, peer: peer),
+            in: document.infoHash
+        )
+        return Response.json(bytes: handout.json(with: document.json))
     }
 
     private func announce(_ request: Request, in infoHash: InfoHash?) async throws -> Response {
