@@ -277,6 +277,50 @@ import Testing
         }
     }
 
+    /// Whoever does not know the size yet takes the shortest pieces.
+    @Test(
+        "takes pieces together when the blob turns out to have longer ones",
+        arguments: Seeds.fresh(40)
+    )
+    func coarsensPieces(seed: UInt64) async throws {
+        var generator = Generator(seed: seed)
+        try await withTemporaryFolder { root in
+            let store = try await openStore(root)
+            // Proofs need pieces of whole blocks.
+            let fine =
+                generator.chance(Ratio(1, in: 2))
+                ? 64 * (1 + generator.below(10)) : 1 + generator.below(640)
+            let coarse = fine * (2 + generator.below(6))
+            let count =
+                generator.chance(Ratio(1, in: 4))
+                ? coarse * generator.below(5) : generator.below(20_000)
+            let blob = try SampleBlob(
+                generator.bytes(count),
+                pieceBytes: coarse,
+                hasStates: coarse.isMultiple(of: 64)
+            )
+            let upload = try await store.startUpload(pieceBytes: fine)
+            try await upload.append(ByteBuffer(bytes: blob.bytes))
+            _ = try await upload.commit(as: blob.digest, pieceBytes: coarse)
+            #expect(try await store.metaInfo(of: blob.digest) == blob.metaInfo)
+        }
+    }
+
+    @Test("keeps what is to be passed on unhashed, and still knows its digest")
+    func relays() async throws {
+        try await withTemporaryFolder { root in
+            let store = try await openStore(root)
+            let blob = try SampleBlob(Array(repeating: 7, count: 100_000), pieceBytes: 1000)
+            let upload = try await store.startUpload(label: "a", use: .relay)
+            try await upload.append(ByteBuffer(bytes: blob.bytes[..<50_000]))
+            try await upload.append(ByteBuffer(bytes: blob.bytes[50_000...]))
+            #expect(try await upload.digest() == blob.digest)
+            #expect(try upload.file.size() == 100_000)
+            await upload.cancel()
+            #expect(try await store.digests() == [])
+        }
+    }
+
     /// Were the hash taken from a buffer while another write replaced the bytes in the file, the cache would hold bytes
     /// under a name that is not theirs.
     @Test("never caches wrong bytes when two writes race for one range")

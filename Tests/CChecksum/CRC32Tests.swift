@@ -56,6 +56,20 @@ func referenceSum(_ bytes: some Sequence<UInt8>, seed: UInt32 = 0) -> UInt32 {
         }
     }
 
+    @Test("the sums of two parts make the sum of the whole", arguments: Seeds.fresh(50))
+    func combined(seed: UInt64) {
+        var generator = Generator(seed: seed)
+        let (first, second) = (
+            generator.bytes(generator.below(5000)), generator.bytes(generator.below(5000))
+        )
+        let sum = herd_crc32_combine(
+            Implementation.dispatched.sum(first),
+            Implementation.dispatched.sum(second),
+            UInt64(second.count)
+        )
+        #expect(sum == Implementation.dispatched.sum(first + second))
+    }
+
     @Test(
         "agrees with the definition at random offsets, lengths and seeds",
         arguments: Seeds.fresh(8)

@@ -19,6 +19,29 @@ struct BlobHasher {
     /// Bytes read at a time; fits the second-level cache, so that the hash reads what was just copied there.
     static let readBytes = 256 << 10
 
+    /// The same, with the pieces taken together into ones of `pieceBytes`; nil where that is no multiple of theirs.
+    func coarsened(to coarse: Int) -> BlobHasher? {
+        guard let pieceBytes, coarse > pieceBytes, coarse.isMultiple(of: pieceBytes) else {
+            return nil
+        }
+        let stride = coarse / pieceBytes
+        var other = BlobHasher(pieceBytes: coarse)
+        other.sha = sha
+        for (index, sum) in finishedSums.enumerated() {
+            other.currentSum = herd_crc32_combine(other.currentSum, sum, UInt64(pieceBytes))
+            other.currentBytes += pieceBytes
+            guard (index + 1).isMultiple(of: stride) else { continue }
+            other.finishedSums.append(other.currentSum)
+            other.states += states[(index * Self.stateBytes)..<((index + 1) * Self.stateBytes)]
+            (other.currentSum, other.currentBytes) = (0, 0)
+        }
+        other.currentSum = herd_crc32_combine(other.currentSum, currentSum, UInt64(currentBytes))
+        other.currentBytes += currentBytes
+        return other
+    }
+
+    private static let stateBytes = PieceProof.stateBytes
+
     /// A hasher of no bytes yet.
     init(pieceBytes: Int?) { self.pieceBytes = pieceBytes }
 

@@ -26,6 +26,10 @@ extension BlobStore {
         }
         let metaInfo = try options.pieceBytes.flatMap { pieceBytes in
             if hasher.pieceBytes == pieceBytes { return try hasher.metaInfo(of: digest) }
+            // Taken in before the size was known, and so in the shortest pieces.
+            if let coarse = hasher.coarsened(to: pieceBytes) {
+                return try coarse.metaInfo(of: digest)
+            }
             var other = BlobHasher(pieceBytes: pieceBytes)
             try other.update(from: file, upTo: bytes)
             return try other.metaInfo(of: digest)

@@ -6,7 +6,8 @@ import Primitives
 import Telemetry
 
 // Uploads that outlive the process. Their bytes are in the page cache, which survives a kill -9 but not the machine, so a
-// label tells the boot it was written in, and after another boot its upload is wiped: the client begins anew.
+// label tells the boot it was written in, and after another boot its upload is wiped: the client begins anew. Only uploads that
+// are passed on are kept.
 extension BlobStore {
     /// Bytes of the longest label file.
     private static let labelBytesMax = 4096
@@ -55,6 +56,7 @@ extension BlobStore {
             file: file,
             bytesReceived: try file.size(),
             pieceBytes: nil,
+            use: .relay,
             in: self
         )
     }

@@ -91,10 +91,12 @@ package final class BlobStore: Sendable {
     /// - Parameter pieceBytes: the piece length that the commit will probably ask for, so that piece sums are taken as the
     ///   bytes arrive; with another one, or none here, the commit reads the bytes again.
     /// - Parameter label: what the upload is found by after a restart, see ``BlobStoreConfiguration/keepsUploads``.
+    /// - Parameter use: what becomes of the bytes.
     /// - Throws: ``StorageError`` `.tooManyUploads`, `FileError`.
     package func startUpload(
         pieceBytes: Int? = nil,
-        label: String? = nil
+        label: String? = nil,
+        use: Upload.Use = .cache
     ) async throws -> Upload {
         let max = configuration.limits.uploadSessionsMax
         let id = Self.makeIdentifier()
@@ -120,6 +122,7 @@ package final class BlobStore: Sendable {
                     directory: directory,
                     file: file,
                     pieceBytes: pieceBytes,
+                    use: use,
                     in: self
                 )
             } catch {

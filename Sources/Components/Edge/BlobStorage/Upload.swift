@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-import Files
+package import Files
 package import NIOCore
 import Primitives
 import Synchronization
 
-/// Bytes on their way into the cache, in any order; the SHA-256 and the piece sums run along while they come in order.
+/// Bytes on their way into the cache, in any order; the SHA-256 and the piece sums run along while they come in order. Or on their
+/// way to somebody else, see ``Use``.
 ///
 /// Writes go from the buffer that the socket filled straight into the file, on the pool: awaiting one is the back-pressure
 /// on the sender. Two writes may run at once. Only bytes after a gap, or written twice, are read again by the commit.
@@ -15,8 +16,9 @@ package final class Upload: Sendable {
     package let id: String
     /// What it is found by after a restart; nil when it is not kept.
     package let label: String?
+    /// The bytes received so far, for whoever passes them on while more come in.
+    package let file: SharedFile
     private let directory: String
-    private let file: SharedFile
     private let store: BlobStore
     private let state: Mutex<State>
 
@@ -34,6 +36,15 @@ package final class Upload: Sendable {
         /// Where the bytes end that the disk was told to write already.
         var flushedBytes = 0
         let pieceBytes: Int?
+        let use: Use
+    }
+
+    /// What becomes of the bytes, and so what is done with them while they come in.
+    package enum Use: Hashable, Sendable {
+        /// They go into the cache: they are hashed, and the disk begins to write them.
+        case cache
+        /// They are kept until somebody else has them, who checks them and makes them durable: neither.
+        case relay
     }
 
     fileprivate enum Phase { case open, ended }
@@ -52,6 +63,7 @@ package final class Upload: Sendable {
         file: SharedFile,
         bytesReceived: Int = 0,
         pieceBytes: Int?,
+        use: Use = .cache,
         in store: BlobStore
     ) {
         (self.id, self.label, self.directory) = (id, label, directory)
@@ -62,7 +74,8 @@ package final class Upload: Sendable {
                 lastUsedAt: store.steadyClock(),
                 hasher: BlobHasher(pieceBytes: pieceBytes),
                 flushedBytes: bytesReceived,
-                pieceBytes: pieceBytes
+                pieceBytes: pieceBytes,
+                use: use
             )
         )
     }
@@ -113,7 +126,7 @@ package final class Upload: Sendable {
     /// (measured: 0.3 s for 1 GiB without).
     fileprivate static let flushBytes = 8 << 20
 
-    /// The SHA-256 of the bytes received, for whoever knows the blob by another name. No write may be under way.
+    /// The SHA-256 of the bytes received, as far as it did not run along read from the file. No write may be under way.
     /// - Throws: ``StorageError`` `.uploadEnded`; `FileError`.
     package func digest() async throws -> Digest {
         let (hasher, end) = try idle()
@@ -212,7 +225,7 @@ extension Upload.State {
     mutating func beginWrite(at offset: Int, count: Int, _ id: String) throws -> Upload.Lease? {
         guard phase == .open else { throw StorageError.uploadEnded(id) }
         writers += 1
-        guard count > 0 else { return nil }
+        guard count > 0, use == .cache else { return nil }
         if offset < hashedBytes {
             // Hashed bytes are overwritten: begin again. What comes next is not hashed until the commit reads it.
             generation += 1
@@ -231,7 +244,7 @@ extension Upload.State {
         bytesReceived = max(bytesReceived, end)
         lastUsedAt = now
         if let lease, lease.generation == generation { hasher = lease.hasher }
-        guard bytesReceived - flushedBytes >= Upload.flushBytes else { return nil }
+        guard use == .cache, bytesReceived - flushedBytes >= Upload.flushBytes else { return nil }
         defer { flushedBytes = bytesReceived }
         return flushedBytes..<bytesReceived
     }

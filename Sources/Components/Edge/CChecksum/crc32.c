@@ -122,3 +122,23 @@ uint32_t herd_crc32(uint32_t seed, const uint8_t *bytes, size_t count) {
 #endif
     return ~by_table(state, bytes, count);
 }
+
+// The product of two polynomials modulo P, bits reversed; `left` is not zero.
+static uint32_t multiply(uint32_t left, uint32_t right) {
+    uint32_t product = 0;
+    for (uint32_t bit = (uint32_t)1 << 31; bit; bit >>= 1) {
+        if (left & bit) product ^= right;
+        right = (right >> 1) ^ (right & 1 ? POLYNOMIAL : 0);
+    }
+    return product;
+}
+
+uint32_t herd_crc32_combine(uint32_t first, uint32_t second, uint64_t second_count) {
+    // The first sum, carried over as many zero bytes: times x to the power of 8 per byte, by repeated squaring.
+    uint32_t power = (uint32_t)1 << 23;
+    for (; second_count; second_count >>= 1) {
+        if (second_count & 1) first = multiply(power, first);
+        power = multiply(power, power);
+    }
+    return first ^ second;
+}

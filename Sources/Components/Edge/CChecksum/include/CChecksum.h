@@ -14,6 +14,9 @@ uint32_t herd_crc32(uint32_t seed, const uint8_t *bytes, size_t count);
 /// The same by tables alone, eight bytes at a time: what other processors run, exported so that tests can.
 uint32_t herd_crc32_portable(uint32_t seed, const uint8_t *bytes, size_t count);
 
+/// The CRC-32 of some bytes, whose sum is `first`, and `second_count` more, whose sum is `second`.
+uint32_t herd_crc32_combine(uint32_t first, uint32_t second, uint64_t second_count);
+
 /// Whether ``herd_crc32`` uses carry-less multiplication on this processor.
 bool herd_crc32_is_accelerated(void);
 
