@@ -14,7 +14,8 @@ package struct ClientRequest: Sendable {
         case none
         /// These bytes.
         case bytes(ByteBuffer)
-        /// These bytes of a file, read in chunks as the other end takes them; can be sent again.
+        /// These bytes of a file, sent as the other end takes them, by the kernel where the connection is a plain one; can be sent
+        /// again.
         case file(SharedFile, Range<Int>)
         /// A stream that can be read once, so such a request is never sent again; chunked when the length is unknown.
         case stream(length: Int?, any AsyncSequence<ByteBuffer, any Error> & Sendable)

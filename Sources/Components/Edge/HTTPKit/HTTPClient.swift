@@ -19,6 +19,7 @@ package import TransportSecurity
 package struct HTTPClient: Sendable {
     private let control: AsyncHTTPClient.HTTPClient
     private let bulk: AsyncHTTPClient.HTTPClient
+    private let files: AsyncHTTPClient.HTTPClient
     private let eventLoopGroup: any EventLoopGroup
     private let configurations: ClientConfigurations
     private let pool: BlockingPool
@@ -53,6 +54,10 @@ package struct HTTPClient: Sendable {
             eventLoopGroupProvider: .shared(eventLoopGroup),
             configuration: configurations.bulk
         )
+        files = AsyncHTTPClient.HTTPClient(
+            eventLoopGroupProvider: .shared(eventLoopGroup),
+            configuration: configurations.files
+        )
         (self.eventLoopGroup, self.configurations) = (eventLoopGroup, configurations)
         self.pool = pool
         chunkBytes = limits.streamChunkBytes
@@ -82,6 +87,7 @@ package struct HTTPClient: Sendable {
     /// Closes every connection; requests in work fail.
     package func shutdown() async throws {
         try await secured?.shutdown()
+        try await files.shutdown()
         try await bulk.shutdown()
         try await control.shutdown()
     }
@@ -142,11 +148,25 @@ package struct HTTPClient: Sendable {
         for field in request.headers {
             outgoing.headers.add(name: field.name.rawName, value: field.value)
         }
-        outgoing.body = body(of: request)
-        let remaining = deadline - ContinuousClock.now
-        outgoing.tlsConfiguration = route.tls
+        let timeout = TimeAmount(deadline - ContinuousClock.now)
         do {
-            let incoming = try await route.client.execute(outgoing, timeout: TimeAmount(remaining))
+            let incoming: HTTPClientResponse
+            if case .file(let file, let range) = request.body, !range.isEmpty,
+                url.hasPrefix("http://")
+            {
+                incoming = try await FileUpload.send(
+                    outgoing,
+                    file,
+                    range,
+                    by: files,
+                    tracer: configurations.control.tracing.tracer,
+                    timeout: timeout
+                )
+            } else {
+                outgoing.body = body(of: request)
+                outgoing.tlsConfiguration = route.tls
+                incoming = try await route.client.execute(outgoing, timeout: timeout)
+            }
             let response = ClientResponse(incoming, deadline: deadline)
             guard !request.acceptedStatuses.contains(response.status.code) else { return response }
             throw HTTPClientError.status(

@@ -67,10 +67,13 @@ struct SecuredClients: Sendable {
     }
 }
 
-/// How connections are made and kept: those for small requests, and those over which long bodies come.
+/// How connections are made and kept: those for small requests, those over which long bodies come, and those over which parts of
+/// files go.
 struct ClientConfigurations: Sendable {
     let control: AsyncHTTPClient.HTTPClient.Configuration
     let bulk: AsyncHTTPClient.HTTPClient.Configuration
+    /// Not traced by the client, which would begin a trace of its own for each request of this kind; see ``FileUpload``.
+    let files: AsyncHTTPClient.HTTPClient.Configuration
 
     init(
         connectTimeout: Duration,
@@ -89,6 +92,9 @@ struct ClientConfigurations: Sendable {
         // One failed attempt is reported at once: whoever asks knows further hosts, or repeats.
         configuration.connectionPool.retryConnectionEstablishment = false
         control = configuration
+        var untraced = configuration
+        untraced.tracing.tracer = nil
+        files = untraced
         configuration.timeout.read = TimeAmount(bulkReadTimeout)
         configuration.connectionPool.idleTimeout = .seconds(5)
         configuration.http1_1ConnectionDebugInitializer = { channel in
