@@ -36,6 +36,16 @@ package struct BackendSource: Sendable {
         }
     }
 
+    /// The file that has these bytes and no others, where they may go at any pace; blocks.
+    var wholeFile: SharedFile? {
+        get throws {
+            guard case .file(let file, let count) = content, pace == nil,
+                try file.size() == count
+            else { return nil }
+            return file
+        }
+    }
+
     /// All bytes.
     var range: Range<Int> { 0..<count }
 

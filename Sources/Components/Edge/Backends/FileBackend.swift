@@ -161,6 +161,7 @@ package struct FileBackend: Backend {
     }
 
     private func copy(_ source: BackendSource, to path: String, _ name: String) async throws {
+        if try await running("write \(name)", { try Self.link(source, to: path) }) { return }
         let file = try await running("write \(name)") {
             try SharedFile.create(path, bytes: 0, preallocate: false)
         }
@@ -175,6 +176,14 @@ package struct FileBackend: Backend {
             offset += length
         }
         try await running("write \(name)") { try file.synchronize() }
+    }
+
+    /// Has `path` name the source's own file, if both are on one file system: nobody writes to either again, a blob of the store
+    /// no more than an object here. A second copy on the same disk would protect from nothing.
+    private static func link(_ source: BackendSource, to path: String) throws -> Bool {
+        guard let file = try source.wholeFile, try file.link(to: path) else { return false }
+        try file.synchronize()
+        return true
     }
 
     private static func walk(

@@ -149,6 +149,19 @@ package final class SharedFile: Sendable {
         }
     }
 
+    /// Gives the file the name `path` as well, which must be free: no byte is copied, and whoever writes to the one has written
+    /// to the other. False where that can't be: on another file system, or where the last name is gone.
+    /// - Throws: ``FileError``.
+    package func link(to path: String) throws -> Bool {
+        // By its descriptor: it may be called something else by now.
+        let source = "/proc/self/fd/\(descriptor)"
+        guard linkat(AT_FDCWD, source, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0 else { return true }
+        switch errno {
+        case EXDEV, EPERM, EMLINK, ENOENT, EACCES, EOPNOTSUPP, ENOSYS: return false
+        default: throw FileError(errno: errno, "link \(self.path) to \(path)")
+        }
+    }
+
     /// Returns once the bytes, and the length, are on the disk.
     /// - Throws: ``FileError``.
     package func synchronize() throws {
