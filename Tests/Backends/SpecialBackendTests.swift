@@ -3,6 +3,7 @@
 import Backends
 import ClusterConfiguration
 import Content
+import Files
 import Foundation
 import TestServers
 import TestSupport
@@ -39,6 +40,33 @@ import Testing
         }
         #expect(error?.why == "it is no service account's key")
         #expect(error?.description.contains("hidden") == false)
+    }
+
+    @Test(
+        "a directory on the file system of what is uploaded gets a link to it, unless its bytes are to be counted out"
+    )
+    func linkedFile() async throws {
+        try await withTemporaryFolder { folder async throws in
+            let path = "\(folder)/source"
+            try Data("some bytes".utf8).write(to: URL(filePath: path))
+            let source = BackendSource.file(try SharedFile.openForReading(path), count: 10)
+            var paced = source
+            paced.pace = { _ in }
+            let backend = try backend("file: {root: \(folder)/root, name_path: identity}")
+            for (name, source, links) in [("linked", source, 2), ("copied", paced, 1)] {
+                try await backend.upload(name, namespace: anyNamespace, from: source)
+                #expect(try await backend.text(name) == "some bytes")
+                let attributes = try FileManager.default.attributesOfItem(
+                    atPath: "\(folder)/root/\(name)"
+                )
+                #expect(attributes[.referenceCount] as? Int == links)
+            }
+            // An object is replaced as a name, so what it was linked to stays as it is.
+            try await backend.put("linked", "others")
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == "some bytes")
+            #expect(throws: Never.self) { try FileManager.default.removeItem(atPath: path) }
+            await backend.close()
+        }
     }
 
     @Test("tags in a database are those that Kraken reads, and outlive the process")

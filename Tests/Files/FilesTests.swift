@@ -141,6 +141,22 @@ import Testing
         }
     }
 
+    @Test("gives a file a second name, wherever it was moved, and says where that can't be")
+    func links() async throws {
+        try await withTemporaryFolder { folder in
+            let file = try SharedFile.create("\(folder)/first", bytes: 10, preallocate: false)
+            try Directory.rename("\(folder)/first", to: "\(folder)/moved")
+            #expect(try file.link(to: "\(folder)/second"))
+            try Directory.remove("\(folder)/moved")
+            #expect(try FileStatus.of("\(folder)/second")?.bytes == 10)
+            #expect(throws: FileError.self) { try file.link(to: "\(folder)/second") }
+            // Another file system, and none that has a name any more.
+            #expect(try !file.link(to: "/proc/self/third"))
+            try Directory.remove("\(folder)/second")
+            #expect(try !file.link(to: "\(folder)/third"))
+        }
+    }
+
     @Test("tells the system what will be read without a word about what is not there")
     func beginsReading() async throws {
         try await withTemporaryFolder { folder in
