@@ -337,7 +337,7 @@ let serviceTargets: [Target] = [
         ]
     ),
     service("BuildIndex", ["Backends", "RetryCore", "RetryStorage", crypto]),
-    service("Proxy", ["AccessControl", "RegistryAPI", "BlobStorage", crypto]),
+    service("Proxy", ["AccessControl", "RegistryAPI", "BlobStorage", crypto, tracing]),
     service(
         "Agent",
         [

@@ -95,9 +95,10 @@ final class ProxyCluster: Sendable {
         (self.configuration, self.proxy) = (configuration, proxy)
     }
 
-    /// Runs `body` with a cluster of `originCount` origins, each of which owns every blob.
+    /// Runs `body` with a cluster of `originCount` origins, each of which owns every blob unless there are more than `replicas`.
     static func run(
         origins originCount: Int = 1,
+        replicas: Int = 3,
         configure: (inout ProxyConfiguration) -> Void = { _ in },
         body: (ProxyCluster) async throws -> Void
     ) async throws {
@@ -110,6 +111,7 @@ final class ProxyCluster: Sendable {
             configuration.port = Int(name.split(separator: ":")[1]) ?? 0
             configuration.peerPort = 0
             configuration.cluster = names
+            configuration.replicasMax = replicas
             configuration.backends = [try backend(folder, .blobs)]
             origins.append(
                 try await .start("origin-\(index)", .origin) {

@@ -151,7 +151,12 @@ struct HostConnection: Sendable {
     }
 
     /// Sends one chunk of an upload.
-    func patch(_ path: String, chunk: Range<Int>, body: ClientRequest.Body) async throws {
+    func patch(
+        _ path: String,
+        chunk: Range<Int>,
+        body: ClientRequest.Body,
+        timeout: Duration = .seconds(60)
+    ) async throws {
         // Kraken's form of the header: no unit, the end exclusive.
         let headers: HTTPFields = [
             .contentRange: "\(chunk.lowerBound)-\(chunk.upperBound)",
@@ -162,7 +167,7 @@ struct HostConnection: Sendable {
             path,
             headers: headers,
             body: body,
-            timeout: .seconds(60)
+            timeout: timeout
         )
     }
 }

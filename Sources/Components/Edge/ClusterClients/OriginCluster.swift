@@ -54,16 +54,16 @@ package struct OriginCluster: Sendable {
     ///
     /// The next owner is asked after a network failure, 429, 502, 503, 504 or 507 only, and only when
     /// `source` can be read from its start again.
-    package func upload(
+    @discardableResult package func upload(
         _ digest: Digest,
         namespace: Namespace,
         from source: UploadSource
-    ) async throws {
+    ) async throws -> UploadOutcome {
         let owners = try await owners(of: digest).map(\.address)
         let isFinal = { (error: ClusterError) in
             !error.mayPassElsewhere || !source.isRestartable
         }
-        try await firstAnswer(from: owners, "upload \(digest)", isFinal: isFinal) {
+        return try await firstAnswer(from: owners, "upload \(digest)", isFinal: isFinal) {
             try await $0.upload(digest, namespace: namespace, from: source)
         }
     }

@@ -11,7 +11,7 @@ import NIOCore
 import Primitives
 import RetryStorage
 
-// Uploads: start, chunks, commit; the same for clients, for origins that copy, and for origins that pass a blob on.
+// Uploads: start, chunks, commit, cancel; the same for clients, for origins that copy, and for origins that pass a blob on.
 extension OriginRoutes {
     /// How the path of a request tells what its upload is for.
     private typealias KindOfRequest = @Sendable (ServerContext) throws -> OriginBlobs.UploadKind
@@ -60,6 +60,11 @@ extension OriginRoutes {
         }
         router.put("\(path)/{upload}") { _, context in
             try await commit(context, try kind(context))
+        }
+        // Kraken has none: there, too, what nobody continues goes once it is idle.
+        router.delete("\(path)/{upload}") { _, context in
+            await blobs.store.upload(try context.parameter("upload"))?.cancel()
+            return Response.empty()
         }
     }
 

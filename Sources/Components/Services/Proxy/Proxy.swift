@@ -186,6 +186,10 @@ package struct ProxyComponent: Service {
                 return .background
             }
             group.addTask {
+                await staging.runFollowers()
+                return .background
+            }
+            group.addTask {
                 await routes.prefetches.run(routes.prefetcher)
                 return .background
             }

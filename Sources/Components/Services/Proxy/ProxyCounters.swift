@@ -20,6 +20,10 @@ struct ProxyCounters: Sendable {
     let blobsUploaded: Counter
     /// Their bytes.
     let bytesUploaded: Counter
+    /// Blobs that an origin had stored when their last byte was in, but for the end.
+    let uploadsFollowed: Counter
+    /// Uploads of which an origin had a part that came to nothing.
+    let followsGivenUp: Counter
     /// Blobs asked for and found.
     let blobsDownloaded: Counter
     /// Manifests that the origins took.
@@ -34,6 +38,8 @@ struct ProxyCounters: Sendable {
         uploadsExpired = counters.counter("upload_sessions_expired")
         blobsUploaded = counters.counter("blobs_uploaded")
         bytesUploaded = counters.counter("bytes_uploaded")
+        uploadsFollowed = counters.counter("uploads_followed")
+        followsGivenUp = counters.counter("uploads_followed_in_vain")
         blobsDownloaded = counters.counter("blobs_downloaded")
         manifestsPut = counters.counter("manifests_put")
     }

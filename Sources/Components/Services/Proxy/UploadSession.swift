@@ -22,6 +22,8 @@ final class UploadSession: BlobUpload {
         /// Whether a request is at work on it: bytes have an order, so a second one is refused.
         var isBusy = false
         var lastUsedAt = ContinuousClock.now
+        /// Sends the bytes on, once there are some.
+        var follower: UploadFollower?
         /// Runs along with the bytes when the blob will be named by its SHA-512.
         var sum: SHA512Sum?
     }
@@ -61,6 +63,7 @@ final class UploadSession: BlobUpload {
                 try await upload.append(buffer)
                 if isInStep { buffer.withUnsafeReadableBytes { sum?.update($0) } }
                 bytesPushed.add(buffer.readableBytes)
+                follow()
             }
         } catch let error as StorageError {
             throw RegistryError(error, upload: id)
@@ -70,6 +73,17 @@ final class UploadSession: BlobUpload {
             throw RegistryError(error)
         }
         return upload.bytesReceived
+    }
+
+    /// Has the bytes sent on that are in, if there are enough of them.
+    private func follow() {
+        let bytes = upload.bytesReceived
+        guard bytes >= FollowSchedule.chunkBytes else { return }
+        let follower = state.withLock { state in
+            if state.follower == nil { state.follower = staging.follow(upload, to: repository) }
+            return state.follower
+        }
+        follower?.receive(upTo: bytes)
     }
 
     func expectSHA512() async {
@@ -82,26 +96,24 @@ final class UploadSession: BlobUpload {
         try begin()
         defer { end() }
         staging.forget(id)
-        let digest: Digest
-        switch name {
-        case .sha256(let stored): digest = stored
-        case .sha512(let alias): digest = try await sha256(requiring: alias)
-        }
-        try await staging.deliver(upload, as: digest, in: repository)
-        return digest
-    }
-
-    /// The SHA-256 of the bytes received, whose SHA-512 must be `alias`; ends the upload when it isn't.
-    private func sha256(requiring alias: SHA512Digest) async throws -> Digest {
+        let follower = state.withLock { $0.follower }
+        defer { follower?.giveUp() }
         do {
-            let sum = state.withLock { $0.sum.take() }
-            let actual = try await upload.sha512(from: sum ?? SHA512Sum())
-            guard actual == alias else {
-                throw RegistryError.digestInvalid(
-                    "the \(upload.bytesReceived) bytes received hash to \(actual), not \(alias)"
+            switch name {
+            case .sha256(let digest):
+                try await staging.deliver(upload, follower, as: digest, in: repository)
+                return digest
+            case .sha512(let alias):
+                let digest = try await sha256(requiring: alias)
+                try await staging.deliver(
+                    upload,
+                    follower,
+                    as: digest,
+                    isChecked: true,
+                    in: repository
                 )
+                return digest
             }
-            return try await upload.digest()
         } catch {
             await upload.cancel()
             switch error {
@@ -112,8 +124,21 @@ final class UploadSession: BlobUpload {
         }
     }
 
+    /// The SHA-256 of the bytes received, whose SHA-512 must be `alias`.
+    private func sha256(requiring alias: SHA512Digest) async throws -> Digest {
+        let sum = state.withLock { $0.sum.take() }
+        let actual = try await upload.sha512(from: sum ?? SHA512Sum())
+        guard actual == alias else {
+            throw RegistryError.digestInvalid(
+                "the \(upload.bytesReceived) bytes received hash to \(actual), not \(alias)"
+            )
+        }
+        return try await upload.digest()
+    }
+
     func cancel() async {
         staging.forget(id)
+        state.withLock { $0.follower }?.giveUp()
         await upload.cancel()
     }
 

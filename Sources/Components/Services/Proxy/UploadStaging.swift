@@ -13,8 +13,9 @@ import Telemetry
 
 /// The uploads under way: their bytes lie on the proxy's disk until the origins have them.
 ///
-/// A blob's digest, and so its owners, are known only when its last byte is in; the SHA-256 runs along. After a restart of
-/// the process its uploads go on where they stood, found by their repository, which is their label.
+/// A blob's digest, and so its owners, are known only when its last byte is in; until then an ``UploadFollower`` sends what there is
+/// to an origin that is likely to be one. The origins check the bytes. After a restart of the process its uploads go on where they
+/// stood, found by their repository, which is their label.
 final class UploadStaging: Sendable {
     private let store: BlobStore
     private let origins: OriginCluster
@@ -25,9 +26,13 @@ final class UploadStaging: Sendable {
 
     private struct State {
         var sessions: [String: UploadSession] = [:]
-        /// How many deliveries of a blob use its file in the store.
-        var deliveries: [Digest: Int] = [:]
     }
+
+    private let policy = SharedFollowPolicy()
+    private let (followers, queue):
+        (
+            AsyncStream<UploadFollower>, AsyncStream<UploadFollower>.Continuation
+        )
 
     init(
         store: BlobStore,
@@ -38,6 +43,9 @@ final class UploadStaging: Sendable {
     ) {
         (self.store, self.origins, self.timeToIdle) = (store, origins, timeToIdle)
         (self.counters, self.environment) = (counters, environment)
+        (followers, queue) = AsyncStream.makeStream(
+            bufferingPolicy: .bufferingOldest(store.configuration.limits.uploadSessionsMax)
+        )
     }
 
     /// What lies on the proxy's disk.
@@ -62,10 +70,10 @@ final class UploadStaging: Sendable {
         let upload: Upload
         do {
             do {
-                upload = try await store.startUpload(label: repository.name)
+                upload = try await store.startUpload(label: repository.name, use: .relay)
             } catch let error as StorageError where error.code == .tooManyUploads {
                 guard await makeRoom(at: now) else { throw error }
-                upload = try await store.startUpload(label: repository.name)
+                upload = try await store.startUpload(label: repository.name, use: .relay)
             }
         } catch let error as StorageError {
             throw RegistryError(error, upload: "")
@@ -157,79 +165,90 @@ final class UploadStaging: Sendable {
 
     // MARK: - Delivery
 
-    /// Checks that the bytes of `upload` hash to `digest` and brings them to the origins; they are gone here afterwards.
-    /// - Throws: ``RegistryError``.
-    func deliver(_ upload: Upload, as digest: Digest, in repository: RepositoryName) async throws {
-        state.withLock { $0.deliveries[digest, default: 0] += 1 }
-        do {
-            try await deliverNow(upload, as: digest, in: repository)
-        } catch {
-            await endDelivery(of: digest)
-            throw error
-        }
-        await endDelivery(of: digest)
+    /// Somebody who sends `upload` on while it comes in.
+    func follow(_ upload: Upload, to repository: RepositoryName) -> UploadFollower {
+        let follower = UploadFollower(
+            upload,
+            namespace: Namespace(repository),
+            origins: origins,
+            policy: policy,
+            counters: counters,
+            log: environment.log
+        )
+        // One that finds no place here never begins, and its upload is sent when all of it is in.
+        queue.yield(follower)
+        return follower
     }
 
-    private func deliverNow(
+    /// Has followers at work until the task is cancelled.
+    func runFollowers() async {
+        await withDiscardingTaskGroup { group in
+            for await follower in followers { group.addTask { await follower.run() } }
+        }
+    }
+
+    /// Has the origins check that the bytes of `upload` hash to `digest`, unless that `isChecked`, and store them; they are gone
+    /// here afterwards, unless it fails.
+    /// - Throws: ``RegistryError``; `StorageError`, `FileError`.
+    func deliver(
         _ upload: Upload,
+        _ follower: UploadFollower?,
         as digest: Digest,
+        isChecked: Bool = false,
         in repository: RepositoryName
     ) async throws {
-        let namespace = Namespace(repository)
         do {
-            // The origins make it durable; here it need not outlive the process.
-            let info = try await upload.commit(as: digest, options: CommitOptions(isDurable: false))
-            guard let blob = try await store.cachedBlob(digest) else {
-                // Somebody else's delivery of the same blob has just ended and taken the file away.
-                try await requireBlob(digest, namespace)
-                return
-            }
-            try await origins.upload(
-                digest,
-                namespace: namespace,
-                from: .file(blob.file, 0..<blob.bytes)
-            )
-            counters.blobsUploaded.add()
-            counters.bytesUploaded.add(info.bytes)
-            environment.events.record(
-                ClusterEvent(
-                    .push,
-                    blob: digest,
-                    bytes: info.bytes,
-                    detail: ["repository": repository.name]
-                )
-            )
-        } catch let error as StorageError {
-            throw RegistryError(error, upload: upload.id)
-        } catch let error as FileError {
-            throw RegistryError(error)
+            let namespace = Namespace(repository)
+            let outcome = try await store(upload, follower, as: digest, isChecked, namespace)
+            // Nobody has looked at these bytes.
+            if outcome == .wasThere, !isChecked { try await check(upload, against: digest) }
         } catch let error as ClusterError {
+            if error.mayBeTheBytes, !isChecked { try await check(upload, against: digest) }
             throw RegistryError(error, what: "store \(digest)", whom: "origin")
         }
+        counters.blobsUploaded.add()
+        counters.bytesUploaded.add(upload.bytesReceived)
+        environment.events.record(
+            ClusterEvent(
+                .push,
+                blob: digest,
+                bytes: upload.bytesReceived,
+                detail: ["repository": repository.name]
+            )
+        )
+        await upload.cancel()
     }
 
-    private func requireBlob(_ digest: Digest, _ namespace: Namespace) async throws {
-        guard try await origins.stat(digest, namespace: namespace) == nil else { return }
-        throw RegistryError.unavailable("another upload of \(digest) failed; try again")
-    }
-
-    private func endDelivery(of digest: Digest) async {
-        let isLast = state.withLock { state in
-            let count = state.deliveries[digest, default: 1] - 1
-            state.deliveries[digest] = count == 0 ? nil : count
-            return count == 0
+    private func store(
+        _ upload: Upload,
+        _ follower: UploadFollower?,
+        as digest: Digest,
+        _ isChecked: Bool,
+        _ namespace: Namespace
+    ) async throws -> UploadOutcome {
+        do {
+            if let outcome = try await follower?.commit(as: digest) { return outcome }
+        } catch let error as ClusterError {
+            if !isChecked { try await check(upload, against: digest) }
+            environment.log.warning(
+                "an origin refused the bytes of a blob, which are right",
+                metadata: [LogKey.blobDigest: "\(digest)", LogKey.error: "\(error)"]
+            )
         }
-        guard isLast else { return }
-        // A task of its own: the file has to go even when the client, and with it our task, has gone.
-        await Task { [store, log = environment.log] in
-            do {
-                try await store.delete(digest)
-            } catch {
-                log.warning(
-                    "could not remove a delivered blob; the next start will",
-                    metadata: [LogKey.blobDigest: "\(digest)", LogKey.error: "\(error)"]
-                )
-            }
-        }.value
+        return try await origins.upload(
+            digest,
+            namespace: namespace,
+            from: .file(upload.file, 0..<upload.bytesReceived)
+        )
+    }
+
+    /// - Throws: ``RegistryError`` `.digestInvalid` when the bytes of `upload` do not hash to `digest`.
+    private func check(_ upload: Upload, against digest: Digest) async throws {
+        let actual = try await upload.digest()
+        guard actual != digest else { return }
+        throw RegistryError.digestInvalid(
+            "the \(upload.bytesReceived) bytes received hash to \(actual), not \(digest); send them again; if it repeats, "
+                + "the sender hashes other bytes than it sends"
+        )
     }
 }
