@@ -8,6 +8,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import NIOPosix
+import OriginService
 import Primitives
 import Synchronization
 import Telemetry
@@ -90,6 +91,45 @@ extension ServicesTests {
                     #expect(try await agent.status().addresses == agent.addresses)
                     #expect(try await agent.send(.get, "/health").status == 200)
                 }
+            }
+        }
+
+        @Test(
+            "an origin takes other rules for its swarms, too, goes on seeding, and stays in its ring"
+        )
+        func originReload() async throws {
+            try await AgentCluster.with { cluster in
+                let (origin, blob) = (cluster.origin, OriginBlob.patterned(40_000))
+                try await cluster.upload(blob)
+                let before = try await origin.status().addresses
+                func limit() async throws -> String? {
+                    try TelemetryJSON.decode(
+                        [SettingStatus].self,
+                        from: try await origin.send(.get, "/config").bytes
+                    ).first { $0.key.hasSuffix("dispatch.pipeline_limit") }?.value
+                }
+                let path = "/x/config/scheduler"
+                let rules = #"{"Dispatch":{"AgentPipelineLimit":5}}"#
+                #expect(try await origin.send(.patch, path, body: rules).status == 200)
+                #expect(try await limit() == "5")
+                #expect(try await origin.send(.patch, path, body: "[]").status == 400)
+                try await cluster.withAgent { agent async throws in
+                    #expect(try await agent.send(.get, blob.path).bytes == blob.bytes)
+                }
+                #expect(try await origin.status().addresses == before)
+                let reloads = origin.environment.reloads
+                await #expect(throws: OriginError.self) {
+                    try await reloads.amend { (configuration: inout OriginConfiguration) in
+                        configuration.cluster = ["127.0.0.1:1"]
+                    }
+                }
+                let report = try await reloads.amend { (configuration: inout OriginConfiguration) in
+                    configuration.egress = ByteRate(bytesPerSecond: 1 << 20)
+                    configuration.replicasMax = 1
+                }
+                #expect(report?.applied.contains { $0.hasSuffix("egress_bits_per_sec") } == true)
+                #expect(report?.pending == ["hashring.max_replica"])
+                #expect(try await limit() == "5")
             }
         }
 
