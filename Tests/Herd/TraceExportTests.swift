@@ -31,12 +31,14 @@ import Testing
                 "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.5",
             ])
         )
-        #expect(found.url == "http://c:4318/v1/traces")
-        #expect(found.headers == ["authorization": "Bearer x", "tenant": "7"])
-        #expect(found.serviceName == "registry" && found.attributes == ["zone": "a"])
+        #expect(found.collector.url == "http://c:4318/v1/traces")
+        #expect(found.collector.headers == ["authorization": "Bearer x", "tenant": "7"])
+        #expect(
+            found.collector.serviceName == "registry" && found.collector.attributes == ["zone": "a"]
+        )
         #expect(found.sampler == .parentBased(0.5))
         let exact = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://c/x"]
-        #expect(try settings(exact)?.url == "https://c/x")
+        #expect(try settings(exact)?.collector.url == "https://c/x")
     }
 
     @Test(
@@ -51,5 +53,19 @@ import Testing
             $1
         }
         #expect(throws: Failure.self) { try settings(variables) }
+    }
+
+    @Test("metrics go to the same collector, at their own interval, or not")
+    func metrics() throws {
+        let endpoint = ["OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"]
+        let usual = try #require(try MetricSettings(endpoint))
+        #expect(usual.collector.url == "http://c:4318/v1/metrics" && usual.interval == .seconds(60))
+        let often = endpoint.merging(["OTEL_METRIC_EXPORT_INTERVAL": "250"]) { $1 }
+        #expect(try MetricSettings(often)?.interval == .milliseconds(250))
+        let none = endpoint.merging(["OTEL_METRICS_EXPORTER": "none"]) { $1 }
+        #expect(try MetricSettings(none) == nil)
+        #expect(throws: Failure.self) {
+            try MetricSettings(endpoint.merging(["OTEL_METRIC_EXPORT_INTERVAL": "soon"]) { $1 })
+        }
     }
 }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    /// Traces over all components, as a collector gets them.
+    /// Traces over all components, and their metrics, as a collector gets them.
     @Suite("Traces") struct TraceTests {
         /// A span as the collector has read it.
         private struct Span: Decodable {
@@ -39,6 +39,20 @@ extension IntegrationTests {
                 self.port = String(decoding: try #require(port), as: UTF8.self)
             }
 
+            /// The points of the last reports once `isEnough` says so, or when time is up.
+            func points(until isEnough: ([Point]) -> Bool) async throws -> [Point] {
+                let end = ContinuousClock.now + .seconds(30)
+                while true {
+                    let answer = try await Command(
+                        "curl",
+                        ["-sSf", "http://127.0.0.1:\(port)/metrics"]
+                    )
+                    .run()
+                    let all = try JSONDecoder().decode([Point].self, from: Data(answer.output.utf8))
+                    if isEnough(all) || ContinuousClock.now > end { return all }
+                }
+            }
+
             /// The spans of `trace` once `isEnough` says so, or when time is up.
             func spans(of trace: String, until isEnough: ([Span]) -> Bool) async throws -> [Span] {
                 let end = ContinuousClock.now + .seconds(30)
@@ -53,6 +67,16 @@ extension IntegrationTests {
                     if isEnough(found) || ContinuousClock.now > end { return found }
                 }
             }
+        }
+
+        /// A point of a metric as the collector has read it.
+        private struct Point: Decodable {
+            let service: String
+            let instance: String
+            let name: String
+            let type: String
+            let attributes: [String: String]
+            let value: Double
         }
 
         private static let caller = "00f067aa0ba902b7"
@@ -141,6 +165,65 @@ extension IntegrationTests {
             _ = try await collector.process.waitForExit(within: .seconds(10))
             let complaints = folder.url.appending(path: "collector.log")
             #expect(try String(contentsOf: complaints, encoding: .utf8).isEmpty)
+        }
+
+        @Test(
+            "metrics of all components reach the collector: counts, levels and distributions",
+            .timeLimit(.minutes(3))
+        )
+        func metrics() async throws {
+            let folder = try TemporaryDirectory()
+            let collector = try await Collector(in: folder.url)
+            let image = try OCIImage.make(
+                in: folder.url.appending(path: "image"),
+                layerBytes: [2 << 20],
+                seed: 9
+            )
+            let herd = try await HerdProcess.start(
+                in: folder.url,
+                agents: 2,
+                launcher: [
+                    "env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:\(collector.port)",
+                    "OTEL_TRACES_EXPORTER=none", "OTEL_METRIC_EXPORT_INTERVAL=300",
+                    HerdProcess.executable,
+                ]
+            )
+            let push = try await Clients.push(image, to: herd.proxyRegistry, as: "demo/metric:v1")
+            #expect(push.status == 0, "\(push.errors)")
+            let agent = try #require(herd.agentRegistries.first)
+            let layer = try #require(image.layers.first)
+            let (status, _) = try await Clients.curl(
+                ["-o", "/dev/null", "http://\(agent)/v2/demo/metric/blobs/\(layer)"]
+            )
+            #expect(status == 200)
+            let points = try await collector.points { points in
+                points.contains {
+                    $0.instance == "agent-0" && $0.name == "herd_blobs_completed" && $0.value >= 1
+                }
+            }
+            let services = Set(points.map(\.service))
+            for kind in ["agent", "origin", "tracker", "build-index", "proxy"] {
+                #expect(services.contains("herd-\(kind)"), "\(services)")
+            }
+            #expect(Set(points.map(\.type)) == ["sum", "gauge", "histogram"])
+            let healthy = points.filter { $0.name == "herd_healthy" }
+            #expect(healthy.count == 8 && healthy.allSatisfy { $0.value == 1 })
+            let requests = points.filter {
+                $0.instance == "agent-0" && $0.type == "histogram"
+                    && $0.attributes["route"] == "/v2/{name}/blobs/{digest}"
+            }
+            #expect(
+                requests.contains { $0.value >= 1 },
+                "\(points.filter { $0.type == "histogram" })"
+            )
+            #expect(try await herd.stop() == 0)
+            collector.process.send(SIGKILL)
+            _ = try await collector.process.waitForExit(within: .seconds(10))
+            let complaints = try String(
+                contentsOf: folder.url.appending(path: "collector.log"),
+                encoding: .utf8
+            )
+            #expect(complaints.isEmpty, "\(complaints)")
         }
     }
 }

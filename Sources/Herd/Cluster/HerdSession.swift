@@ -12,7 +12,7 @@ struct HerdSession: Sendable {
     let files: ReadyFiles
     /// How its components are asked over TLS; nil: over plain HTTP.
     let transport: TransportSettings?
-    /// Records spans until its task is cancelled; nil: nobody wants them.
+    /// Tells a collector until its task is cancelled; nil: there is none.
     let recording: (@Sendable () async -> Void)?
     let report: ClusterReport
     let lines: LineSink

@@ -35,7 +35,6 @@ enum StandaloneComponent {
         let resources = try await plain.secured(by: transport)
         // The flag wins over the file.
         let threshold = options.logging.logLevel == nil ? resources.threshold : nil
-        let recording = try resources.spanRecording()
         let lines = resources.lines
         let environment = resources.environment(
             id: kind.rawValue,
@@ -45,17 +44,10 @@ enum StandaloneComponent {
             let list = addresses.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
             lines.tell("\(kind.rawValue) is ready: \(list.joined(separator: ", "))")
         }
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: [
-                    .init(
-                        service: make(environment),
-                        successTerminationBehavior: .gracefullyShutdownGroup
-                    )
-                ],
-                logger: resources.logger(kind.rawValue)
-            )
-        )
+        let recording = try resources.export { [snapshots = environment.snapshots] in
+            [await snapshots.snapshot()].compactMap { $0 }
+        }
+        let group = Self.group(of: make(environment), resources.logger(kind.rawValue))
         let outcome = await withTaskGroup(of: Result<Void, any Error>?.self) { tasks in
             tasks.addTask {
                 await signals.watch(onHangUp: {
@@ -68,6 +60,8 @@ enum StandaloneComponent {
                 return nil
             }
             tasks.addTask {
+                // Of what has ended nothing is told.
+                defer { environment.snapshots.withdraw() }
                 do {
                     try await group.run()
                     return .success(())
@@ -90,6 +84,20 @@ enum StandaloneComponent {
         if case .failure(let error) = outcome {
             throw Failure("the \(kind.rawValue) failed", why: "\(error)")
         }
+    }
+
+    private static func group(of service: any Service, _ log: Logger) -> ServiceGroup {
+        ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    .init(
+                        service: service,
+                        successTerminationBehavior: .gracefullyShutdownGroup
+                    )
+                ],
+                logger: log
+            )
+        )
     }
 
     /// Reads the configuration again, and says what came of it. What can't be read or taken changes nothing.

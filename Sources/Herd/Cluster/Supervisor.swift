@@ -38,6 +38,15 @@ struct Supervisor: Sendable {
         }
     }
 
+    /// What the components say of themselves, those that run.
+    func snapshots() async -> [ComponentSnapshot] {
+        var snapshots: [ComponentSnapshot] = []
+        for component in components {
+            if let snapshot = await component.snapshots.snapshot() { snapshots.append(snapshot) }
+        }
+        return snapshots
+    }
+
     /// What can be done to single components while the cluster runs; `dataDirectory` is resolved.
     func control(dataDirectory: String) -> ClusterControl {
         ClusterControl(

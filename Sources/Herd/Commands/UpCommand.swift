@@ -168,7 +168,7 @@ struct UpCommand: AsyncParsableCommand {
             signals: signals,
             files: files,
             transport: transport,
-            recording: try shared.spanRecording(),
+            recording: try shared.export { await supervisor.snapshots() },
             report: report,
             lines: shared.lines,
             interface: interface,

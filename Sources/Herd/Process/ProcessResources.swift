@@ -102,9 +102,44 @@ struct ProcessResources: Sendable {
         }
     }
 
-    /// What records spans for the collector that the environment names, until its task is cancelled; nil where it names none.
+    /// What tells the collector that the environment names, until its task is cancelled: spans, and metrics with what
+    /// `snapshots` say; nil where it names none.
     /// - Throws: ``Failure`` for variables that can't be meant.
-    func spanRecording() throws(Failure) -> (@Sendable () async -> Void)? {
+    func export(
+        _ snapshots: @escaping @Sendable () async -> [ComponentSnapshot]
+    ) throws(Failure) -> (@Sendable () async -> Void)? {
+        let parts = [try spanRecording(), try metricReports(snapshots)].compactMap { $0 }
+        guard !parts.isEmpty else { return nil }
+        return {
+            await withDiscardingTaskGroup { group in
+                for part in parts { group.addTask { await part() } }
+            }
+        }
+    }
+
+    private func metricReports(
+        _ snapshots: @escaping @Sendable () async -> [ComponentSnapshot]
+    ) throws(Failure) -> (@Sendable () async -> Void)? {
+        guard let settings = try MetricSettings(ProcessInfo.processInfo.environment) else {
+            return nil
+        }
+        let http = HTTPClient(eventLoopGroup: eventLoopGroup, pool: pool, isTraced: false)
+        let exporter = MetricExporter(
+            settings: settings,
+            http: http,
+            registry: metrics,
+            snapshots: snapshots,
+            eventLoop: eventLoopGroup.next(),
+            log: logger("metrics")
+        )
+        return {
+            await exporter.run()
+            // As below.
+            try? await http.shutdown()
+        }
+    }
+
+    private func spanRecording() throws(Failure) -> (@Sendable () async -> Void)? {
         guard let settings = try TraceSettings(ProcessInfo.processInfo.environment) else {
             return nil
         }

@@ -3,7 +3,6 @@
 import Content
 import CoreMetrics
 import HTTPKit
-import HTTPTypes
 import Logging
 import NIOCore
 import Primitives
@@ -79,22 +78,9 @@ final class TraceExporter: SpanSink {
             return (batch, state.spans.count >= Self.batchMax)
         }
         guard !batch.isEmpty else { return false }
-        var headers: HTTPFields = [.contentType: "application/json"]
-        for (name, value) in settings.headers {
-            if let name = HTTPField.Name(name) { headers[name] = value }
-        }
-        let body = SpanDocument(settings).json(batch).utf8
-        let request = ClientRequest(
-            .post,
-            settings.url,
-            headers: headers,
-            body: .bytes(ByteBuffer(bytes: body)),
-            timeout: timeout,
-            acceptedStatuses: [200, 202, 204],
-            retry: RetryPolicy(attemptsMax: 2, pause: .milliseconds(200))
-        )
+        let document = SpanDocument(settings.collector).json(batch)
         do {
-            _ = try await http.collect(request, upTo: 1 << 16)
+            try await settings.collector.post(document, by: http, within: timeout)
             state.withLock { $0.isComplaining = false }
         } catch {
             droppedSpans.increment(by: batch.count)
@@ -105,7 +91,9 @@ final class TraceExporter: SpanSink {
             if isNews {
                 log.warning(
                     "the collector takes no spans; they are dropped until it does",
-                    metadata: [LogKey.error: "\(error)", LogKey.address: "\(settings.url)"]
+                    metadata: [
+                        LogKey.error: "\(error)", LogKey.address: "\(settings.collector.url)",
+                    ]
                 )
             }
         }
@@ -115,9 +103,9 @@ final class TraceExporter: SpanSink {
 
 /// Spans in the JSON mapping of OTLP's `ExportTraceServiceRequest`.
 struct SpanDocument {
-    private let settings: TraceSettings
+    private let settings: CollectorSettings
 
-    init(_ settings: TraceSettings) { self.settings = settings }
+    init(_ settings: CollectorSettings) { self.settings = settings }
 
     /// The document of `spans`, those of each component under its own resource.
     func json(_ spans: [FinishedSpan]) -> JSON {
@@ -128,7 +116,7 @@ struct SpanDocument {
                 .array(
                     groups.map { component, spans in
                         .object([
-                            .init("resource", resource(component)),
+                            .init("resource", settings.resource(component)),
                             .init("scopeSpans", .array([scope(spans)])),
                         ])
                     }
@@ -137,29 +125,9 @@ struct SpanDocument {
         ])
     }
 
-    private func resource(_ component: String) -> JSON {
-        // Components are numbered where one process has several: origin-2 is of the service herd-origin.
-        let kind = component.reversed().drop { $0.isNumber }.drop { $0 == "-" }.reversed()
-        var attributes = settings.attributes
-        attributes["service.name"] = settings.serviceName ?? "herd-\(String(kind))"
-        attributes["service.instance.id"] = component
-        attributes["service.version"] = HerdVersion.number
-        let rows = attributes.sorted { $0.key < $1.key }
-        return .object([
-            .init(
-                "attributes",
-                .array(
-                    rows.map {
-                        Self.attribute($0.key, .object([.init("stringValue", .string($0.value))]))
-                    }
-                )
-            )
-        ])
-    }
-
     private func scope(_ spans: [FinishedSpan]) -> JSON {
         .object([
-            .init("scope", .object([.init("name", .string("herd"))])),
+            CollectorSettings.scope,
             .init("spans", .array(spans.map(Self.json))),
         ])
     }
@@ -179,7 +147,9 @@ struct SpanDocument {
             members.append(.init("traceState", .string(span.trace.state)))
         }
         var attributes: [JSON] = []
-        span.attributes.forEach { key, value in attributes.append(attribute(key, json(value))) }
+        span.attributes.forEach { key, value in
+            attributes.append(CollectorSettings.attribute(key, json(value)))
+        }
         if !attributes.isEmpty { members.append(.init("attributes", .array(attributes))) }
         if let status = span.status {
             let code = status.code == .error ? 2 : 1
@@ -197,10 +167,6 @@ struct SpanDocument {
         case .producer: 4
         case .consumer: 5
         }
-    }
-
-    private static func attribute(_ key: String, _ value: JSON) -> JSON {
-        .object([.init("key", .string(key)), .init("value", value)])
     }
 
     private static func json(_ value: SpanAttribute) -> JSON {

@@ -58,6 +58,16 @@ package final class PrometheusRegistry: Sendable {
         }
     }
 
+    /// What every series says now, in order of names and labels.
+    package func points() -> [MetricPoint] {
+        state.withLock { Array($0.series.values) }
+            .sorted {
+                $0.name != $1.name
+                    ? $0.name < $1.name : $0.labels.lexicographicallyPrecedes($1.labels)
+            }
+            .map { MetricPoint($0.name, $0.labels, $0.point) }
+    }
+
     /// The text, version 0.0.4, of every series; of one component's and of those that name no component when it is given.
     package func exposition(component: String? = nil) -> String {
         let all = state.withLock { Array($0.series.values) }

@@ -25,6 +25,8 @@ protocol PrometheusSeries: AnyObject, Sendable {
     static var type: String { get }
     /// Appends its sample lines to `text`.
     func write(to text: inout String)
+    /// What it says now.
+    var point: MetricPoint.Value { get }
 }
 
 /// A count that only grows.
@@ -39,6 +41,7 @@ final class PrometheusCounter: PrometheusSeries, CounterHandler {
     var exposedName: String { PrometheusText.counterName(name) }
     func increment(by amount: Int64) { value.wrappingAdd(amount, ordering: .relaxed) }
     func reset() { value.store(0, ordering: .relaxed) }
+    var point: MetricPoint.Value { .count(Double(value.load(ordering: .relaxed))) }
 
     func write(to text: inout String) {
         PrometheusText.sample(exposedName, labels, "\(value.load(ordering: .relaxed))", to: &text)
@@ -57,6 +60,7 @@ final class PrometheusFloatingPointCounter: PrometheusSeries, FloatingPointCount
     var exposedName: String { PrometheusText.counterName(name) }
     func increment(by amount: Double) { value.withLock { $0 += amount } }
     func reset() { value.withLock { $0 = 0 } }
+    var point: MetricPoint.Value { .count(value.withLock { $0 }) }
 
     func write(to text: inout String) {
         let number = PrometheusText.number(value.withLock { $0 })
@@ -80,6 +84,7 @@ final class PrometheusGauge: PrometheusSeries, MeterHandler, RecorderHandler {
     func decrement(by amount: Double) { value.withLock { $0 -= amount } }
     func record(_ newValue: Int64) { set(newValue) }
     func record(_ newValue: Double) { set(newValue) }
+    var point: MetricPoint.Value { .level(value.withLock { $0 }) }
 
     func write(to text: inout String) {
         let number = PrometheusText.number(value.withLock { $0 })
@@ -114,6 +119,10 @@ final class PrometheusHistogram: PrometheusSeries, TimerHandler, RecorderHandler
 
     var exposedName: String { name }
     func record(_ value: Int64) { record(Double(value)) }
+    var point: MetricPoint.Value {
+        let (counts, sum) = state.withLock { ($0.counts, $0.sum) }
+        return .distribution(bounds: bounds, counts: counts, sum: sum)
+    }
     func recordNanoseconds(_ duration: Int64) { record(Double(duration) / 1e9) }
 
     func record(_ value: Double) {

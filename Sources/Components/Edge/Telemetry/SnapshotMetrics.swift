@@ -8,18 +8,34 @@ package enum SnapshotMetrics {
     /// The text, version 0.0.4, of what `snapshot` says; parts that do not concern the component are left out.
     package static func exposition(of snapshot: ComponentSnapshot) -> String {
         var text = ""
-        func gauge(_ name: String, _ samples: [Sample]) {
-            guard !samples.isEmpty else { return }
+        for (name, samples) in families(of: snapshot) {
             text += "# TYPE \(name) gauge\n"
             for sample in samples {
-                let labels = [(PrometheusRegistry.componentLabel, snapshot.id)] + sample.labels
                 PrometheusText.sample(
                     name,
-                    PrometheusText.labels(labels),
+                    PrometheusText.labels(sample.labels),
                     PrometheusText.number(sample.value),
                     to: &text
                 )
             }
+        }
+        return text
+    }
+
+    /// The same as points.
+    static func points(of snapshot: ComponentSnapshot) -> [MetricPoint] {
+        families(of: snapshot).flatMap { name, samples in
+            samples.map { MetricPoint(name, PrometheusText.labels($0.labels), .level($0.value)) }
+        }
+    }
+
+    /// The names of all levels with their samples, whose first label is the component's.
+    private static func families(of snapshot: ComponentSnapshot) -> [(String, [Sample])] {
+        var families: [(String, [Sample])] = []
+        func gauge(_ name: String, _ samples: [Sample]) {
+            guard !samples.isEmpty else { return }
+            let own = (PrometheusRegistry.componentLabel, snapshot.id)
+            families.append((name, samples.map { ([own] + $0.labels, $0.value) }))
         }
         func level(_ name: String, _ value: Int?) {
             if let value { gauge(name, [([], Double(value))]) }
@@ -49,7 +65,7 @@ package enum SnapshotMetrics {
             "herd_queue_circuit_open",
             queues.map { (labels($0), ($0.circuit ?? .closed) == .closed ? 0 : 1) }
         )
-        return text
+        return families
     }
 
     private static func labels(_ queue: QueueStatus) -> [(String, String)] {
