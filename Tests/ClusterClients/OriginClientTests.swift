@@ -110,7 +110,7 @@ import Testing
             let client = OriginClient(address: address, http: testClient)
             for purpose in purposes {
                 let upload = {
-                    try await client.upload(
+                    _ = try await client.upload(
                         digest,
                         namespace: namespace,
                         from: .bytes(ByteBuffer(bytes: hello)),
