@@ -71,6 +71,28 @@ import Testing
         #expect(await reader.value?.events.map(\.kind) == [.torrentComplete])
     }
 
+    @Test(
+        "wakes a reader for what it looks for, and in time for what is about to be dropped",
+        .timeLimit(.minutes(1))
+    )
+    func lookingFor() async throws {
+        let log = log(eventsMax: 10)
+        let reader = try #require(log.subscribe(lookingFor: [.torrentComplete]))
+        let kinds: [EventKind] = [.announce, .receivePiece, .torrentComplete]
+        for kind in kinds { log.record(ClusterEvent(kind)) }
+        var read: [EventKind] = []
+        while read.last != .torrentComplete {
+            read += try #require(await reader.next()).events.map(\.kind)
+        }
+        #expect(read == kinds)
+        let next = Task { await reader.next() }
+        for _ in 0..<20 {
+            log.record(ClusterEvent(.announce))
+            await Task.yield()
+        }
+        #expect(try #require(await next.value).events.first?.kind == .announce)
+    }
+
     @Test("loses nothing that a steady reader could read", .timeLimit(.minutes(1)))
     func stream() async throws {
         let log = log(eventsMax: 16)

@@ -92,7 +92,7 @@ struct ClusterReport: Sendable {
 
     /// Tells the events of one component as they come, until the task is cancelled.
     func follow(_ events: EventLog) async {
-        guard let subscription = events.subscribe() else { return }
+        guard let subscription = events.subscribe(lookingFor: EventLine.kinds) else { return }
         for await batch in subscription {
             if batch.droppedCount > 0 {
                 say(events.component, "(\(batch.droppedCount) events dropped: too many at once)")
@@ -123,23 +123,21 @@ struct ClusterReport: Sendable {
 
 /// Words for the events that people want to see go by.
 enum EventLine {
-    /// The line for `event`; nil for what happens too often or concerns nobody.
+    /// What a line begins with; events that are not here happen too often or concern nobody.
+    private static let words: [EventKind: String] = [
+        .push: "pushed", .tagPut: "tag put", .blobCommitted: "blob stored",
+        .torrentComplete: "blob complete", .torrentCancelled: "download cancelled",
+        .hashFailed: "BAD PIECE", .announceFailed: "announce failed",
+        .writeBackFailed: "write-back failed", .replicationFailed: "replication failed",
+        .membership: "membership changed", .health: "health changed", .fault: "fault",
+    ]
+
+    /// The events that have a line.
+    static let kinds = Set(words.keys)
+
+    /// The line for `event`; nil when it has none.
     static func text(of event: ClusterEvent) -> String? {
-        switch event.kind {
-        case .push: join("pushed", event)
-        case .tagPut: join("tag put", event)
-        case .blobCommitted: join("blob stored", event)
-        case .torrentComplete: join("blob complete", event)
-        case .torrentCancelled: join("download cancelled", event)
-        case .hashFailed: join("BAD PIECE", event)
-        case .announceFailed: join("announce failed", event)
-        case .writeBackFailed: join("write-back failed", event)
-        case .replicationFailed: join("replication failed", event)
-        case .membership: join("membership changed", event)
-        case .health: join("health changed", event)
-        case .fault: join("fault", event)
-        default: nil
-        }
+        words[event.kind].map { join($0, event) }
     }
 
     private static func join(_ words: String, _ event: ClusterEvent) -> String {

@@ -29,13 +29,26 @@ package final class EventLog: Sendable {
     private let clock: @Sendable () -> Timestamp
     private let state = Mutex(State())
 
+    /// A reader that waits, and for what.
+    struct Waiter {
+        let continuation: CheckedContinuation<Void, Never>
+        /// Nil: for anything.
+        let kinds: Set<EventKind>?
+        /// The event that it is woken by whatever it is.
+        let latest: UInt64
+
+        func isWoken(by event: ClusterEvent) -> Bool {
+            kinds?.contains(event.kind) ?? true || event.sequence >= latest
+        }
+    }
+
     struct State {
         var events = Deque<ClusterEvent>()
         /// The number of the next event.
         var nextSequence: UInt64 = 1
         var readerCount = 0
         var nextWaiter: UInt64 = 0
-        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var waiters: [UInt64: Waiter] = [:]
     }
 
     /// An empty log of `component` that keeps `limits.eventsMax` events for at most `limits.eventReadersMax` readers.
@@ -62,9 +75,12 @@ package final class EventLog: Sendable {
             state.nextSequence += 1
             if state.events.count == capacity { state.events.removeFirst() }
             state.events.append(event)
-            guard !state.waiters.isEmpty else { return [CheckedContinuation<Void, Never>]() }
-            defer { state.waiters.removeAll() }
-            return Array(state.waiters.values)
+            var woken: [CheckedContinuation<Void, Never>] = []
+            for (number, waiter) in state.waiters where waiter.isWoken(by: event) {
+                state.waiters[number] = nil
+                woken.append(waiter.continuation)
+            }
+            return woken
         }
         for waiter in waiters { waiter.resume() }
     }
@@ -87,14 +103,19 @@ package final class EventLog: Sendable {
 
     /// A stream of the events numbered above `sequence` (the `Last-Event-ID` of a reader that comes back), or of those to
     /// come when it is nil. Nil when `limits.eventReadersMax` read already.
-    package func subscribe(after sequence: UInt64? = nil) -> EventSubscription? {
+    /// - Parameter kinds: the events that the reader looks for. It gets the others with them, or before they are dropped, so that it
+    ///   is not woken for each. Nil: all.
+    package func subscribe(
+        after sequence: UInt64? = nil,
+        lookingFor kinds: Set<EventKind>? = nil
+    ) -> EventSubscription? {
         state.withLock { state in
             guard state.readerCount < readersMax else { return nil }
             state.readerCount += 1
             let last = state.nextSequence - 1
             // A position from before a restart may lie ahead of the log: that reader starts over with what there is.
             let position = sequence.map { $0 <= last ? $0 : 0 } ?? last
-            return EventSubscription(log: self, position: position)
+            return EventSubscription(log: self, position: position, kinds: kinds)
         }
     }
 
@@ -102,8 +123,8 @@ package final class EventLog: Sendable {
         state.withLock { $0.readerCount -= 1 }
     }
 
-    /// Returns once there are events above `sequence`, or when the task is cancelled.
-    fileprivate func waitForEvents(after sequence: UInt64) async {
+    /// Returns once there are events above `sequence`, one of `kinds` or many, or when the task is cancelled.
+    fileprivate func waitForEvents(after sequence: UInt64, _ kinds: Set<EventKind>?) async {
         let waiter = state.withLock { state in
             state.nextWaiter += 1
             return state.nextWaiter
@@ -114,13 +135,17 @@ package final class EventLog: Sendable {
                     guard state.nextSequence - 1 <= sequence, !Task.isCancelled else {
                         return false
                     }
-                    state.waiters[waiter] = continuation
+                    state.waiters[waiter] = Waiter(
+                        continuation: continuation,
+                        kinds: kinds,
+                        latest: sequence + UInt64(max(1, capacity / 2))
+                    )
                     return true
                 }
                 if !mustWait { continuation.resume() }
             }
         } onCancel: {
-            state.withLock { $0.waiters.removeValue(forKey: waiter) }?.resume()
+            state.withLock { $0.waiters.removeValue(forKey: waiter) }?.continuation.resume()
         }
     }
 }
@@ -129,10 +154,11 @@ package final class EventLog: Sendable {
 package final class EventSubscription: AsyncSequence, Sendable {
     package typealias Element = EventBatch
     private let log: EventLog
+    private let kinds: Set<EventKind>?
     private let position: Atomic<UInt64>
 
-    fileprivate init(log: EventLog, position: UInt64) {
-        self.log = log
+    fileprivate init(log: EventLog, position: UInt64, kinds: Set<EventKind>?) {
+        (self.log, self.kinds) = (log, kinds)
         self.position = Atomic(position)
     }
 
@@ -146,7 +172,7 @@ package final class EventSubscription: AsyncSequence, Sendable {
                 position.store(last.sequence, ordering: .relaxed)
                 return batch
             }
-            await log.waitForEvents(after: position.load(ordering: .relaxed))
+            await log.waitForEvents(after: position.load(ordering: .relaxed), kinds)
         }
         return nil
     }
