@@ -181,7 +181,7 @@ import Testing
         try await withTemporaryFolder { root in
             let clock = ManualClock()
             let store = try await openStore(root, clock: clock)
-            let left = try SampleBlob("left")
+            let left = try SampleBlob("left behind")
             await (try await store.download(left)).close()
             let active = try SampleBlob("active")
             let download = try await store.download(active)

@@ -35,6 +35,24 @@ import Testing
         }
     }
 
+    @Test("of a single piece leaves nothing to go on with: it is there once it is committed")
+    func onePiece() async throws {
+        try await withTemporaryFolder { root in
+            let store = try await openStore(root)
+            let blob = try SampleBlob("one")
+            try #require(blob.metaInfo.layout.pieceCount == 1)
+            let first = try await store.download(blob)
+            #expect(try await store.unfinishedDownloads().isEmpty)
+            await first.close()
+            #expect(try Directory.list("\(root)/upload") == [])
+            let second = try await store.download(blob)
+            try second.receive(PieceIndex(0), of: blob)
+            #expect(try await second.commit().read() == blob.bytes)
+            #expect(try Directory.list("\(root)/upload") == [])
+            #expect(try Directory.list("\(root)/download") == [])
+        }
+    }
+
     @Test("takes an empty blob without a piece")
     func takesEmptyBlob() async throws {
         try await withTemporaryFolder { root in

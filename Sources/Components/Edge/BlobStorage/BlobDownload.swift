@@ -21,6 +21,8 @@ package final class BlobDownload: Sendable {
     package let namespace: Namespace
     /// Its bytes; all of their blocks are allocated.
     package let file: SharedFile
+    /// Where it lies on disk until the commit.
+    private let directory: String
     /// The sidecar that says which pieces are here; nil for a blob of one, of which a restart has nothing or all.
     private let status: SharedFile?
     private let store: BlobStore
@@ -64,12 +66,13 @@ package final class BlobDownload: Sendable {
         metaInfo: MetaInfo,
         namespace: Namespace,
         file: SharedFile,
+        in directory: String,
         status: SharedFile?,
         held: Bitfield,
         store: BlobStore
     ) {
         (self.metaInfo, self.namespace, self.file) = (metaInfo, namespace, file)
-        (self.status, self.store) = (status, store)
+        (self.directory, self.status, self.store) = (directory, status, store)
         var state = State(held: held, isProved: metaInfo.hasProofs)
         state.advance()
         self.state = Mutex(state)
@@ -202,10 +205,11 @@ package final class BlobDownload: Sendable {
                 )
             }
         }
-        return try store.installDownloadNow(digest, file)
+        return try store.installDownloadNow(digest, file, from: directory)
     }
 
-    /// Ends the download in this process; what has been fetched stays on disk. Returns when it is recorded there.
+    /// Ends the download in this process; what has been fetched stays on disk, unless it is a part of the only piece. Returns
+    /// when it is recorded there.
     package func close() async {
         let isWorkNeeded = state.withLock { state in
             if state.phase == .open { state.phase = .ended }
@@ -214,14 +218,24 @@ package final class BlobDownload: Sendable {
         if isWorkNeeded { scheduleWork() }
         await waitUntilIdle()
         store.shard(of: digest).removeDownload(digest)
+        if !isResumable { await remove() }
     }
+
+    /// Whether a restart finds it.
+    private var isResumable: Bool { directory == store.layout.downloadEntry(digest) }
 
     /// Ends the download and removes what has been fetched.
     package func delete() async {
         state.withLock { $0.phase = .ended }
         await waitUntilIdle()
+        await remove()
+    }
+
+    private func remove() async {
         do {
-            try await store.pool.runUncancelled { try self.store.deleteDownloadNow(self.digest) }
+            try await store.pool.runUncancelled {
+                try self.store.deleteDownloadNow(self.digest, in: self.directory)
+            }
         } catch {
             store.log.warning(
                 "could not remove a download",

@@ -215,6 +215,8 @@ extension BlobStore {
 
     /// Takes the entry out of its place in one step; answers where it lies until it is removed, nil when there was none.
     func moveToTrashNow(_ entry: String) throws -> String? {
+        // Mostly there is nothing; then no name need be made up.
+        guard try FileStatus.of(entry) != nil else { return nil }
         let trash = temporaryPath()
         do {
             try Directory.rename(entry, to: trash)

@@ -70,6 +70,7 @@ extension BlobStore {
                 metaInfo: metaInfo,
                 namespace: namespace,
                 file: file,
+                in: entry,
                 status: nil,
                 held: Bitfield(pieceCount: metaInfo.layout.pieceCount),
                 store: self
@@ -97,16 +98,18 @@ extension BlobStore {
             metaInfo: metaInfo,
             namespace: namespace,
             file: file,
+            in: entry,
             status: SharedFile.openForUpdate(entry.file(.status)),
             held: held,
             store: self
         )
     }
 
-    /// Whether a download's pieces are worth a sidecar: with one piece, the blob is whole as soon as there is anything to say.
+    /// Whether there may be anything for a restart to go on with: with one piece, the blob is whole as soon as there is.
     private static func needsStatus(_ metaInfo: MetaInfo) -> Bool { metaInfo.layout.pieceCount > 1 }
 
-    /// A new, empty download; its entry appears in one step, complete with sidecars and all of its blocks.
+    /// A new, empty download; its entry appears in one step, complete with sidecars and all of its blocks. One of a single
+    /// piece has none and waits for its commit among what a restart throws away, which spares it three directories.
     private func createNow(_ metaInfo: MetaInfo, _ namespace: Namespace) throws -> BlobDownload {
         let staged = temporaryPath()
         try Directory.create(staged)
@@ -130,11 +133,12 @@ extension BlobStore {
             try stage(.metaInfo, metaInfo.json)
             try stage(.namespace, Array(namespace.name.utf8))
             try stage(.lastAccess, AccessTime.encode(clock()))
-            try placeDownloadNow(staged, metaInfo.digest)
+            if status != nil { try placeDownloadNow(staged, metaInfo.digest) }
             return BlobDownload(
                 metaInfo: metaInfo,
                 namespace: namespace,
                 file: file,
+                in: status == nil ? staged : layout.downloadEntry(metaInfo.digest),
                 status: status,
                 held: Bitfield(pieceCount: pieceCount),
                 store: self
@@ -176,10 +180,13 @@ extension BlobStore {
         return found
     }
 
-    /// Moves the finished download of `digest`, whose bytes are verified, into the cache.
+    /// Moves the finished download of `digest` in `entry`, whose bytes are verified, into the cache.
     /// - Throws: `FileError`.
-    func installDownloadNow(_ digest: Digest, _ file: SharedFile) throws -> CachedBlob {
-        let entry = layout.downloadEntry(digest)
+    func installDownloadNow(
+        _ digest: Digest,
+        _ file: SharedFile,
+        from entry: String
+    ) throws -> CachedBlob {
         try markUnflushed(entry)
         let isNew = try install(entry, as: digest, bytes: try file.size(), isDurable: false)
         let shard = shard(of: digest)
@@ -192,13 +199,13 @@ extension BlobStore {
         return blob
     }
 
-    /// Removes what has been downloaded of `digest`.
+    /// Removes what has been downloaded of `digest`, which lies in `entry`.
     /// - Throws: `FileError`.
-    func deleteDownloadNow(_ digest: Digest) throws {
+    func deleteDownloadNow(_ digest: Digest, in entry: String) throws {
         let shard = shard(of: digest)
         let trash = try shard.files.withLock { _ -> String? in
             shard.removeDownload(digest)
-            return try moveToTrashNow(layout.downloadEntry(digest))
+            return try moveToTrashNow(entry)
         }
         if let trash { discard(trash) }
     }

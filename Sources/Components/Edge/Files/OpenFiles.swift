@@ -47,7 +47,7 @@ package enum OpenFiles {
     /// connections that we open, and for the libraries below: libdispatch ends the process when it cannot look into `/proc`.
     /// Call it on the channel's event loop.
     package static func isCrowded(by channel: any Channel) -> Bool {
-        let limit = limit
+        let limit = limitInForce
         let descriptor = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
             of: NIOBSDSocket.Handle.self
         ) { Int($0) }
@@ -55,6 +55,9 @@ package enum OpenFiles {
         guard let descriptor else { return false }
         return descriptor >= limit - min(reserve, limit / 4)
     }
+
+    /// Looked up once: it is raised before the first connection, and each of them asks.
+    private static let limitInForce = limit
 
     /// Descriptors that no incoming connection may take.
     private static let reserve = 32
