@@ -19,11 +19,11 @@ package struct OpenUpload: Sendable {
     private let id: String
     private let placeholder: Digest
 
+    /// How long an origin may take to begin an upload, or to forget it.
+    private static let answerTimeout = Duration.seconds(5)
     /// How long a chunk may take; shorter than for other uploads, since the client waits for the last one before its bytes can
     /// go elsewhere.
     private static let chunkTimeout = Duration.seconds(20)
-    /// How long an origin may take to forget an upload.
-    private static let cancelTimeout = Duration.seconds(5)
 
     fileprivate init(
         at client: OriginClient,
@@ -32,7 +32,11 @@ package struct OpenUpload: Sendable {
     ) async throws {
         self.client = client
         (self.namespace, self.placeholder) = (namespace, placeholder)
-        id = try await client.startUpload(of: placeholder, namespace: namespace)
+        id = try await client.startUpload(
+            of: placeholder,
+            namespace: namespace,
+            timeout: Self.answerTimeout
+        )
     }
 
     /// Sends `range` of `file`, which is the blob's; it may be sent again.
@@ -61,7 +65,7 @@ package struct OpenUpload: Sendable {
         _ = try await client.host.exchange(
             .delete,
             path(placeholder),
-            timeout: Self.cancelTimeout,
+            timeout: Self.answerTimeout,
             accepting: [200, 404]
         )
     }

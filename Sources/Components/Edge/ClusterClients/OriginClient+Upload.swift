@@ -60,12 +60,19 @@ extension OriginClient {
     }
 
     /// Starts an upload of `digest`, whose size is not known yet; answers its name.
-    func startUpload(of digest: Digest, namespace: Namespace) async throws -> String {
-        try await startUpload(at: uploadPath(digest, namespace, .cluster))
+    func startUpload(
+        of digest: Digest,
+        namespace: Namespace,
+        timeout: Duration
+    ) async throws -> String {
+        try await startUpload(at: uploadPath(digest, namespace, .cluster), timeout: timeout)
     }
 
-    private func startUpload(at path: String) async throws -> String {
-        let start = try await host.exchange(.post, path, timeout: .seconds(60))
+    private func startUpload(
+        at path: String,
+        timeout: Duration = .seconds(60)
+    ) async throws -> String {
+        let start = try await host.exchange(.post, path, timeout: timeout)
         guard let id = start.headers[.location], !id.isEmpty, !id.contains("/") else {
             throw ClusterError.unreadable("start upload at \(address)", "no Location")
         }

@@ -71,16 +71,31 @@ final class FileUpload: HTTPClientResponseDelegate {
                 writer.write(.fileRegion(file.fileRegion(range)))
             }
         )
-        let task = client.execute(
-            request: request,
-            delegate: FileUpload(file),
-            deadline: .now() + timeout
-        )
-        return try await withTaskCancellationHandler {
-            try await task.get()
-        } onCancel: {
-            task.cancel()
+        let upload = FileUpload(file)
+        let task = client.execute(request: request, delegate: upload, deadline: .now() + timeout)
+        do {
+            return try await withTaskCancellationHandler {
+                try await task.get()
+            } onCancel: {
+                task.cancel()
+            }
+        } catch {
+            // Once there is a head the server has answered: what broke is the answer's body, for whoever reads that.
+            guard let head = upload.answer.withLock({ $0.head }) else { throw error }
+            return Self.response(head, .stream(AsyncThrowingStream { $0.finish(throwing: error) }))
         }
+    }
+
+    private static func response(
+        _ head: HTTPResponseHead,
+        _ body: HTTPClientResponse.Body
+    ) -> HTTPClientResponse {
+        HTTPClientResponse(
+            version: head.version,
+            status: head.status,
+            headers: head.headers,
+            body: body
+        )
     }
 
     func didReceiveHead(
@@ -113,12 +128,7 @@ final class FileUpload: HTTPClientResponseDelegate {
         try answer.withLock { answer in
             // The client calls this after the head only.
             guard let head = answer.head else { throw HTTPClientError.network("no answer") }
-            return HTTPClientResponse(
-                version: head.version,
-                status: head.status,
-                headers: head.headers,
-                body: .bytes(answer.body)
-            )
+            return Self.response(head, .bytes(answer.body))
         }
     }
 }
