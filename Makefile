@@ -124,7 +124,7 @@ bench: build bench-deps ## Measure on real sockets, beside nginx, aria2, libtorr
 	  --no-parallel --filter '^TUITests\.(Swarm|Event|Explain)CostTests'
 
 .PHONY: bench-backends
-bench-backends: deps ## Move 5 GiB to and from S3 (SeaweedFS on loopback) and measure rate and memory.
+bench-backends: deps ## Move 5 GiB to and from S3 (SeaweedFS on loopback), beside AWS's own client; measure rate and memory.
 	HERD_TESTS=BackendsTests swift build --product herdPackageTests
 	HERD_BACKEND_BLOB_MIB=5120 HERD_TESTS=BackendsTests swift test --skip-build --filter 'S3Tests/memory' | grep 'S3 '
 

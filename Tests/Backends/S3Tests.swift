@@ -176,6 +176,7 @@ import struct Crypto.SHA256
             }
             report("up", start.duration(to: middle), uploaded)
             report("down", middle.duration(to: .now), downloaded)
+            if mebibytes != nil { try Self.measureOtherClient(server, file.path) }
             let limits = Limits()
             #expect(backend.partsTakenMax <= limits.backendPartsMax)
             let boundBytes = limits.backendPartsMax * limits.backendPartBytes
@@ -185,6 +186,25 @@ import struct Crypto.SHA256
                 "\((downloaded - before) >> 20) MiB more"
             )
         }
+    }
+}
+
+extension S3Tests {
+    /// Prints how fast AWS's own client sends the file at `path` to `server` and gets it back: what the server bears.
+    fileprivate static func measureOtherClient(_ server: S3Server, _ path: String) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: try ServerTools.path("python3"))
+        process.arguments = [
+            "Tests/Benchmarks/s3_client.py", "http://\(server.address)", S3Server.bucket, path,
+            "\(5 * 1000 * 1000)",
+        ]
+        process.environment = [
+            "AWS_ACCESS_KEY_ID": S3Server.keys.accessKeyID,
+            "AWS_SECRET_ACCESS_KEY": S3Server.keys.secretAccessKey,
+        ]
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
     }
 }
 

@@ -48,14 +48,17 @@ import Testing
     func linkedFile() async throws {
         try await withTemporaryFolder { folder async throws in
             let path = "\(folder)/source"
-            try Data("some bytes".utf8).write(to: URL(filePath: path))
-            let source = BackendSource.file(try SharedFile.openForReading(path), count: 10)
+            // Small ones are copied, in one visit to the pool's threads.
+            let text = String(repeating: "some bytes", count: 10_000)
+            try Data(text.utf8).write(to: URL(filePath: path))
+            let file = try SharedFile.openForReading(path)
+            let source = BackendSource.file(file, count: text.utf8.count)
             var paced = source
             paced.pace = { _ in }
             let backend = try backend("file: {root: \(folder)/root, name_path: identity}")
             for (name, source, links) in [("linked", source, 2), ("copied", paced, 1)] {
                 try await backend.upload(name, namespace: anyNamespace, from: source)
-                #expect(try await backend.text(name) == "some bytes")
+                #expect(try await backend.text(name) == text)
                 let attributes = try FileManager.default.attributesOfItem(
                     atPath: "\(folder)/root/\(name)"
                 )
@@ -63,7 +66,7 @@ import Testing
             }
             // An object is replaced as a name, so what it was linked to stays as it is.
             try await backend.put("linked", "others")
-            #expect(try String(contentsOfFile: path, encoding: .utf8) == "some bytes")
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == text)
             #expect(throws: Never.self) { try FileManager.default.removeItem(atPath: path) }
             await backend.close()
         }
