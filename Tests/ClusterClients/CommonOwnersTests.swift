@@ -13,15 +13,16 @@ import Testing
 
     @Test("what an origin said is good for a second, for every blob, in the ring's order")
     func order() throws {
-        let (common, now) = (CommonOwners(), ContinuousClock.now)
+        let (common, now, hosts) = (CommonOwners(), ContinuousClock.now, ["a:1"])
         let digests = try (0..<64).map { try Digest.of([UInt8($0)]) }
-        #expect(common.owners(of: digests[0], at: now) == nil)
-        common.note(addresses, at: now)
+        #expect(common.owners(of: digests[0], asking: hosts, at: now) == nil)
+        common.note(addresses, saidBy: hosts, at: now)
         let ring = Ring(members: addresses, replicasMax: 3)
         for digest in digests {
             let soon = now + .milliseconds(999)
-            #expect(common.owners(of: digest, at: soon) == ring.owners(of: digest))
-            #expect(common.owners(of: digest, at: now + .seconds(1)) == nil)
+            #expect(common.owners(of: digest, asking: hosts, at: soon) == ring.owners(of: digest))
+            #expect(common.owners(of: digest, asking: ["d:1"], at: soon) == nil)
+            #expect(common.owners(of: digest, asking: hosts, at: now + .seconds(1)) == nil)
         }
     }
 

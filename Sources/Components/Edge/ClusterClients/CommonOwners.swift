@@ -16,18 +16,27 @@ final class CommonOwners: Sendable {
 
     private struct Known {
         let addresses: [String]
+        /// Whom one could have asked then.
+        let hosts: [String]
         let until: ContinuousClock.Instant
     }
 
-    /// Keeps `addresses`, which an origin said at `now` to own every blob.
-    func note(_ addresses: [String], at now: ContinuousClock.Instant) {
-        state.withLock { $0 = Known(addresses: addresses, until: now + Self.goodFor) }
+    /// Keeps `addresses`, which one of `hosts` said at `now` to own every blob.
+    func note(_ addresses: [String], saidBy hosts: [String], at now: ContinuousClock.Instant) {
+        state.withLock {
+            $0 = Known(addresses: addresses, hosts: hosts, until: now + Self.goodFor)
+        }
     }
 
-    /// The owners of `digest`, in the ring's order; nil when an origin has to be asked.
-    func owners(of digest: Digest, at now: ContinuousClock.Instant) -> [String]? {
+    /// The owners of `digest`, in the ring's order; nil when one of `hosts` has to be asked, also because it is others than
+    /// before who are to be asked.
+    func owners(
+        of digest: Digest,
+        asking hosts: [String],
+        at now: ContinuousClock.Instant
+    ) -> [String]? {
         let known = state.withLock { $0 }
-        guard let known, now < known.until else { return nil }
+        guard let known, now < known.until, known.hosts == hosts else { return nil }
         guard known.addresses.count > 1 else { return known.addresses }
         let key = RendezvousHash.keyBytes(of: digest)
         return RendezvousHash.ranking(of: known.addresses, keyBytes: key)

@@ -34,7 +34,8 @@ package struct OriginCluster: Sendable {
     /// The origins that own `digest`, best first; never empty.
     /// - Throws: ``ClusterError``, here as in every call.
     package func owners(of digest: Digest) async throws -> [OriginClient] {
-        if let known = common.owners(of: digest, at: .now) {
+        let listed = hosts.hosts
+        if let known = common.owners(of: digest, asking: listed, at: .now) {
             let usable = known.filter(hosts.isHealthy)
             return (usable + known.filter { !usable.contains($0) }).map(client)
         }
@@ -46,7 +47,7 @@ package struct OriginCluster: Sendable {
         ) {
             try await $0.owners(of: digest)
         }
-        if answer.areEveryones { common.note(answer.addresses, at: .now) }
+        if answer.areEveryones { common.note(answer.addresses, saidBy: listed, at: .now) }
         return answer.addresses.map(client)
     }
 
