@@ -23,7 +23,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Bytes per read while a large body comes in.
     private static let bulkReadBytes = 512 << 10
     /// Buffers of a large body that are used in turn: one that is filled, one that waits, one that is written. With fewer each read
-    /// took new memory, which the kernel had to clear first: a seventh of the CPU of a push.
+    /// took new memory, which the kernel had to clear first: page faults were 15 % of the samples of a push, and are 10.5 % now.
     private static let bulkBuffersMax: UInt = 3
     /// Bytes of a body that we still swallow after its answer, so that the client gets to read that answer.
     private static let unwantedBytesMax = 1 << 20
