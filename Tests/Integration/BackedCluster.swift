@@ -4,7 +4,6 @@ import ClusterClients
 import Files
 import Foundation
 import HTTPKit
-import NIOPosix
 import Telemetry
 import TestSupport
 
@@ -19,11 +18,6 @@ actor BackedCluster {
     private var others: [RunningProcess] = []
 
     private static let originCount = 2
-    private static let http = HTTPClient(
-        eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-        pool: .singleton
-    )
-
     private init(_ folder: URL, _ blobs: String, _ tags: String) throws {
         (self.folder, self.blobs, self.tags) = (folder, blobs, tags)
         ports = try (0..<8).map { _ in try ReservedPort.make() }
@@ -175,7 +169,7 @@ actor BackedCluster {
     /// Returns once origins and build-index have written back all that they owe.
     func drain() async throws {
         for address in addresses {
-            let queue = QueueClient(address: address, http: Self.http)
+            let queue = QueueClient(address: address, http: IntegrationTests.http)
             // Until the test's own limit.
             while try await !queue.tasks().tasks.isEmpty {
                 _ = try await queue.retry(QueueFilter())

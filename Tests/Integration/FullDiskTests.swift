@@ -6,7 +6,6 @@ import Files
 import Foundation
 import HTTPKit
 import NIOCore
-import NIOPosix
 import Primitives
 import Testing
 
@@ -20,10 +19,6 @@ extension IntegrationTests {
         }
     )
     struct FullDiskTests {
-        private static let http = HTTPClient(
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-            pool: .singleton
-        )
         private static let namespace = "demo/full"
 
         /// Bytes from `seed`, with their name.
@@ -40,7 +35,7 @@ extension IntegrationTests {
             }
 
             func upload(to address: String) async throws {
-                try await OriginClient(address: address, http: http).upload(
+                try await OriginClient(address: address, http: IntegrationTests.http).upload(
                     digest,
                     namespace: try Namespace(namespace),
                     from: .bytes(ByteBuffer(bytes: bytes))
@@ -126,7 +121,7 @@ extension IntegrationTests {
             let folder = try TemporaryDirectory()
             let cluster = try await SmallDiskCluster.start(in: folder.url)
             let origin = cluster.origin
-            let client = OriginClient(address: origin.address, http: Self.http)
+            let client = OriginClient(address: origin.address, http: IntegrationTests.http)
             var owed: [Blob] = []
             // Room for the bytes and their sidecars, and none for the queue: somewhere among these.
             for round in 0..<4 where owed.isEmpty {

@@ -6,7 +6,6 @@ import Files
 import Foundation
 import HTTPKit
 import NIOCore
-import NIOPosix
 import Primitives
 import TestSupport
 import Testing
@@ -14,11 +13,6 @@ import Testing
 extension IntegrationTests {
     /// SIGHUP with other members: who joins is used at once, who leaves is not, and nothing is cut.
     @Suite("Reloads of members") struct MembershipReloadTests {
-        private static let http = HTTPClient(
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-            pool: .singleton
-        )
-
         /// A component whose configuration `text` makes of its members' ports.
         private struct Part {
             let kind: String
@@ -88,7 +82,7 @@ extension IntegrationTests {
         }
 
         private func origin(_ port: Int) -> OriginClient {
-            OriginClient(address: "127.0.0.1:\(port)", http: Self.http)
+            OriginClient(address: "127.0.0.1:\(port)", http: IntegrationTests.http)
         }
 
         @Test(
@@ -173,7 +167,7 @@ extension IntegrationTests {
             }
             let (one, other) = (try await index(ports[1]), try await index(ports[2]))
             func client(_ part: Part) -> BuildIndexClient {
-                BuildIndexClient(address: "127.0.0.1:\(part.port)", http: Self.http)
+                BuildIndexClient(address: "127.0.0.1:\(part.port)", http: IntegrationTests.http)
             }
             for (name, members, isTold) in [
                 ("alone", [one.port], false), ("together", [one.port, other.port], true),

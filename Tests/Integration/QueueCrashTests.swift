@@ -6,7 +6,6 @@ import Files
 import Foundation
 import HTTPKit
 import NIOCore
-import NIOPosix
 import Primitives
 import Synchronization
 import Telemetry
@@ -16,19 +15,14 @@ import Testing
 extension IntegrationTests {
     /// kill -9 of an origin while it takes uploads and while it writes them back.
     @Suite("Queues through crashes") struct QueueCrashTests {
-        private static let http = HTTPClient(
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-            pool: .singleton
-        )
-
         /// An origin of its own, whose backend is a directory, or a file in its place: then it takes nothing.
         private struct Origin {
             let folder: URL
             let port: Int
             let peerPort: Int
             var address: String { "127.0.0.1:\(port)" }
-            var client: OriginClient { OriginClient(address: address, http: http) }
-            var queue: QueueClient { QueueClient(address: address, http: http) }
+            var client: OriginClient { OriginClient(address: address, http: IntegrationTests.http) }
+            var queue: QueueClient { QueueClient(address: address, http: IntegrationTests.http) }
 
             func start() async throws -> RunningProcess {
                 let text = """

@@ -4,7 +4,6 @@ import ClusterClients
 import Files
 import Foundation
 import HTTPKit
-import NIOPosix
 import Telemetry
 import TestSupport
 
@@ -22,11 +21,6 @@ struct ReplicatingCluster {
     /// What tags are, as the configuration calls it.
     let tagType: String
 
-    private static let http = HTTPClient(
-        eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-        pool: .singleton
-    )
-
     init(
         _ folder: URL,
         remotes: String = "{}",
@@ -43,10 +37,10 @@ struct ReplicatingCluster {
     }
 
     var origin: OriginClient {
-        OriginClient(address: "127.0.0.1:\(originPort)", http: Self.http)
+        OriginClient(address: "127.0.0.1:\(originPort)", http: IntegrationTests.http)
     }
     var index: BuildIndexClient {
-        BuildIndexClient(address: indexAddresses[0], http: Self.http)
+        BuildIndexClient(address: indexAddresses[0], http: IntegrationTests.http)
     }
     var indexAddresses: [String] { indexPorts.map { "127.0.0.1:\($0)" } }
     var proxy: String { "127.0.0.1:\(proxyPort)" }
@@ -125,7 +119,7 @@ struct ReplicatingCluster {
 
     /// Returns once what waits to be replicated has failed because of something with `text` in it.
     func fails(with text: String) async throws {
-        let queue = QueueClient(address: indexAddresses[0], http: Self.http)
+        let queue = QueueClient(address: indexAddresses[0], http: IntegrationTests.http)
         while true {
             let tasks = try await queue.tasks(.init(kind: "replication")).tasks
             if tasks.contains(where: { $0.lastError?.contains(text) == true }) { return }
@@ -135,7 +129,7 @@ struct ReplicatingCluster {
     /// Returns once nothing waits to be replicated any more.
     func drain() async throws {
         for address in indexAddresses {
-            let queue = QueueClient(address: address, http: Self.http)
+            let queue = QueueClient(address: address, http: IntegrationTests.http)
             while try await !queue.tasks(.init(kind: "replication")).tasks.isEmpty {}
         }
     }

@@ -97,6 +97,26 @@ enum TrackerWorld {
 struct TrackerUnderTest: Sendable {
     let address: String
 
+    /// How ``digest`` is cut into three pieces.
+    static func metaInfo() throws -> MetaInfo {
+        try MetaInfo(
+            digest: digest,
+            layout: try #require(PieceLayout(blobBytes: 9, pieceBytes: 4)),
+            pieceSums: [1, 2, 3]
+        )
+    }
+
+    /// Runs an origin that does as it is told and a tracker in front of it, while `body` runs.
+    @discardableResult static func withOrigin<Value: Sendable>(
+        configure: (inout TrackerConfiguration) -> Void = { _ in },
+        body: (TrackerUnderTest, TrackerOrigin) async throws -> Value
+    ) async throws -> Value {
+        let origin = TrackerOrigin(port: 15_001)
+        return try await origin.serving { address in
+            try await with(origins: [address], configure: configure) { try await body($0, origin) }
+        }
+    }
+
     static func with<Value: Sendable>(
         origins: [String],
         metrics: PrometheusRegistry? = nil,

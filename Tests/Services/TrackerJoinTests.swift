@@ -13,23 +13,6 @@ extension ServicesTests {
     @Suite("Tracker, joins") struct TrackerJoinTests {
         private let path = "/namespace/library%2Fbusybox/blobs/\(TrackerUnderTest.digest)/join"
 
-        private func metaInfo() throws -> MetaInfo {
-            try MetaInfo(
-                digest: TrackerUnderTest.digest,
-                layout: try #require(PieceLayout(blobBytes: 9, pieceBytes: 4)),
-                pieceSums: [1, 2, 3]
-            )
-        }
-
-        private func withTracker<Value: Sendable>(
-            body: (TrackerUnderTest, TrackerOrigin) async throws -> Value
-        ) async throws -> Value {
-            let origin = TrackerOrigin(port: 15_001)
-            return try await origin.serving { address in
-                try await TrackerUnderTest.with(origins: [address]) { try await body($0, origin) }
-            }
-        }
-
         private func body(_ port: Int, completed: [SwarmReference] = []) -> String {
             let peer = PeerInfo(
                 peerID: PeerID(hashOfAddress: "10.0.0.1", port: port),
@@ -43,8 +26,8 @@ extension ServicesTests {
 
         @Test("are answered with meta info and peers at once, and count as announces")
         func joins() async throws {
-            try await withTracker { tracker, origin in
-                let metaInfo = try metaInfo()
+            try await TrackerUnderTest.withOrigin { tracker, origin in
+                let metaInfo = try TrackerUnderTest.metaInfo()
                 origin.answerMetaInfo(.document(metaInfo))
                 let first = try await tracker.send(.post, path, body: body(1))
                 #expect(first.status == 200)
@@ -58,8 +41,8 @@ extension ServicesTests {
 
         @Test("tell by the way where the peer is complete")
         func completions() async throws {
-            try await withTracker { tracker, origin in
-                origin.answerMetaInfo(.document(try metaInfo()))
+            try await TrackerUnderTest.withOrigin { tracker, origin in
+                origin.answerMetaInfo(.document(try TrackerUnderTest.metaInfo()))
                 let swarm = SwarmReference(
                     digest: TrackerUnderTest.digest,
                     infoHash: TrackerUnderTest.infoHash
@@ -78,7 +61,7 @@ extension ServicesTests {
 
         @Test("are refused like requests for meta info, and with a reason when they are none")
         func failures() async throws {
-            try await withTracker { tracker, origin in
+            try await TrackerUnderTest.withOrigin { tracker, origin in
                 origin.answerMetaInfo(.status(404))
                 #expect(try await tracker.send(.post, path, body: body(1)).status == 404)
                 let garbage = try await tracker.send(.post, path, body: "{}")

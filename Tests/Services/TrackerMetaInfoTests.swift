@@ -15,35 +15,18 @@ extension ServicesTests {
     @Suite("Tracker, meta info") struct TrackerMetaInfoTests {
         private let path = "/namespace/library%2Fbusybox/blobs/\(TrackerUnderTest.digest)/metainfo"
 
-        private func metaInfo() throws -> MetaInfo {
-            try MetaInfo(
-                digest: TrackerUnderTest.digest,
-                layout: try #require(PieceLayout(blobBytes: 9, pieceBytes: 4)),
-                pieceSums: [1, 2, 3]
-            )
-        }
-
-        private func withTracker<Value: Sendable>(
-            configure: (inout TrackerConfiguration) -> Void = { _ in },
-            body: (TrackerUnderTest, TrackerOrigin) async throws -> Value
-        ) async throws -> Value {
-            let origin = TrackerOrigin(port: 15_001)
-            return try await origin.serving { address in
-                try await TrackerUnderTest.with(origins: [address], configure: configure) {
-                    try await body($0, origin)
-                }
-            }
-        }
-
         @Test("passes on the origins' document, byte for byte, and remembers it")
         func document() async throws {
-            try await withTracker { tracker, origin in
-                origin.answerMetaInfo(.document(try metaInfo()))
+            try await TrackerUnderTest.withOrigin { tracker, origin in
+                origin.answerMetaInfo(.document(try TrackerUnderTest.metaInfo()))
                 for _ in 0..<3 {
                     let answer = try await tracker.send(.get, path)
                     #expect(answer.status == 200)
                     #expect(answer.headers[.contentType] == "application/json")
-                    #expect(answer.text == String(decoding: try metaInfo().json, as: UTF8.self))
+                    #expect(
+                        answer.text
+                            == String(decoding: try TrackerUnderTest.metaInfo().json, as: UTF8.self)
+                    )
                 }
                 #expect(origin.count("metainfo") == 1)
                 #expect(origin.namespaces == ["library/busybox"])
@@ -52,8 +35,8 @@ extension ServicesTests {
 
         @Test("keeps namespaces apart")
         func namespaces() async throws {
-            try await withTracker { tracker, origin in
-                origin.answerMetaInfo(.document(try metaInfo()))
+            try await TrackerUnderTest.withOrigin { tracker, origin in
+                origin.answerMetaInfo(.document(try TrackerUnderTest.metaInfo()))
                 _ = try await tracker.send(.get, path)
                 _ = try await tracker.send(.get, path.replacing("busybox", with: "other"))
                 #expect(origin.namespaces == ["library/busybox", "library/other"])
@@ -62,7 +45,7 @@ extension ServicesTests {
 
         @Test("passes on the origins' status", arguments: [202, 404, 503, 500, 599])
         func status(code: Int) async throws {
-            try await withTracker { tracker, origin in
+            try await TrackerUnderTest.withOrigin { tracker, origin in
                 origin.answerMetaInfo(.status(code))
                 let answer1 = try await tracker.send(.get, path)
                 #expect(answer1.status == code)
@@ -71,12 +54,14 @@ extension ServicesTests {
 
         @Test("forgets a failure soon")
         func failure() async throws {
-            try await withTracker(configure: { $0.metaInfoErrorTimeToLive = .milliseconds(1) }) {
+            try await TrackerUnderTest.withOrigin(configure: {
+                $0.metaInfoErrorTimeToLive = .milliseconds(1)
+            }) {
                 tracker,
                 origin in
                 let answer2 = try await tracker.send(.get, path)
                 #expect(answer2.status == 404)
-                origin.answerMetaInfo(.document(try metaInfo()))
+                origin.answerMetaInfo(.document(try TrackerUnderTest.metaInfo()))
                 while try await tracker.send(.get, path).status == 404 {}
                 let answer3 = try await tracker.send(.get, path)
                 #expect(answer3.status == 200)
@@ -85,8 +70,8 @@ extension ServicesTests {
 
         @Test("asks once for all who want the same document at the same time")
         func coalescing() async throws {
-            try await withTracker { tracker, origin in
-                origin.answerMetaInfo(.document(try metaInfo()))
+            try await TrackerUnderTest.withOrigin { tracker, origin in
+                origin.answerMetaInfo(.document(try TrackerUnderTest.metaInfo()))
                 let gate = TrackerSignal<Void>()
                 origin.hold(until: gate)
                 try await withThrowingTaskGroup(of: Int.self) { group in
@@ -103,10 +88,12 @@ extension ServicesTests {
 
         @Test("says 202 before agents give up on it, and answers when the slow origin has")
         func slowOrigin() async throws {
-            try await withTracker(configure: { $0.metaInfoTimeout = .milliseconds(50) }) {
+            try await TrackerUnderTest.withOrigin(configure: {
+                $0.metaInfoTimeout = .milliseconds(50)
+            }) {
                 tracker,
                 origin in
-                origin.answerMetaInfo(.document(try metaInfo()))
+                origin.answerMetaInfo(.document(try TrackerUnderTest.metaInfo()))
                 let gate = TrackerSignal<Void>()
                 origin.hold(until: gate)
                 let answer4 = try await tracker.send(.get, path)
@@ -147,14 +134,14 @@ extension ServicesTests {
 
         @Test("is understood by our own client")
         func client() async throws {
-            try await withTracker { tracker, origin in
-                origin.answerMetaInfo(.document(try metaInfo()))
+            try await TrackerUnderTest.withOrigin { tracker, origin in
+                origin.answerMetaInfo(.document(try TrackerUnderTest.metaInfo()))
                 let client = TrackerClient(address: tracker.address, http: TrackerWorld.http)
                 let read = try await client.metaInfo(
                     of: TrackerUnderTest.digest,
                     namespace: try Namespace("library/busybox")
                 )
-                #expect(try read == metaInfo())
+                #expect(try read == TrackerUnderTest.metaInfo())
             }
         }
     }

@@ -2,7 +2,7 @@
 
 package import Content
 package import HTTPKit
-package import HTTPTypes
+import HTTPTypes
 import NIOCore
 import Primitives
 
@@ -345,21 +345,5 @@ package struct TagPage: Hashable, Sendable {
         let query = next.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
         let argument = query.split(separator: "&").first { $0.hasPrefix("offset=") }
         nextOffset = argument.flatMap { PercentCoding.decode($0.dropFirst("offset=".count)) }
-    }
-}
-
-extension HTTPField.Name {
-    /// Through which clusters a tag came that another cluster's build-index puts.
-    package static let replicationPath = Self.known("Herd-Replication-Path")
-    /// In the answer to a put: whether what the tag names was deleted from the repository.
-    package static let isDeleted = Self.known("Herd-Deleted")
-    /// What a tag's manifest refers to, all of which the sender has just seen at the origins.
-    package static let dependencies = Self.known("Herd-Dependencies")
-
-    private static func known(_ name: String) -> Self {
-        guard let name = HTTPField.Name(name) else {
-            preconditionFailure("\(name) is a valid header name")
-        }
-        return name
     }
 }

@@ -33,13 +33,13 @@ package struct OriginClient: Sendable {
             "/blobs/\(digest)/locations",
             timeout: .seconds(5)
         )
-        let text = HTTPField.Name("Origin-Locations").flatMap { answer.headers[$0] } ?? ""
+        let text = answer.headers[.originLocations] ?? ""
         let locations = text.split(separator: ",").map(String.init)
         guard !locations.isEmpty else {
             throw ClusterError.unreadable("locations of \(digest) at \(address)", "none given")
         }
-        let scope = HTTPField.Name("Herd-Origin-Owners").flatMap { answer.headers[$0] }
-        return BlobOwners(addresses: locations, areEveryones: scope == "all")
+        let areEveryones = answer.headers[.originOwners] == "all"
+        return BlobOwners(addresses: locations, areEveryones: areEveryones)
     }
 
     /// The addresses of ``owners(of:)``.

@@ -94,6 +94,14 @@ extension TagSource {
         among digests: [Digest],
         in repository: RepositoryName
     ) async throws -> Set<Digest> {
+        try await deletedOneByOne(among: digests, in: repository)
+    }
+
+    /// The same, asked about each by itself.
+    func deletedOneByOne(
+        among digests: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Set<Digest> {
         var deleted = Set<Digest>()
         for digest in digests where try await isDeleted(digest, in: repository) {
             deleted.insert(digest)

@@ -158,11 +158,7 @@ package struct BuildIndexTags: TagSource {
             let what = "look for deletions in \(repository)"
             throw RegistryError(error, what: what, whom: "build-index")
         }
-        var deleted = Set<Digest>()
-        for digest in digests where try await isDeleted(digest, in: repository) {
-            deleted.insert(digest)
-        }
-        return deleted
+        return try await deletedOneByOne(among: digests, in: repository)
     }
 
     private static func isReserved(_ name: String) -> Bool {

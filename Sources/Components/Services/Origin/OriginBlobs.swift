@@ -80,12 +80,7 @@ struct OriginBlobs: Sendable {
     /// Verifies `upload`, takes it into the cache, and sees to its write-back and its copies.
     /// - Throws: 400 when the bytes are not those of `digest`.
     func commit(_ upload: Upload, as digest: Digest, _ kind: UploadKind) async throws {
-        let pieceBytes = configuration.pieceLengths.pieceBytes(for: upload.bytesReceived)
-        let options = CommitOptions(
-            pieceBytes: pieceBytes,
-            isPersisted: kind.owedNamespace != nil,
-            namespace: kind.owedNamespace
-        )
+        let options = options(kind, bytes: upload.bytesReceived)
         let info = try await leases.holding(digest) {
             try await upload.commit(as: digest, options: options)
         }
@@ -95,17 +90,22 @@ struct OriginBlobs: Sendable {
     /// Verifies `bytes` and takes them in as the whole blob `digest`, as a start, an upload and a commit would.
     /// - Throws: 400 when they are not its bytes, 409 when the blob is here.
     func take(_ bytes: ByteBuffer, as digest: Digest, _ kind: UploadKind) async throws {
-        let options = CommitOptions(
-            pieceBytes: configuration.pieceLengths.pieceBytes(for: bytes.readableBytes),
-            isPersisted: kind.owedNamespace != nil,
-            namespace: kind.owedNamespace
-        )
+        let options = options(kind, bytes: bytes.readableBytes)
         let info = try await leases.holding(digest) {
             try await store.store(bytes, as: digest, options: options)
         }
         if let info { return try await see(to: info, kind) }
         try await leases.holding(digest) { try await refuseIfHeld(digest, kind) }
         throw HTTPProblem.unavailable("\(digest) is just being removed", retryAfter: .seconds(1))
+    }
+
+    /// How a blob of `bytes` bytes is committed.
+    private func options(_ kind: UploadKind, bytes: Int) -> CommitOptions {
+        CommitOptions(
+            pieceBytes: configuration.pieceLengths.pieceBytes(for: bytes),
+            isPersisted: kind.owedNamespace != nil,
+            namespace: kind.owedNamespace
+        )
     }
 
     /// Tells of a blob that was taken, and has it written back and copied.

@@ -204,17 +204,3 @@ extension OriginBlobs.ForcedCleanup {
         ])
     }
 }
-
-extension HTTPField.Name {
-    /// The owners of a blob, `host:port`, separated by commas.
-    static let originLocations = Self.known("Origin-Locations")
-    /// `all` when they own every other blob, too; Herd's own.
-    static let originOwners = Self.known("Herd-Origin-Owners")
-
-    private static func known(_ name: String) -> Self {
-        guard let name = HTTPField.Name(name) else {
-            preconditionFailure("\(name) is a valid header name")
-        }
-        return name
-    }
-}

@@ -99,21 +99,19 @@ final class UploadSession: BlobUpload {
         let follower = state.withLock { $0.follower }
         defer { follower?.giveUp() }
         do {
-            switch name {
-            case .sha256(let digest):
-                try await staging.deliver(upload, follower, as: digest, in: repository)
-                return digest
-            case .sha512(let alias):
-                let digest = try await sha256(requiring: alias)
-                try await staging.deliver(
-                    upload,
-                    follower,
-                    as: digest,
-                    isChecked: true,
-                    in: repository
-                )
-                return digest
-            }
+            let (digest, isChecked) =
+                switch name {
+                case .sha256(let digest): (digest, false)
+                case .sha512(let alias): (try await sha256(requiring: alias), true)
+                }
+            try await staging.deliver(
+                upload,
+                follower,
+                as: digest,
+                isChecked: isChecked,
+                in: repository
+            )
+            return digest
         } catch {
             await upload.cancel()
             switch error {

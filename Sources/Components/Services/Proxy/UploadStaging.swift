@@ -194,7 +194,7 @@ final class UploadStaging: Sendable {
         _ upload: Upload,
         _ follower: UploadFollower?,
         as digest: Digest,
-        isChecked: Bool = false,
+        isChecked: Bool,
         in repository: RepositoryName
     ) async throws {
         do {
