@@ -60,6 +60,11 @@ def cpu_seconds(pids):
     return total
 
 
+def stolen_seconds():
+    """CPU seconds that a virtual machine's processors wanted and its host gave to others, since it started."""
+    return int(open("/proc/stat").readline().split()[8]) / TICKS
+
+
 def memory(pid, key="VmHWM"):
     """A size in bytes out of a process's status: VmRSS is what is resident, VmHWM its peak."""
     return int(re.search(key + r":\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1)) * 1024
