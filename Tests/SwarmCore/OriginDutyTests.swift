@@ -76,6 +76,31 @@ import Testing
         #expect(asked[0].isDisjoint(with: asked[1]))
     }
 
+    @Test(
+        "of a small blob, who fetches it from the origins is dialled first; nobody waits for who is not"
+    )
+    func smallBlobs() throws {
+        var waits: Set<Bool> = []
+        for own in 103...120 {
+            var host = try LoneScheduler(pieces: 1, localPeer: own)
+            host.open()
+            let dials = Set(host.introduce([1, 2, 101, 102], origins: [1, 2]).dials.keys)
+            #expect(dials.count == 2)
+            let agents = dials.intersection([101, 102].map(LoneScheduler.peer))
+            #expect(agents.count <= 1)
+            waits.insert(!agents.isEmpty)
+            let origin = try host.dialled(1)
+            let first = host.handle(.dialSucceeded(origin, host.handshake(of: 1)))
+            // Without an agent among them the piece is this host's to fetch.
+            #expect(first.requests(to: origin) == (agents.isEmpty ? [0] : []))
+            for agent in [101, 102] where agents.contains(LoneScheduler.peer(agent)) {
+                let failed = host.handle(.dialFailed(try host.dialled(agent), .unreachable))
+                #expect(failed.requests(to: origin) == [0])
+            }
+        }
+        #expect(waits.count == 2)
+    }
+
     @Test("who shares with others has two pieces under way from the origins, who is alone more")
     func budget() throws {
         for (others, count) in [([], 5), ([101], 2)] {

@@ -68,6 +68,19 @@ struct OriginDuty: Sendable {
             .piece
     }
 
+    /// Those of `peers` whose duty `pieces` are rather than ours, whoever else there may be.
+    func holders(of pieces: some Sequence<PieceIndex>, among peers: [PeerID]) -> Set<PeerID> {
+        let rivals = peers.map { (peer: $0, seed: $0.dutySeed) }
+        return Set(
+            pieces.compactMap { piece in
+                let heaviest = rivals.max {
+                    Self.weight($0.seed, piece) < Self.weight($1.seed, piece)
+                }
+                return heaviest.flatMap { isOutweighed(piece, by: $0.seed) ? $0.peer : nil }
+            }
+        )
+    }
+
     private func isOutweighed(_ piece: PieceIndex, by rival: UInt64) -> Bool {
         Self.weight(rival, piece) > Self.weight(own, piece)
     }

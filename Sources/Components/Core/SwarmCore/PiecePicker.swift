@@ -87,6 +87,11 @@ package struct PiecePicker: Sendable {
         due = unshared.intersection(duty.pieces)
     }
 
+    /// Those of `agents` that fetch from the origins what is missing here, all of them taken together.
+    func dutyHolders(among agents: [PeerID]) -> Set<PeerID> {
+        duty.holders(of: availability.wanted.indices, among: agents)
+    }
+
     /// That agent is gone.
     mutating func shareNoMore(with rival: PeerID) {
         duty.remove(rival)

@@ -17,11 +17,32 @@ extension Swarm {
         let others = handout.filter { $0.peerID != localPeer }
         candidates = Array(others.prefix(context.limits.handoutPeersMax))
         if context.policy.sparesOrigins {
-            picker.share(withKnown: candidates.filter(isRival).map(\.peerID))
+            let rivals = candidates.filter(isRival).map(\.peerID)
+            if isSmall(context.policy) {
+                dialFirst(picker.dutyHolders(among: rivals))
+            } else {
+                picker.share(withKnown: rivals)
+            }
             spareOrigins(&context)
         }
         makeUpForLoss(&context)
         announcing.plan(at: context.now, isStarved: isStarved, using: &generator)
+    }
+
+    /// Whether the blob has so few pieces that two peers for each are enough from the start.
+    private func isSmall(_ policy: SwarmPolicy) -> Bool {
+        Self.peersPerMissingPiece * layout.pieceCount < connectionsSought(policy)
+    }
+
+    /// Puts `holders`, who fetch the pieces of a small blob from the origins, before everybody who lacks them: what is left to
+    /// somebody to whom there is no connection is waited for in vain.
+    private mutating func dialFirst(_ holders: Set<PeerID>) {
+        guard !holders.isEmpty else { return }
+        let sources = candidates.prefix { !$0.isOrigin && $0.isComplete }
+        let others = candidates.dropFirst(sources.count)
+        candidates =
+            sources + others.filter { holders.contains($0.peerID) }
+            + others.filter { !holders.contains($0.peerID) }
     }
 
     /// Nobody could be asked for peers.
