@@ -47,6 +47,9 @@ import Testing
         try await withTemporaryFolder { folder in
             let path = "\(folder)/side"
             #expect(try AtomicFile.read(path, bytesMax: 10) == nil)
+            #expect(try AtomicFile.create([1, 2, 3], at: path))
+            #expect(try !AtomicFile.create([5], at: path))
+            #expect(try AtomicFile.read(path, bytesMax: 10) == [1, 2, 3])
             try AtomicFile.write([1, 2, 3], to: path, durable: true)
             try AtomicFile.write([4], to: path, durable: false, temporaryDirectory: folder)
             #expect(try AtomicFile.read(path, bytesMax: 10) == [4])

@@ -174,9 +174,13 @@ extension ServicesTests {
                         to: "\(root)/crashed/build-index-0/tags/team/app/_tags/v2",
                         durable: false
                     )
+                    // A tag that was never acknowledged, cut off by a power cut.
+                    let unfinished = "\(root)/crashed/build-index-0/tags/team/app/_tags/v3"
+                    try AtomicFile.write([], to: unfinished, durable: false)
                     try await BuildIndexUnderTest.with("\(root)/crashed", origins: []) {
                         index async throws in
                         #expect(try await index.client.digest(of: tag) == first.digest)
+                        #expect(try AtomicFile.read(unfinished, bytesMax: 1) == nil)
                         #expect(
                             try await index.client.digest(
                                 of: try QualifiedTag(parsing: "team/app:v2")

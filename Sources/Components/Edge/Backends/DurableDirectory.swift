@@ -7,12 +7,7 @@ extension Directory {
     /// disk.
     /// - Throws: `FileError`.
     package static func createDurably(_ path: String) throws {
-        guard let topmost = try create(path) else { return }
-        var made = path
-        while let parent = parent(of: made) {
-            try synchronize(parent)
-            if made == topmost { return }
-            made = parent
-        }
+        guard let topmost = try create(path), let above = parent(of: topmost) else { return }
+        try synchronizeNames(from: above, to: path)
     }
 }

@@ -91,25 +91,21 @@ package struct FileBackend: Backend {
     ) async throws {
         let path = try path(of: name)
         let staging = "\(root)/\(Self.temporaryDirectory)"
+        let temporary = AtomicFile.temporaryPath(for: path, in: staging)
         if source.count <= Self.smallBytesMax, source.pace == nil {
             return try await running("write \(name)") {
                 try Directory.create(staging)
-                try Directory.createDurably(Directory.parent(of: path) ?? root)
-                let bytes = Array(try source.part(at: 0, count: source.count).readableBytesView)
-                try AtomicFile.write(bytes, to: path, durable: true, temporaryDirectory: staging)
+                if try !Self.link(source, to: temporary) {
+                    let bytes = try source.part(at: 0, count: source.count).readableBytesView
+                    try AtomicFile.stage(Array(bytes), at: temporary, durable: true)
+                }
+                try Self.install(temporary, at: path)
             }
-        }
-        let temporary = AtomicFile.temporaryPath(for: path, in: staging)
-        try await running("write \(name)") {
-            try Directory.create(staging)
-            try Directory.createDurably(Directory.parent(of: path) ?? root)
         }
         do {
+            try await running("write \(name)") { _ = try Directory.create(staging) }
             try await copy(source, to: temporary, name)
-            try await running("write \(name)") {
-                try Directory.rename(temporary, to: path)
-                try Directory.synchronize(Directory.parent(of: path) ?? root)
-            }
+            try await running("write \(name)") { try Self.install(temporary, at: path) }
         } catch {
             // Not on the pool as a cancellable job: it must be removed even when the task was
             // cancelled.
@@ -117,6 +113,24 @@ package struct FileBackend: Backend {
                 // A file left behind costs space only, and the error that led here tells more.
                 try? Directory.remove(temporary)
             }
+            throw error
+        }
+    }
+
+    /// Gives the file at `temporary`, which is on the disk, its name, and makes that durable. The directories that it needs are
+    /// made as late as that, so that a file system with a journal writes them all at once.
+    private static func install(_ temporary: String, at path: String) throws {
+        let directory = Directory.parent(of: path) ?? "/"
+        do {
+            let made = try Directory.create(directory)
+            try Directory.rename(temporary, to: path)
+            try Directory.synchronize(directory)
+            if let above = made.flatMap(Directory.parent) {
+                try Directory.synchronizeNames(from: above, to: directory)
+            }
+        } catch {
+            // As above; nothing is there once it has its name.
+            try? Directory.remove(temporary)
             throw error
         }
     }

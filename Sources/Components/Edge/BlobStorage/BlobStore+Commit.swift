@@ -99,7 +99,7 @@ extension BlobStore {
             try Directory.synchronize(parent)
             // A directory that was made for it has its name in the one above.
             if let created, let above = Directory.parent(of: created) {
-                try synchronizeParents(of: parent, upTo: above)
+                try Directory.synchronizeNames(from: above, to: parent)
             }
         }
         return isNew
@@ -107,15 +107,6 @@ extension BlobStore {
 
     /// Makes the place of `entry` durable: the directory it is in, and the two levels above.
     func synchronizeParents(of entry: String) throws {
-        try synchronizeParents(of: entry, upTo: layout.cache)
-    }
-
-    /// Makes the names durable that lead from `top` to `path`.
-    private func synchronizeParents(of path: String, upTo top: String) throws {
-        var directory = path
-        while directory != top, let parent = Directory.parent(of: directory) {
-            try Directory.synchronize(parent)
-            directory = parent
-        }
+        try Directory.synchronizeNames(from: layout.cache, to: entry)
     }
 }

@@ -32,6 +32,22 @@ package enum AtomicFile {
         if durable { try Directory.synchronize(Directory.parent(of: path) ?? ".") }
     }
 
+    /// Makes a file at `path`, where there is none, that holds `bytes`, and returns once they and the name are on the disk.
+    ///
+    /// Cheaper than ``write(_:to:durable:permissions:temporaryDirectory:)``: a journal takes the name with the bytes. A crash
+    /// before the return may leave an empty file.
+    /// - Returns: false, with nothing done, when something is there already.
+    /// - Throws: ``FileError``.
+    package static func create(_ bytes: [UInt8], at path: String) throws -> Bool {
+        do {
+            try stage(bytes, at: path, durable: true)
+        } catch let error as FileError where error.code == .exists {
+            return false
+        }
+        try Directory.synchronize(Directory.parent(of: path) ?? ".")
+        return true
+    }
+
     /// What a disk writes as a whole or not at all, in bytes.
     private static let sectorBytes = 512
 

@@ -112,6 +112,16 @@ package enum Directory {
         }
     }
 
+    /// Makes the names durable that lead from the directory `top` down to `path`.
+    /// - Throws: ``FileError``.
+    package static func synchronizeNames(from top: String, to path: String) throws {
+        var directory = path
+        while directory != top, let parent = parent(of: directory) {
+            try synchronize(parent)
+            directory = parent
+        }
+    }
+
     private static func isDirectory(_ path: String) throws -> Bool {
         try FileStatus.of(path)?.isDirectory ?? false
     }

@@ -40,6 +40,7 @@ struct TagFiles: Sendable {
             if try AtomicFile.overwrite(bytes, paddedWith: space, at: path(of: tag)) { return }
         }
         try Directory.createDurably(directory(of: tag.repository))
+        if durable, try AtomicFile.create(record.fileBytes, at: path(of: tag)) { return }
         try AtomicFile.write(
             record.fileBytes,
             to: path(of: tag),
@@ -77,6 +78,11 @@ struct TagFiles: Sendable {
                     let tag = QualifiedTag(repository: repository, tag: try Tag(name))
                     guard let bytes = try AtomicFile.read(path, bytesMax: Self.recordBytesMax)
                     else {
+                        continue
+                    }
+                    // A new tag that was not on the disk, and so not acknowledged, when the machine stopped.
+                    guard !bytes.isEmpty else {
+                        try Directory.remove(path)
                         continue
                     }
                     records[tag] = try TagRecord(fileBytes: bytes)
