@@ -15,7 +15,30 @@ package struct ClientResponse: Sendable {
     /// The body, as it comes in.
     package let body: ClientBody
 
-    init(_ response: HTTPClientResponse, deadline: ContinuousClock.Instant) {
+    /// The whole body, where the answer came with it.
+    let gathered: ByteBuffer?
+
+    /// An answer that came whole.
+    init(_ answer: GatheredExchange.Answer) {
+        self.init(
+            HTTPClientResponse(
+                version: answer.head.version,
+                status: answer.head.status,
+                headers: answer.head.headers,
+                body: .bytes(answer.body)
+            ),
+            deadline: .now,
+            gathered: answer.body
+        )
+    }
+
+    /// An answer whose body is still to come.
+    init(
+        _ response: HTTPClientResponse,
+        deadline: ContinuousClock.Instant,
+        gathered: ByteBuffer? = nil
+    ) {
+        self.gathered = gathered
         status = HTTPResponse.Status(
             code: Int(response.status.code),
             reasonPhrase: response.status.reasonPhrase
@@ -39,6 +62,12 @@ package struct ClientResponse: Sendable {
         if let contentLength, contentLength > bytesMax {
             throw HTTPClientError.bodyTooLarge(bytesMax: bytesMax)
         }
+        if let gathered {
+            guard gathered.readableBytes <= bytesMax else {
+                throw HTTPClientError.bodyTooLarge(bytesMax: bytesMax)
+            }
+            return gathered
+        }
         return try await withDeadline(body.deadline, "reading the body") { [base = body.base] in
             var whole = ByteBuffer()
             do {
@@ -55,19 +84,28 @@ package struct ClientResponse: Sendable {
         }
     }
 
+    private static let excerptBytesMax = 512
+
     /// The first bytes of the body as text, for an error's message; empty when they cannot be had.
     func excerpt() async -> String {
+        if let gathered {
+            let bytes = gathered.readableBytesView.prefix(Self.excerptBytesMax)
+            return String(decoding: bytes, as: UTF8.self)
+        }
         var text = ""
         do {
             for try await part in body {
-                text += String(decoding: part.readableBytesView.prefix(512), as: UTF8.self)
-                if text.utf8.count >= 512 { break }
+                text += String(
+                    decoding: part.readableBytesView.prefix(Self.excerptBytesMax),
+                    as: UTF8.self
+                )
+                if text.utf8.count >= Self.excerptBytesMax { break }
             }
         } catch {
             // The status says enough; the rest of its explanation is lost with the connection.
             return text
         }
-        return String(text.prefix(512))
+        return String(text.prefix(Self.excerptBytesMax))
     }
 }
 

@@ -21,7 +21,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Bodies from here on, and those of unknown length, are read in large pieces.
     private static let bulkBytesMin = 1 << 20
     /// Bytes per read while a large body comes in.
-    private static let bulkReadBytes = 512 << 10
+    static let bulkReadBytes = 256 << 10
     /// Buffers of a large body that are used in turn: one that is filled, one that waits, one that is written. With fewer each read
     /// took new memory, which the kernel had to clear first: page faults were 15 % of the samples of a push, and are 10.5 % now.
     private static let bulkBuffersMax: UInt = 3

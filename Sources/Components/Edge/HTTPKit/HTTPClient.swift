@@ -17,9 +17,8 @@ package import TransportSecurity
 /// One per process, shared by all its components. Long bodies come down over connections of their own, which read a
 /// MiB at a time: such a buffer belongs to its connection, so connections for small requests must not have one.
 package struct HTTPClient: Sendable {
-    private let control: AsyncHTTPClient.HTTPClient
+    private let control: LoopClients
     private let bulk: AsyncHTTPClient.HTTPClient
-    private let files: AsyncHTTPClient.HTTPClient
     private let eventLoopGroup: any EventLoopGroup
     private let configurations: ClientConfigurations
     private let pool: BlockingPool
@@ -46,17 +45,10 @@ package struct HTTPClient: Sendable {
             addresses: addresses,
             isTraced: isTraced
         )
-        control = AsyncHTTPClient.HTTPClient(
-            eventLoopGroupProvider: .shared(eventLoopGroup),
-            configuration: configurations.control
-        )
+        control = LoopClients(on: eventLoopGroup, configurations.control)
         bulk = AsyncHTTPClient.HTTPClient(
             eventLoopGroupProvider: .shared(eventLoopGroup),
             configuration: configurations.bulk
-        )
-        files = AsyncHTTPClient.HTTPClient(
-            eventLoopGroupProvider: .shared(eventLoopGroup),
-            configuration: configurations.files
         )
         (self.eventLoopGroup, self.configurations) = (eventLoopGroup, configurations)
         self.pool = pool
@@ -87,7 +79,6 @@ package struct HTTPClient: Sendable {
     /// Closes every connection; requests in work fail.
     package func shutdown() async throws {
         try await secured?.shutdown()
-        try await files.shutdown()
         try await bulk.shutdown()
         try await control.shutdown()
     }
@@ -97,18 +88,49 @@ package struct HTTPClient: Sendable {
     /// The response's body must be read to its end or dropped; reading it is never repeated.
     /// - Throws: ``HTTPClientError``, or `CancellationError` when the task was cancelled.
     package func send(_ request: ClientRequest) async throws -> ClientResponse {
+        try await repeating(request) { deadline in
+            try await sendOnce(request, deadline: deadline)
+        }
+    }
+
+    /// Sends `request`, again where its policy says so, and reads the whole body, which may have `bytesMax` bytes. A body that breaks
+    /// off counts as a connection that does.
+    /// - Throws: as ``send(_:)``, and ``HTTPClientError/bodyTooLarge(bytesMax:)``.
+    package func collect(
+        _ request: ClientRequest,
+        upTo bytesMax: Int
+    ) async throws -> (
+        response: ClientResponse, body: ByteBuffer
+    ) {
+        let response = try await repeating(request) { deadline in
+            try await sendOnce(request, deadline: deadline, gathering: bytesMax)
+        }
+        if let body = response.gathered { return (response, body) }
+        if request.method == .head {
+            // Its Content-Length is that of a body which does not come.
+            for try await _ in response.body {}
+            return (response, ByteBuffer())
+        }
+        return (response, try await response.collect(upTo: bytesMax))
+    }
+
+    /// What `attempt` returns, made again where the policy of `request` says so.
+    private func repeating(
+        _ request: ClientRequest,
+        _ attempt: (_ deadline: ContinuousClock.Instant) async throws -> ClientResponse
+    ) async throws -> ClientResponse {
         let deadline = ContinuousClock.now.advanced(by: request.timeout)
-        var attempt = 1
+        var number = 1
         while true {
             do {
-                return try await sendOnce(request, deadline: deadline)
+                return try await attempt(deadline)
             } catch let error as HTTPClientError {
-                attempt += 1
-                guard attempt <= request.retry.attemptsMax, request.isRepeatable,
+                number += 1
+                guard number <= request.retry.attemptsMax, request.isRepeatable,
                     request.retry.covers(error)
                 else { throw error }
                 let pause = max(
-                    request.retry.pause(before: attempt, random: draws.below(1024)),
+                    request.retry.pause(before: number, random: draws.below(1024)),
                     error.retryAfter ?? .zero
                 )
                 guard ContinuousClock.now.advanced(by: pause) < deadline else { throw error }
@@ -118,26 +140,11 @@ package struct HTTPClient: Sendable {
         }
     }
 
-    /// Sends `request` and reads the whole body, which may have `bytesMax` bytes.
-    /// - Throws: as ``send(_:)``, and ``HTTPClientError/bodyTooLarge(bytesMax:)``.
-    package func collect(
-        _ request: ClientRequest,
-        upTo bytesMax: Int
-    ) async throws -> (
-        response: ClientResponse, body: ByteBuffer
-    ) {
-        let response = try await send(request)
-        if request.method == .head {
-            // Its Content-Length is that of a body which does not come.
-            for try await _ in response.body {}
-            return (response, ByteBuffer())
-        }
-        return (response, try await response.collect(upTo: bytesMax))
-    }
-
+    /// Sends `request` once. With `bytesMax` the answer has its whole body, of at most so many bytes, where that can be had.
     private func sendOnce(
         _ request: ClientRequest,
-        deadline: ContinuousClock.Instant
+        deadline: ContinuousClock.Instant,
+        gathering bytesMax: Int? = nil
     ) async throws -> ClientResponse {
         let (url, route) = route(of: request)
         if let faults, faults.isActive, faults.refuses(address: Self.authority(of: url)) {
@@ -148,26 +155,17 @@ package struct HTTPClient: Sendable {
         for field in request.headers {
             outgoing.headers.add(name: field.name.rawName, value: field.value)
         }
-        let timeout = TimeAmount(deadline - ContinuousClock.now)
+        outgoing.tlsConfiguration = route.tls
         do {
-            let incoming: HTTPClientResponse
-            if case .file(let file, let range) = request.body, !range.isEmpty,
-                url.hasPrefix("http://")
-            {
-                incoming = try await FileUpload.send(
+            let response = try await outgoing.traced(by: configurations.tracer) { outgoing in
+                try await exchange(
                     outgoing,
-                    file,
-                    range,
-                    by: files,
-                    tracer: configurations.control.tracing.tracer,
-                    timeout: timeout
+                    body: request,
+                    by: route.client,
+                    gathering: bytesMax,
+                    deadline: deadline
                 )
-            } else {
-                outgoing.body = body(of: request)
-                outgoing.tlsConfiguration = route.tls
-                incoming = try await route.client.execute(outgoing, timeout: timeout)
             }
-            let response = ClientResponse(incoming, deadline: deadline)
             guard !request.acceptedStatuses.contains(response.status.code) else { return response }
             throw HTTPClientError.status(
                 response.status.code,
@@ -179,23 +177,63 @@ package struct HTTPClient: Sendable {
         }
     }
 
+    /// Bytes of the answer to a file that are read; whoever sends one expects a few words.
+    private static let fileAnswerBytesMax = 1 << 20
+
+    /// Sends `outgoing` with the body of `request`, gathered or as a stream.
+    private func exchange(
+        _ outgoing: HTTPClientRequest,
+        body request: ClientRequest,
+        by client: AsyncHTTPClient.HTTPClient,
+        gathering bytesMax: Int?,
+        deadline: ContinuousClock.Instant
+    ) async throws -> ClientResponse {
+        let timeout = TimeAmount(deadline - ContinuousClock.now)
+        let upload: GatheredExchange.Body? =
+            switch request.body {
+            case .none where bytesMax != nil: .bytes(nil)
+            case .bytes(let buffer) where bytesMax != nil: .bytes(buffer)
+            case .file(let file, let range)
+            where outgoing.url.hasPrefix("http://") && !range.isEmpty:
+                .file(file, range)
+            default: nil
+            }
+        guard let upload else {
+            var outgoing = outgoing
+            outgoing.body = body(of: request)
+            let response = try await client.execute(outgoing, timeout: timeout)
+            return ClientResponse(response, deadline: deadline)
+        }
+        let answer = try await GatheredExchange.send(
+            outgoing,
+            upload,
+            by: client,
+            upTo: bytesMax ?? Self.fileAnswerBytesMax,
+            acceptedStatuses: request.acceptedStatuses,
+            timeout: timeout
+        )
+        return ClientResponse(answer)
+    }
+
     /// Where `request` goes, and by which client.
     private func route(
         of request: ClientRequest
     ) -> (
         url: String, (client: AsyncHTTPClient.HTTPClient, tls: TLSConfiguration?)
     ) {
-        if let tls = request.tls { return (request.url, (request.isBulk ? bulk : control, tls)) }
+        if let tls = request.tls {
+            return (request.url, (request.isBulk ? bulk : control.current, tls))
+        }
         let isMember = request.url.hasPrefix(ClientRequest.memberScheme)
         let rest = isMember ? request.url.dropFirst(ClientRequest.memberScheme.count) : ""
         if let secured, let tls = secured.configuration,
             isMember || (secured.isForAll && request.url.hasPrefix("https://"))
         {
-            let client = request.isBulk ? secured.bulk : secured.control
+            let client = request.isBulk ? secured.bulk : secured.control.current
             return (isMember ? "https://" + rest : request.url, (client, tls))
         }
         let url = isMember ? "http://" + rest : request.url
-        return (url, (request.isBulk ? bulk : control, nil))
+        return (url, (request.isBulk ? bulk : control.current, nil))
     }
 
     /// The `host:port` in `url`.

@@ -4,12 +4,13 @@ import AsyncHTTPClient
 import ClusterConfiguration
 import NIOCore
 import NIOSSL
+import Tracing
 import TransportSecurity
 
 /// The clients that ask the members of a cluster over TLS: their own, because a certificate of this cluster is for no one else
 /// to see, and a name that all members share is compared on every connection.
 struct SecuredClients: Sendable {
-    let control: AsyncHTTPClient.HTTPClient
+    let control: LoopClients
     let bulk: AsyncHTTPClient.HTTPClient
     let isForAll: Bool
     private let security: TransportSecurity
@@ -22,24 +23,24 @@ struct SecuredClients: Sendable {
     ) {
         (self.security, self.isForAll) = (security, isForAll)
         let name = security.settings.name.map(ServerName.init)
-        func client(
+        func checked(
             _ configuration: AsyncHTTPClient.HTTPClient.Configuration
-        ) -> AsyncHTTPClient.HTTPClient {
+        ) -> AsyncHTTPClient.HTTPClient.Configuration {
+            guard let name else { return configuration }
             var configuration = configuration
-            if let name {
-                let next = configuration.http1_1ConnectionDebugInitializer
-                configuration.http1_1ConnectionDebugInitializer = { channel in
-                    Self.check(name, on: channel).flatMap {
-                        next?(channel) ?? channel.eventLoop.makeSucceededVoidFuture()
-                    }
+            let next = configuration.http1_1ConnectionDebugInitializer
+            configuration.http1_1ConnectionDebugInitializer = { channel in
+                Self.check(name, on: channel).flatMap {
+                    next?(channel) ?? channel.eventLoop.makeSucceededVoidFuture()
                 }
             }
-            return AsyncHTTPClient.HTTPClient(
-                eventLoopGroupProvider: .shared(eventLoopGroup),
-                configuration: configuration
-            )
+            return configuration
         }
-        (control, bulk) = (client(configurations.control), client(configurations.bulk))
+        control = LoopClients(on: eventLoopGroup, checked(configurations.control))
+        bulk = AsyncHTTPClient.HTTPClient(
+            eventLoopGroupProvider: .shared(eventLoopGroup),
+            configuration: checked(configurations.bulk)
+        )
     }
 
     /// What connections begin with that are made now.
@@ -67,13 +68,12 @@ struct SecuredClients: Sendable {
     }
 }
 
-/// How connections are made and kept: those for small requests, those over which long bodies come, and those over which parts of
-/// files go.
+/// How connections are made and kept: those for small requests, and those over which long bodies come.
 struct ClientConfigurations: Sendable {
     let control: AsyncHTTPClient.HTTPClient.Configuration
     let bulk: AsyncHTTPClient.HTTPClient.Configuration
-    /// Not traced by the client, which would begin a trace of its own for each request of this kind; see ``FileUpload``.
-    let files: AsyncHTTPClient.HTTPClient.Configuration
+    /// What records spans of requests; nil: nothing does.
+    let tracer: (any Tracer)?
 
     init(
         connectTimeout: Duration,
@@ -82,7 +82,9 @@ struct ClientConfigurations: Sendable {
         isTraced: Bool
     ) {
         var configuration = AsyncHTTPClient.HTTPClient.Configuration()
-        if !isTraced { configuration.tracing.tracer = nil }
+        tracer = isTraced ? configuration.tracing.tracer : nil
+        // We do that ourselves, see `traced(by:_:)`.
+        configuration.tracing.tracer = nil
         configuration.dnsOverride = addresses
         configuration.redirectConfiguration = .disallow
         configuration.httpVersion = .http1Only
@@ -92,9 +94,6 @@ struct ClientConfigurations: Sendable {
         // One failed attempt is reported at once: whoever asks knows further hosts, or repeats.
         configuration.connectionPool.retryConnectionEstablishment = false
         control = configuration
-        var untraced = configuration
-        untraced.tracing.tracer = nil
-        files = untraced
         configuration.timeout.read = TimeAmount(bulkReadTimeout)
         configuration.connectionPool.idleTimeout = .seconds(5)
         configuration.http1_1ConnectionDebugInitializer = { channel in
