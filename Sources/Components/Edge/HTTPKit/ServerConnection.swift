@@ -59,8 +59,8 @@ final class ServerConnection: Sendable {
         endsWithServer: Bool = false,
         _ operation: @escaping @Sendable () async throws -> Void
     ) async throws {
-        // Unstructured, because it is the event loop that cancels it.
-        let task = Task { try await operation() }
+        // Unstructured, because it is the event loop that cancels it; on the loop, because it waits for that most of the time.
+        let task = Task(executorPreference: LoopExecutor(eventLoop)) { try await operation() }
         let watch = WatchID()
         eventLoop.execute {
             self.handler.value.watch(watch, endsWithServer: endsWithServer) { task.cancel() }
