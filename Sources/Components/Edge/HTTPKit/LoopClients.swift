@@ -12,23 +12,34 @@ struct LoopClients: Sendable {
     private let clients: [ObjectIdentifier: AsyncHTTPClient.HTTPClient]
     private let others: AsyncHTTPClient.HTTPClient
 
+    /// Connections to a host that a loop has at least, before requests wait for one.
+    private static let connectionsMin = 8
+
     /// Clients with `configuration` for all loops of `eventLoopGroup`.
     init(
         on eventLoopGroup: any EventLoopGroup,
         _ configuration: AsyncHTTPClient.HTTPClient.Configuration
     ) {
-        func client(on loops: any EventLoopGroup) -> AsyncHTTPClient.HTTPClient {
-            AsyncHTTPClient.HTTPClient(
-                eventLoopGroupProvider: .shared(loops),
-                configuration: configuration
+        let loops = Array(eventLoopGroup.makeIterator())
+        // All loops together may have as many as one client would.
+        var share = configuration
+        share.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = max(
+            Self.connectionsMin,
+            configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit
+                / max(1, loops.count)
+        )
+        var clients: [ObjectIdentifier: AsyncHTTPClient.HTTPClient] = [:]
+        for loop in loops {
+            clients[ObjectIdentifier(loop)] = AsyncHTTPClient.HTTPClient(
+                eventLoopGroupProvider: .shared(loop),
+                configuration: share
             )
         }
-        var clients: [ObjectIdentifier: AsyncHTTPClient.HTTPClient] = [:]
-        for loop in eventLoopGroup.makeIterator() {
-            clients[ObjectIdentifier(loop)] = client(on: loop)
-        }
         self.clients = clients
-        others = client(on: eventLoopGroup)
+        others = AsyncHTTPClient.HTTPClient(
+            eventLoopGroupProvider: .shared(eventLoopGroup),
+            configuration: configuration
+        )
     }
 
     /// The client of the loop that the caller runs on; for all others, one whose connections are on any loop.
