@@ -97,7 +97,7 @@ test: deps ## Build and run all tests.
 	# One at a time: most run servers with real deadlines, and side by side on two cores they starve one another.
 	# What failed is told once more at the end, where it is found.
 	swift test --skip-build --no-parallel 2>&1 | tee .build/test.log || \
-	  { printf '\nWhat failed:\n'; grep -a '^✘\|recorded an issue\|Fatal error' .build/test.log | tail -n 60; exit 1; }
+	  { printf '\nWhat failed:\n'; grep -a '✘\|recorded an issue\|Fatal error' .build/test.log | tail -n 60; exit 1; }
 
 .PHONY: test-core
 test-core: ## Build and run the tests of the pure cores only; fast.
