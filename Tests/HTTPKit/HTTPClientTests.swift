@@ -15,22 +15,6 @@ import Testing
 @Suite("HTTP client", .timeLimit(.minutes(1))) struct HTTPClientTests {
     private let fast = RetryPolicy(attemptsMax: 3, pause: .milliseconds(5))
 
-    /// Runs `body` with a client that is shut down afterwards.
-    private func withClient(_ body: (HTTPClient) async throws -> Void) async throws {
-        let client = HTTPClient(
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-            pool: .singleton,
-            seed: 1
-        )
-        do {
-            try await body(client)
-            try await client.shutdown()
-        } catch {
-            try await client.shutdown()
-            throw error
-        }
-    }
-
     @Test("a partition cuts a component off from those it names, and from nobody else")
     func partition() async throws {
         try await TestServer.with { router in

@@ -57,6 +57,25 @@ struct TestServer: Sendable {
     }
 }
 
+/// Runs `body` with a client that is shut down afterwards.
+func withClient<Value: Sendable>(
+    _ body: (HTTPClient) async throws -> Value
+) async throws -> Value {
+    let client = HTTPClient(
+        eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+        pool: .singleton,
+        seed: 1
+    )
+    do {
+        let value = try await body(client)
+        try await client.shutdown()
+        return value
+    } catch {
+        try await client.shutdown()
+        throw error
+    }
+}
+
 /// Holds whoever asks until it is opened with a value.
 final class Latch<Value: Sendable>: Sendable {
     private struct State {

@@ -92,17 +92,17 @@ package struct FileBackend: Backend {
         let path = try path(of: name)
         let staging = "\(root)/\(Self.temporaryDirectory)"
         let temporary = AtomicFile.temporaryPath(for: path, in: staging)
-        if source.count <= Self.smallBytesMax, source.pace == nil {
-            return try await running("write \(name)") {
-                try Directory.create(staging)
-                if try !Self.link(source, to: temporary) {
-                    let bytes = try source.part(at: 0, count: source.count).readableBytesView
-                    try AtomicFile.stage(Array(bytes), at: temporary, durable: true)
-                }
-                try Self.install(temporary, at: path)
-            }
-        }
         do {
+            if source.count <= Self.smallBytesMax, source.pace == nil {
+                return try await running("write \(name)") {
+                    try Directory.create(staging)
+                    if try !Self.link(source, to: temporary) {
+                        let bytes = try source.part(at: 0, count: source.count).readableBytesView
+                        try AtomicFile.stage(Array(bytes), at: temporary, durable: true)
+                    }
+                    try Self.install(temporary, at: path)
+                }
+            }
             try await running("write \(name)") { _ = try Directory.create(staging) }
             try await copy(source, to: temporary, name)
             try await running("write \(name)") { try Self.install(temporary, at: path) }
@@ -121,17 +121,11 @@ package struct FileBackend: Backend {
     /// made as late as that, so that a file system with a journal writes them all at once.
     private static func install(_ temporary: String, at path: String) throws {
         let directory = Directory.parent(of: path) ?? "/"
-        do {
-            let made = try Directory.create(directory)
-            try Directory.rename(temporary, to: path)
-            try Directory.synchronize(directory)
-            if let above = made.flatMap(Directory.parent) {
-                try Directory.synchronizeNames(from: above, to: directory)
-            }
-        } catch {
-            // As above; nothing is there once it has its name.
-            try? Directory.remove(temporary)
-            throw error
+        let made = try Directory.create(directory)
+        try Directory.rename(temporary, to: path)
+        try Directory.synchronize(directory)
+        if let above = made.flatMap(Directory.parent) {
+            try Directory.synchronizeNames(from: above, to: directory)
         }
     }
 

@@ -104,9 +104,4 @@ extension BlobStore {
         }
         return isNew
     }
-
-    /// Makes the place of `entry` durable: the directory it is in, and the two levels above.
-    func synchronizeParents(of entry: String) throws {
-        try Directory.synchronizeNames(from: layout.cache, to: entry)
-    }
 }

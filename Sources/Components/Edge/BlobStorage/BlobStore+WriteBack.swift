@@ -52,7 +52,7 @@ extension BlobStore {
             // The blob may have come by a commit that did not wait for the disk.
             try SharedFile.openForReading(entry.file(.data)).synchronize()
             // Or by one that has its place and still waits for the disk to know it.
-            try synchronizeParents(of: entry)
+            try Directory.synchronizeNames(from: layout.cache, to: entry)
             try Directory.remove(entry.file(.unflushed))
         }
     }

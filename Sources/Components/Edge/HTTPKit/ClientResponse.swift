@@ -19,7 +19,7 @@ package struct ClientResponse: Sendable {
     let gathered: ByteBuffer?
 
     /// An answer that came whole.
-    init(_ answer: GatheredExchange.Answer) {
+    init(_ answer: GatheredExchange.Answer, deadline: ContinuousClock.Instant) {
         self.init(
             HTTPClientResponse(
                 version: answer.head.version,
@@ -27,7 +27,7 @@ package struct ClientResponse: Sendable {
                 headers: answer.head.headers,
                 body: .bytes(answer.body)
             ),
-            deadline: .now,
+            deadline: deadline,
             gathered: answer.body
         )
     }

@@ -21,9 +21,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Bodies from here on, and those of unknown length, are read in large pieces.
     private static let bulkBytesMin = 1 << 20
     /// Bytes per read while a large body comes in.
-    static let bulkReadBytes = 256 << 10
+    private static let bulkReadBytes = 256 << 10
     /// Buffers of a large body that are used in turn: one that is filled, one that waits, one that is written. With fewer each read
-    /// took new memory, which the kernel had to clear first: page faults were 15 % of the samples of a push, and are 10.5 % now.
+    /// took new memory, which the kernel had to clear first.
     private static let bulkBuffersMax: UInt = 3
     /// Bytes of a body that we still swallow after its answer, so that the client gets to read that answer.
     private static let unwantedBytesMax = 1 << 20

@@ -30,8 +30,8 @@ struct ConnectionSetup: HTTPChannelHandler {
     private let security: TransportSecurity?
 
     private static let headersMax = 128
-    /// Parts of requests that wait for their reader: the socket is read while there are fewer. A part of a body has a buffer of up
-    /// to ``ConnectionHandler/bulkReadBytes``, and NIO's own limit of 10 was most of the memory of a busy server. One has to be
+    /// Parts of requests that wait for their reader: the socket is read while there are fewer. A part of a large body has
+    /// the buffer of a whole read, and with NIO's own limit of 10 that was most of the memory of a busy server. One has to be
     /// let wait: the end of a request is read after its answer only, and a client that goes away meanwhile must be seen.
     private static let partsWaitingMax = 2
 
@@ -114,7 +114,7 @@ struct ConnectionSetup: HTTPChannelHandler {
     /// Runs on the connection's event loop, as does whatever answers its requests: they wait for that loop's sockets most of the
     /// time, and each hand-over to another thread and back costs more than what it is for.
     func handle(value: Value, logger: Logger) async {
-        await withTaskExecutorPreference(LoopExecutor(value.channel.eventLoop)) {
+        await withTaskExecutorPreference(value.connection.executor) {
             await ServerConnection.$current.withValue(value.connection) {
                 await handleHTTP(asyncChannel: value.parts, logger: logger)
             }

@@ -105,12 +105,8 @@ package struct HTTPClient: Sendable {
         let response = try await repeating(request) { deadline in
             try await sendOnce(request, deadline: deadline, gathering: bytesMax)
         }
+        // The Content-Length of an answer to HEAD is that of a body which does not come.
         if let body = response.gathered { return (response, body) }
-        if request.method == .head {
-            // Its Content-Length is that of a body which does not come.
-            for try await _ in response.body {}
-            return (response, ByteBuffer())
-        }
         return (response, try await response.collect(upTo: bytesMax))
     }
 
@@ -212,7 +208,7 @@ package struct HTTPClient: Sendable {
             acceptedStatuses: request.acceptedStatuses,
             timeout: timeout
         )
-        return ClientResponse(answer)
+        return ClientResponse(answer, deadline: deadline)
     }
 
     /// Where `request` goes, and by which client.

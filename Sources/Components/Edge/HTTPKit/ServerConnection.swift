@@ -9,6 +9,8 @@ final class ServerConnection: Sendable {
     /// The connection whose request the current task answers; nil outside of a server with file bodies.
     @TaskLocal static var current: ServerConnection?
 
+    /// Runs tasks on the connection's event loop.
+    let executor: LoopExecutor
     private let eventLoop: any EventLoop
     private let handler: NIOLoopBound<ConnectionHandler>
     private let isEncrypted: Bool
@@ -18,6 +20,7 @@ final class ServerConnection: Sendable {
 
     /// The connection that `handler` handles; on its event loop. What is encrypted passes through this process.
     init(handler: ConnectionHandler, eventLoop: any EventLoop, isEncrypted: Bool = false) {
+        executor = LoopExecutor(eventLoop)
         self.eventLoop = eventLoop
         self.isEncrypted = isEncrypted
         self.handler = NIOLoopBound(handler, eventLoop: eventLoop)
@@ -60,7 +63,7 @@ final class ServerConnection: Sendable {
         _ operation: @escaping @Sendable () async throws -> Void
     ) async throws {
         // Unstructured, because it is the event loop that cancels it; on the loop, because it waits for that most of the time.
-        let task = Task(executorPreference: LoopExecutor(eventLoop)) { try await operation() }
+        let task = Task(executorPreference: executor) { try await operation() }
         let watch = WatchID()
         eventLoop.execute {
             self.handler.value.watch(watch, endsWithServer: endsWithServer) { task.cancel() }
