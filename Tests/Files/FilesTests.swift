@@ -169,4 +169,23 @@ import Testing
             #expect(try file.size() == 100)
         }
     }
+
+    @Test("knows what lies in memory")
+    func knowsWhatIsInMemory() async throws {
+        try await withTemporaryFolder { folder in
+            let file = try SharedFile.create("\(folder)/f", bytes: 1 << 20, preallocate: false)
+            try [UInt8](repeating: 1, count: 1 << 20).withUnsafeBytes { try file.write($0, at: 0) }
+            // Not every file system can tell; one that can does not take what is not there for something.
+            let isTold = file.isInMemory(0)
+            #expect(file.isInMemory((1 << 20) - 1) == isTold)
+            #expect(!file.isInMemory(1 << 20))
+            try file.synchronize()
+            #expect(posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0)
+            file.beginReading(0..<1 << 20)
+            var bytes = [UInt8](repeating: 0, count: 1 << 20)
+            let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+            #expect(count == 1 << 20)
+            #expect(file.isInMemory(0) == isTold)
+        }
+    }
 }

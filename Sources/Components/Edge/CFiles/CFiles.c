@@ -3,6 +3,7 @@
 #include "CFiles.h"
 
 #include <fcntl.h>
+#include <sys/uio.h>
 
 void herd_begin_writeback(int descriptor, int64_t offset, int64_t count) {
 #ifdef SYNC_FILE_RANGE_WRITE
@@ -11,5 +12,17 @@ void herd_begin_writeback(int descriptor, int64_t offset, int64_t count) {
     (void)descriptor;
     (void)offset;
     (void)count;
+#endif
+}
+
+bool herd_is_in_memory(int descriptor, int64_t offset) {
+#ifdef RWF_NOWAIT
+    char byte;
+    struct iovec into = {.iov_base = &byte, .iov_len = 1};
+    return preadv2(descriptor, &into, 1, offset, RWF_NOWAIT) == 1;
+#else
+    (void)descriptor;
+    (void)offset;
+    return false;
 #endif
 }

@@ -178,9 +178,14 @@ package final class SharedFile: Sendable {
     /// Tells the system to begin reading `range` from the disk, as far as it is not in memory, so that whoever sends or reads it
     /// soon waits less.
     package func beginReading(_ range: Range<Int>) {
+        // The system would look for each page. What was written together was dropped together, as a rule.
+        if !range.isEmpty, isInMemory(range.lowerBound), isInMemory(range.upperBound - 1) { return }
         // A hint: whatever it answers, the bytes can be read.
         _ = posix_fadvise(descriptor, range.lowerBound, range.count, POSIX_FADV_WILLNEED)
     }
+
+    /// Whether the byte at `offset` lies in memory; false when that can't be told.
+    package func isInMemory(_ offset: Int) -> Bool { herd_is_in_memory(descriptor, Int64(offset)) }
 
     /// `range` of the file for a channel to send without copying it (sendfile).
     ///

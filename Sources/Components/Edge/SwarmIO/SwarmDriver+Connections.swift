@@ -124,6 +124,7 @@ extension SwarmDriver {
     func checkIdentity(_ peerID: PeerID, on connection: PeerConnection) throws {
         guard let security, security.peerContexts != nil else { return }
         connection.isEncrypted = connection.channel.isEncrypted
+        if connection.isEncrypted { setReads(of: connection) }
         guard connection.isEncrypted || security.settings.peers == .require else { return }
         guard try connection.channel.certifiedPeers.contains(peerID.hex) else {
             throw PeerProtocolError(
@@ -140,21 +141,34 @@ extension SwarmDriver {
     /// Reads as much at a time as the limit of the moment suggests.
     private var receiveAllocator: SharedReceiveAllocator {
         SharedReceiveAllocator(
-            bytes: BandwidthShape.sliceBytes(for: ingress.rate) ?? Self.readBytes
+            bytes: BandwidthShape.sliceBytes(for: ingress.rate) ?? ReceiveBuffers.readBytes
         )
     }
 
-    /// Makes an open `channel` read as the limit of the moment suggests.
-    func setReads(of channel: any Channel) {
+    /// What is read to be decrypted does not come back, so a loop's large buffers would be made anew for each read.
+    private var encryptedReceiveAllocator: AdaptiveRecvByteBufferAllocator {
+        let most = BandwidthShape.sliceBytes(for: ingress.rate) ?? Self.encryptedReadBytesMax
+        let least = min(Self.encryptedReadBytesMin, most)
+        return AdaptiveRecvByteBufferAllocator(minimum: least, initial: least, maximum: most)
+    }
+
+    /// Makes `connection` read as the limit of the moment, and its encryption, suggest.
+    func setReads(of connection: PeerConnection) {
+        let options = connection.channel.syncOptions
         do {
-            try channel.syncOptions?.setOption(.recvAllocator, value: receiveAllocator)
+            if connection.isEncrypted {
+                try options?.setOption(.recvAllocator, value: encryptedReceiveAllocator)
+            } else {
+                try options?.setOption(.recvAllocator, value: receiveAllocator)
+            }
         } catch {
             // Only a closed channel refuses, and its end is reported by itself.
         }
     }
 
-    /// Bytes of one read without a limit.
-    private static let readBytes = 1 << 20
+    /// Bytes of one read from an encrypted connection, whose channel keeps the buffer: one record of TLS to eight.
+    private static let encryptedReadBytesMin = 16 << 10
+    private static let encryptedReadBytesMax = 128 << 10
 
     private func add(
         _ channel: any Channel,

@@ -49,7 +49,7 @@ extension SwarmDriver {
         if egress.rate != out { egress.limit(to: out, at: now) }
         if ingress.rate != into {
             ingress.limit(to: into, at: now)
-            for connection in connections.values { setReads(of: connection.channel) }
+            for connection in connections.values { setReads(of: connection) }
         }
         guard pace != links?.rate else { return }
         pace = links?.rate
