@@ -48,7 +48,7 @@ package final class ServerProcess: Sendable {
     private init(_ words: [String], _ environment: [String: String]) {
         process = Process()
         process.executableURL = URL(filePath: "/bin/sh")
-        let script = "\"$@\" </dev/null & pid=$!; read -r line; kill -9 $pid; wait $pid"
+        let script = "\"$@\" </dev/null & pid=$!; read -r line; kill -9 $pid"
         process.arguments = ["-c", script, "sh"] + words
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = lifeline
