@@ -15,11 +15,8 @@ import TransportSecurity
 
 /// What everything in one process shares: event loops, threads for blocking calls, the HTTP client, logs and metrics.
 struct ProcessResources: Sendable {
-    /// Where sockets live: ``loopsPerCore`` loops for each core.
+    /// Where sockets live.
     let eventLoopGroup: MultiThreadedEventLoopGroup
-    /// A loop waits when the disk is slower than the network and the system holds up whoever writes; another one then has the
-    /// core.
-    private static let loopsPerCore = 2
     /// Deals its loops out to components.
     private let loops: LoopDealer
     /// Where blocking calls run.
@@ -62,7 +59,7 @@ struct ProcessResources: Sendable {
         // Before the first HTTP client, which keeps the tracer of its time.
         let tracer = SpanTracer()
         InstrumentationSystem.bootstrap(tracer)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: loopsPerCore * System.coreCount)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: EventLoops.count)
         let pool = BlockingPool(threadCount: max(4, System.coreCount))
         return ProcessResources(
             eventLoopGroup: group,

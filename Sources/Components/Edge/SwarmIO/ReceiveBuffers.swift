@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Files
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -57,7 +58,7 @@ enum ReceiveBuffers {
 
     /// Bytes of one read without a limit of bandwidth: the more, the less a byte costs, as long as the buffers of all loops, two
     /// each, stay below ``allBytesMax``.
-    static let readBytes = readBytes(loops: loopsPerCore * System.coreCount)
+    static let readBytes = readBytes(loops: EventLoops.count)
 
     static func readBytes(loops: Int) -> Int {
         var bytes = readBytesRange.upperBound
@@ -65,8 +66,6 @@ enum ReceiveBuffers {
         return bytes
     }
 
-    /// Of a process that has its loops as ours does.
-    private static let loopsPerCore = 2
     private static let allBytesMax = 64 << 20
     private static let readBytesRange = 1 << 20...4 << 20
 

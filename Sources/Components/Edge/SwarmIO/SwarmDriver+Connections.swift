@@ -134,33 +134,32 @@ extension SwarmDriver {
     }
 
     private func prepare(_ channel: any Channel, _ id: ConnectionID) throws {
-        try channel.syncOptions?.setOption(.recvAllocator, value: receiveAllocator)
+        try channel.syncOptions?.setOption(
+            .recvAllocator,
+            value: receiveAllocator(isEncrypted: false)
+        )
         try channel.pipeline.syncOperations.addHandler(PeerChannelHandler(id, of: self))
     }
 
     /// Reads as much at a time as the limit of the moment suggests.
-    private var receiveAllocator: SharedReceiveAllocator {
-        SharedReceiveAllocator(
-            bytes: BandwidthShape.sliceBytes(for: ingress.rate) ?? ReceiveBuffers.readBytes
-        )
-    }
-
-    /// What is read to be decrypted does not come back, so a loop's large buffers would be made anew for each read.
-    private var encryptedReceiveAllocator: AdaptiveRecvByteBufferAllocator {
-        let most = BandwidthShape.sliceBytes(for: ingress.rate) ?? Self.encryptedReadBytesMax
+    private func receiveAllocator(isEncrypted: Bool) -> any RecvByteBufferAllocator {
+        let limit = BandwidthShape.sliceBytes(for: ingress.rate)
+        guard isEncrypted else {
+            return SharedReceiveAllocator(bytes: limit ?? ReceiveBuffers.readBytes)
+        }
+        // What is read to be decrypted does not come back, so a loop's large buffers would be made anew for each read.
+        let most = limit ?? Self.encryptedReadBytesMax
         let least = min(Self.encryptedReadBytesMin, most)
         return AdaptiveRecvByteBufferAllocator(minimum: least, initial: least, maximum: most)
     }
 
     /// Makes `connection` read as the limit of the moment, and its encryption, suggest.
     func setReads(of connection: PeerConnection) {
-        let options = connection.channel.syncOptions
         do {
-            if connection.isEncrypted {
-                try options?.setOption(.recvAllocator, value: encryptedReceiveAllocator)
-            } else {
-                try options?.setOption(.recvAllocator, value: receiveAllocator)
-            }
+            try connection.channel.syncOptions?.setOption(
+                .recvAllocator,
+                value: receiveAllocator(isEncrypted: connection.isEncrypted)
+            )
         } catch {
             // Only a closed channel refuses, and its end is reported by itself.
         }
