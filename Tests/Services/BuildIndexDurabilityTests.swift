@@ -203,6 +203,9 @@ extension ServicesTests {
                 try await first.upload(to: origin)
                 try await index.client.put(tag, first.digest)
                 #expect(try BuildIndexUnderTest.stored("\(tag)", root) == "\(first.digest)")
+                for blob in [first.config, first.layer, first.manifest] {
+                    await origin.untilWrittenBack(blob)
+                }
                 try mendBackend(root)
                 try breakBackend(root)
                 let other = try QualifiedTag(parsing: "other:1")

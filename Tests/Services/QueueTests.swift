@@ -134,6 +134,7 @@ extension ServicesTests {
                     // Not even as one that is there already.
                     let again = try await origin.send(.post, "\(second.path)/uploads")
                     #expect(again.status == 503 && again.header("Retry-After") != nil)
+                    await origin.event { $0.kind == .writeBackFailed }
                     #expect(try await queue(origin).drop(.init(state: .dead)) == 1)
                     #expect(try await origin.send(.post, "\(second.path)/uploads").status == 409)
                 }

@@ -15,6 +15,8 @@ package actor RetryDatabase {
     private let path: String
     private let database: DatabasePool
     private let pool: BlockingPool
+    private let waiting = Waiting()
+    private nonisolated let gate = RetryDatabaseGate()
     private var jobs: [Job] = []
     private var isWriting = false
 
@@ -39,6 +41,17 @@ package actor RetryDatabase {
         func get() throws -> Value {
             guard let result = result.withLock({ $0 }) else { throw CancellationError() }
             return try result.get()
+        }
+    }
+
+    /// Whether the writing connection waits for the disk at the end of a transaction.
+    private final class Waiting: Sendable {
+        private let isOn = Mutex<Bool?>(nil)
+
+        func set(_ isWanted: Bool, in database: Database) throws {
+            guard isOn.withLock({ $0 }) != isWanted else { return }
+            try database.execute(sql: "PRAGMA synchronous = \(isWanted ? "FULL" : "NORMAL")")
+            isOn.withLock { $0 = isWanted }
         }
     }
 
@@ -83,6 +96,8 @@ package actor RetryDatabase {
         isDurable: Bool = true,
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
+        guard gate.enter() else { throw RetryStorageError.closed(path, what) }
+        defer { gate.leave() }
         let outcome = Outcome<Value>()
         let step: @Sendable (Database, Bool) throws -> Void = { database, isAlone in
             if isAlone { return outcome.set(.success(try body(database))) }
@@ -123,12 +138,9 @@ package actor RetryDatabase {
         jobs = []
         let failure: (any Error)?
         do {
-            try await pool.runUncancelled { [database] in
+            try await pool.runUncancelled { [database, waiting] in
                 try database.writeWithoutTransaction { database in
-                    let isDurable = batch.contains(where: \.isDurable)
-                    try database.execute(
-                        sql: "PRAGMA synchronous = \(isDurable ? "FULL" : "NORMAL")"
-                    )
+                    try waiting.set(batch.contains(where: \.isDurable), in: database)
                     try database.inTransaction {
                         for job in batch { try job.run(database, batch.count == 1) }
                         return .commit
@@ -152,13 +164,16 @@ package actor RetryDatabase {
         _ what: String,
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws -> Value {
+        guard gate.enter() else { throw RetryStorageError.closed(path, what) }
+        defer { gate.leave() }
         do {
             return try await pool.runUncancelled { [database] in try database.read(body) }
         } catch { throw RetryStorageError(error, what) }
     }
 
-    /// Closes the file; no call may follow.
+    /// Closes the file once nobody uses it; a call that comes later fails.
     package func close() async {
+        await gate.close()
         do { try await pool.runUncancelled { [database] in try database.close() } } catch {
             // What was acknowledged is in the log already; the next start takes it from there.
         }
@@ -166,6 +181,16 @@ package actor RetryDatabase {
 }
 
 extension RetryStorageError {
+    /// The error of a call that came after the file at `path` was closed.
+    fileprivate static func closed(_ path: String, _ what: String) -> RetryStorageError {
+        RetryStorageError(
+            code: .unusable,
+            what: what,
+            why: "\(path) is closed, because the component stops",
+            remedy: "ask again once it runs"
+        )
+    }
+
     /// The error for `cause`, met at `what`.
     init(_ cause: any Error, _ what: String) {
         if let known = cause as? RetryStorageError {

@@ -14,6 +14,7 @@ extension RetryQueue {
         limit: Int
     ) async throws -> [QueueTask] {
         guard filter.kind ?? kind == kind else { return [] }
+        await flush()
         let running = scheduler.runningIDs
         return try await database.read("list the queue \(kind)") { [table] database in
             try table.page(filter, after: after, limit: limit, running: running, in: database)
@@ -26,6 +27,8 @@ extension RetryQueue {
     /// - Throws: ``RetryStorageError``.
     package func retry(_ filter: QueueFilter) async throws -> Int {
         guard filter.kind ?? kind == kind else { return 0 }
+        await flush()
+        takeBack()
         let (now, running) = (now, scheduler.runningIDs)
         let result = try await database.write("retry in the queue \(kind)") { [table] database in
             try table.retry(filter, now: now, running: running, in: database)
@@ -43,6 +46,8 @@ extension RetryQueue {
     /// - Throws: ``RetryStorageError``, and what forgetting a debt throws.
     package func drop(_ filter: QueueFilter) async throws -> Int {
         guard filter.kind ?? kind == kind else { return 0 }
+        await flush()
+        takeBack()
         var (count, last): (Int, Int64) = (0, 0)
         while true {
             let running = scheduler.runningIDs
@@ -79,7 +84,8 @@ extension RetryQueue {
     /// Work on `name` that waits or runs.
     /// - Throws: ``RetryStorageError``.
     package func tasks(on name: String) async throws -> [RetryTask] {
-        try await database.read("look for \(name)") { [table] database in
+        await flush()
+        return try await database.read("look for \(name)") { [table] database in
             try table.page(
                 QueueFilter(name: name),
                 after: 0,
@@ -93,6 +99,7 @@ extension RetryQueue {
     /// Removes `task`, which someone else has done, unless it runs.
     /// - Throws: ``RetryStorageError``.
     package func remove(_ task: RetryTask) async throws {
+        takeBack()
         guard !scheduler.isRunning(task.id) else { return }
         _ = try await database.write("remove \(task.name)") { [table] database in
             try table.drop(task.id, revision: task.revision, in: database)
@@ -106,6 +113,7 @@ extension RetryQueue {
 
     /// The queue for `GET /status`, one row for each destination.
     package func status() async -> [QueueStatus] {
+        await flush()
         let known = scheduler.knownDestinations
         do {
             let parts = try await database.read("look into the queue \(kind)") { [table] database in

@@ -35,20 +35,31 @@ package actor RetryQueue {
     nonisolated let database: RetryDatabase
     nonisolated let handlers: Handlers
     private nonisolated let clock = QueueClock()
-    private let eventLoop: any EventLoop
-    private let events: EventLog
+    let eventLoop: any EventLoop
+    let events: EventLog
     private let signals: AsyncStream<Void>
-    private let signal: AsyncStream<Void>.Continuation
+    let signal: AsyncStream<Void>.Continuation
 
     var scheduler: RetryScheduler
-    /// Work that has ended and whose end is being written: not to be started again meanwhile.
-    private var settling: Set<Int64> = []
+    /// Work that has ended and whose end is not written yet: not to be started again meanwhile.
+    var settling: Set<Int64> = []
+    /// Those of it that are done; the disk is told with what comes next. A crash within this time has them done twice.
+    var done = HeldTasks(for: .milliseconds(100), countMax: 64)
+    /// New work that is to be started without a look for it, several pieces at once, so that they share syncs of the disk, and
+    /// whoever has asked for it does not have to share his.
+    var handedOver = HeldTasks(for: .milliseconds(50), countMax: 16)
     var doneCounts: [String: Int] = [:]
     var lastErrors: [String: String] = [:]
     private var refused: RefusedTasks
-    /// Whether the last look found all there was to do, and nothing has come since: then what ends makes room for nothing.
-    private var isIdle = false
-    private var stopDeadline: Instant?
+    /// Whether the last look found all there was to do, and all that has come since was handed over: then what ends makes room
+    /// for nothing.
+    var isIdle = false
+    /// Whether something has come while a look went on.
+    private var hasMoreCome = false
+    /// When to look again even though nothing comes.
+    private var nextLook: Instant?
+    var flushTimerAt: Instant?
+    var stopDeadline: Instant?
     private var timer: Scheduled<Void>?
 
     /// The queue of `kind` in `database`; its one timer is on `eventLoop`. `destinations` show even while they have no work.
@@ -99,39 +110,74 @@ package actor RetryQueue {
         task.trace = ServiceContext.current?.trace?.parent
         let entry = RefusedTasks.Entry(task: task, due: now.advanced(by: delay), event: event)
         do {
-            try await add([entry], "queue \(kind) of \(task.name)", isDurable: isDurable)
+            let isStarted = try await add(
+                [entry],
+                "queue \(kind) of \(task.name)",
+                isDurable: isDurable
+            )
             refused.settle(task, at: now)
+            if !isStarted {
+                wake()
+            } else if handedOver.isFull {
+                signal.yield()
+            } else {
+                armFlush()
+            }
         } catch let error as RetryStorageError where error.code == .noSpace {
             refused.note(entry, at: now, scheduler.rules)
             lastErrors[task.destination] = "\(error)"
             wake()
             throw error
         }
-        wake()
     }
 
-    /// Writes all of `entries` down, or none.
+    /// Writes all of `entries` down, or none, after what is done. Answers whether all are handed over.
     private func add(
         _ entries: [RefusedTasks.Entry],
         _ what: String,
         isDurable: Bool = true
-    ) async throws {
-        let (now, tasksMax) = (now, database.tasksMax)
-        let areNew = try await database.write(what, isDurable: isDurable) { [table] database in
-            try entries.map { entry in
-                try table.add(
-                    entry.task,
-                    due: entry.due,
-                    now: now,
-                    tasksMax: tasksMax,
-                    in: database
-                )
+    ) async throws -> Bool {
+        let (now, tasksMax, done) = (now, database.tasksMax, done.take())
+        let (ends, added): ([Bool], [RetryTask?])
+        do {
+            (ends, added) = try await database.write(what, isDurable: isDurable) {
+                [table] database in
+                let ends = try done.map { try table.complete($0, in: database) }
+                let added = try entries.map { entry in
+                    try table.add(
+                        entry.task,
+                        due: entry.due,
+                        now: now,
+                        tasksMax: tasksMax,
+                        in: database
+                    )
+                }
+                return (ends, added)
             }
+        } catch {
+            keep(done, after: error)
+            throw error
         }
-        for (entry, isNew) in zip(entries, areNew) {
+        noteSettled(done, areGone: ends)
+        for (entry, task) in zip(entries, added) {
             scheduler.know(entry.task.destination)
-            if isNew, let event = entry.event { events.record(event) }
+            if task != nil, let event = entry.event { events.record(event) }
         }
+        return added.count { !handOver($0) } == 0
+    }
+
+    /// Has `task`, which is new, started without a look for it, if nothing else waits.
+    private func handOver(_ task: RetryTask?) -> Bool {
+        guard isIdle, stopDeadline == nil, !handedOver.isOverfull, let task,
+            task.dueAt.unixNanoseconds <= now.nanoseconds
+        else { return false }
+        handedOver.append(task, at: now)
+        return true
+    }
+
+    /// Leaves what is handed over and not started to a look for it, because somebody is about to change it on the disk.
+    func takeBack() {
+        if !handedOver.take().isEmpty { wake() }
     }
 
     /// Queues what the disk had no room for, if it is time and there is room.
@@ -139,7 +185,7 @@ package actor RetryQueue {
         guard let nextTry = refused.nextTry, nextTry <= now else { return }
         let entries = refused.all
         do {
-            try await add(entries, "queue what there was no room for")
+            if try await !add(entries, "queue what there was no room for") { wake() }
             refused.settle(entries, at: now)
         } catch {
             refused.fail(at: now, scheduler.rules)
@@ -148,7 +194,7 @@ package actor RetryQueue {
 
     /// Has the driver look again.
     func wake() {
-        isIdle = false
+        (isIdle, hasMoreCome) = (false, true)
         signal.yield()
     }
 
@@ -160,6 +206,9 @@ package actor RetryQueue {
         await withDiscardingTaskGroup { group in
             for await _ in signals {
                 await addRefused()
+                for task in startHandedOver() { group.addTask { await self.execute(task) } }
+                await flushIfDue()
+                guard isLookDue else { continue }
                 let look = await startDue()
                 for task in look.started { group.addTask { await self.execute(task) } }
                 if isFinished(look.started) { break }
@@ -168,7 +217,36 @@ package actor RetryQueue {
             group.cancelAll()
         }
         timer?.cancel()
+        await flush()
     }
+
+    /// Marks what was handed over as running, if it is time, as much as there is room for.
+    private func startHandedOver() -> [RetryTask] {
+        guard handedOver.isFull || stopDeadline != nil || isHandedOverDue else { return [] }
+        let (tasks, now) = (handedOver.take(), now)
+        let admitted = Set(scheduler.admit(tasks.map(\.candidate), at: now).map(\.id))
+        // The rest is next when something ends.
+        handedOver.putBack(tasks.filter { !admitted.contains($0.id) }, until: now)
+        return tasks.filter { admitted.contains($0.id) }
+    }
+
+    var isHandedOverDue: Bool { handedOver.dueAt.map(hasCome) ?? false }
+
+    private var isLookDue: Bool {
+        guard isIdle else { return true }
+        return nextLook.map { hasCome($0) } ?? false
+    }
+
+    /// Whether it is `moment`, as far as a timer by another clock can tell.
+    func hasCome(_ moment: Instant) -> Bool {
+        now.advanced(by: Self.clockTolerance) >= moment
+    }
+
+    func wait(until moment: Instant) -> TimeAmount {
+        .nanoseconds(max(0, now.duration(to: moment).nanoseconds))
+    }
+
+    private static let clockTolerance = Duration.milliseconds(1)
 
     /// Lets new work that is due be done for at most `limit`, then ends ``run()``.
     package func stop(within limit: Duration) {
@@ -211,7 +289,9 @@ package actor RetryQueue {
     /// Marks due work as running, as much as there is room for.
     private func startDue() async -> Look {
         var look = Look(endedAt: now)
-        isIdle = true
+        (isIdle, hasMoreCome) = (false, false)
+        // It lies on the disk, where it is looked for now.
+        _ = handedOver.take()
         while settling.count < Self.settlingMax {
             look.endedAt = now
             guard let found = await due(at: look.endedAt) else {
@@ -222,11 +302,11 @@ package actor RetryQueue {
             look.started += admitted.compactMap { found.tasks[$0.id] }
             if found.isAll, admitted.count == found.tasks.count {
                 look.next = found.next
-                return look
+                isIdle = !hasMoreCome
+                break
             }
             if admitted.isEmpty { break }
         }
-        isIdle = false
         return look
     }
 
@@ -264,95 +344,6 @@ package actor RetryQueue {
         }
     }
 
-    /// The trace in which `task` was asked for, so that what came of a push is found with it, whenever that is.
-    private nonisolated func surroundings(of task: RetryTask) -> ServiceContext {
-        var context = ServiceContext.topLevel
-        context.component = events.component
-        context.trace = task.trace.flatMap { TraceContext(parent: $0) }
-        return context
-    }
-
-    private func execute(_ task: RetryTask) async {
-        do {
-            let event = try await withSpan(
-                kind,
-                context: surroundings(of: task),
-                ofKind: .consumer
-            ) { span in
-                if span.isRecording { span.attributes["task.name"] = task.name }
-                return try await handlers.perform(task)
-            }
-            settling.insert(task.id)
-            _ = scheduler.finish(task.id, .done, at: now)
-            let isGone = await settle(task) { table, database in
-                try table.complete(task, in: database)
-            }
-            doneCounts[task.destination, default: 0] += 1
-            // Last, so that whoever hears of it finds the queue without it.
-            if let event { events.record(event) }
-            if isGone != true { wake() } else if !isIdle { signal.yield() }
-        } catch {
-            await fail(task, error)
-            wake()
-        }
-    }
-
-    private func fail(_ task: RetryTask, _ error: any Error) async {
-        // One that a stop has cut off has not failed.
-        let outcome: RetryScheduler.Outcome =
-            Task.isCancelled ? .interrupted : error is ImpossibleWork ? .impossible : .failed
-        let now = now
-        settling.insert(task.id)
-        let verdict = scheduler.finish(task.id, outcome, at: now)
-        let failure: RetryTable.Failure
-        switch verdict {
-        case .forget, .keep:
-            settling.remove(task.id)
-            return
-        case .tryAgain(let due, let failureCount):
-            failure = .init(
-                state: .failed,
-                failureCount: failureCount,
-                due: due,
-                now: now,
-                error: "\(error)"
-            )
-        case .bury(let failureCount):
-            failure = .init(
-                state: .dead,
-                failureCount: failureCount,
-                due: now,
-                now: now,
-                error: "\(error)"
-            )
-        }
-        lastErrors[task.destination] = failure.error
-        await settle(task) { table, database in try table.fail(task, failure, in: database) }
-        handlers.report(task, error, failure.failureCount)
-    }
-
-    /// Writes down how `task` ended, as soon as the disk takes it. If the process ends before, the work is done once more.
-    /// - Returns: what `write` does; nil when the process ends before.
-    private func settle<Value: Sendable>(
-        _ task: RetryTask,
-        _ write: @escaping @Sendable (RetryTable, Database) throws -> Value
-    ) async -> Value? {
-        defer { settling.remove(task.id) }
-        repeat {
-            do {
-                return try await database.write(
-                    "note the end of \(task.name)",
-                    isDurable: false
-                ) { [table] database in try write(table, database) }
-            } catch {
-                lastErrors[task.destination] = "\(error)"
-                // Back-off: a full disk does not tell when there is room again.
-                do { try await Task.sleep(for: scheduler.rules.pauseMin) } catch { return nil }
-            }
-        } while !Task.isCancelled
-        return nil
-    }
-
     private func nextDue(after look: Look) async throws -> Instant? {
         if let known = look.next { return known.at }
         let (last, destinations) = (look.endedAt, scheduler.admittedDestinations(at: look.endedAt))
@@ -378,9 +369,9 @@ package actor RetryQueue {
         }
         if let stopDeadline { next = min(next ?? stopDeadline, stopDeadline) }
         timer?.cancel()
+        nextLook = next
         guard let next else { return }
-        let wait = max(0, self.now.duration(to: next).nanoseconds)
-        timer = eventLoop.scheduleTask(in: .nanoseconds(wait)) { [signal] in signal.yield() }
+        timer = eventLoop.scheduleTask(in: wait(until: next)) { [signal] in signal.yield() }
     }
 }
 

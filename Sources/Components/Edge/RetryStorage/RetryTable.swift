@@ -10,7 +10,8 @@ struct RetryTable: Sendable {
 
     // MARK: - Adding and settling
 
-    /// Adds `task`, due at `due`, or notes in the one that is there what is new about it; answers whether it is new.
+    /// Adds `task`, due at `due`, and answers it as it lies there; or notes in the one that is there what is new about it, and
+    /// answers nil.
     /// - Throws: ``RetryStorageError`` `.full` when there are `tasksMax` tasks already.
     func add(
         _ task: NewRetryTask,
@@ -18,7 +19,7 @@ struct RetryTable: Sendable {
         now: Instant,
         tasksMax: Int,
         in database: Database
-    ) throws -> Bool {
+    ) throws -> RetryTask? {
         try database.cachedStatement(
             sql: """
                 UPDATE task SET destination = :destination, due_at_ns = min(due_at_ns, :due),
@@ -29,7 +30,7 @@ struct RetryTable: Sendable {
                 WHERE kind = :kind AND scope = :scope AND name = :name
                 """
         ).execute(arguments: arguments(task, due: due))
-        if database.changesCount > 0 { return false }
+        if database.changesCount > 0 { return nil }
         let tally = try database.cachedStatement(sql: "SELECT total(count) FROM tally")
         let count = try Int.fetchOne(tally) ?? 0
         guard count < tasksMax else {
@@ -47,7 +48,13 @@ struct RetryTable: Sendable {
                 VALUES (:kind, :scope, :name, :destination, :payload, :changeable, 'pending', :now, :due, :trace)
                 """
         ).execute(arguments: arguments(task, due: due) + ["now": now.nanoseconds])
-        return true
+        return RetryTask(
+            task,
+            id: database.lastInsertedRowID,
+            kind: kind,
+            createdAt: Timestamp(unixNanoseconds: now.nanoseconds),
+            dueAt: Timestamp(unixNanoseconds: due.nanoseconds)
+        )
     }
 
     private func arguments(_ task: NewRetryTask, due: Instant) -> StatementArguments {
@@ -216,6 +223,32 @@ struct RetryTable: Sendable {
 }
 
 extension RetryTask {
+    /// `task`, which was just added.
+    fileprivate init(
+        _ task: NewRetryTask,
+        id: Int64,
+        kind: String,
+        createdAt: Timestamp,
+        dueAt: Timestamp
+    ) {
+        self.init(
+            id: id,
+            kind: kind,
+            name: task.name,
+            scope: task.scope,
+            destination: task.destination,
+            payload: task.payload,
+            revision: task.isChangeable ? 1 : 0,
+            state: .pending,
+            createdAt: createdAt,
+            dueAt: dueAt,
+            failureCount: 0,
+            lastAttemptAt: nil,
+            lastError: nil,
+            trace: task.trace
+        )
+    }
+
     init(_ row: Row) {
         let lastAttempt: Int64? = row["last_attempt_at_ns"]
         self.init(
