@@ -223,6 +223,39 @@ private struct CrashWorkload {
         }
     }
 
+    @Test("do not matter to a small blob from when it was taken on, and do before")
+    func smallBlobs() async throws {
+        try await withTemporaryFolder { root in
+            let blob = try SampleBlob("small")
+            let hex = blob.digest.hex
+            let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let options = CommitOptions(pieceBytes: 4 << 10, isPersisted: true, namespace: nil)
+            do {
+                let store = try await open(root, boot: "first")
+                let bytes = ByteBuffer(bytes: blob.bytes)
+                #expect(
+                    try await store.store(bytes, as: blob.digest, options: options) != nil
+                )
+                #expect(try await store.store(bytes, as: blob.digest, options: options) == nil)
+            }
+            #expect(try Directory.list(entry)?.contains("_unflushed") == false)
+            // As it may be found after a power cut in between.
+            try AtomicFile.write([], to: "\(entry)/data", durable: false)
+            try AtomicFile.write([], to: "\(entry)/_unflushed", durable: false)
+            let store = try await open(root, boot: "second")
+            #expect(try await store.cachedBlob(blob.digest) == nil)
+            #expect(store.usage.blobCount == 0)
+            #expect(
+                try await store.store(
+                    ByteBuffer(bytes: blob.bytes),
+                    as: blob.digest,
+                    options: options
+                ) != nil
+            )
+            #expect(try await store.cachedBlob(blob.digest)?.read() == blob.bytes)
+        }
+    }
+
     @Test("make a store hash again, once, what it had not flushed, and drop what is damaged")
     func areSurvived() async throws {
         try await withTemporaryFolder { root in

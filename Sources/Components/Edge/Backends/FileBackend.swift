@@ -95,14 +95,20 @@ package struct FileBackend: Backend {
         do {
             if source.count <= Self.smallBytesMax, source.pace == nil {
                 return try await running("write \(name)") {
-                    try Directory.create(staging)
-                    if try !Self.link(source, to: temporary) {
-                        let bytes = try source.part(at: 0, count: source.count).readableBytesView
-                        try AtomicFile.stage(Array(bytes), at: temporary, durable: true)
+                    if try Self.link(source, at: path) { return }
+                    let bytes = Array(
+                        try source.part(at: 0, count: source.count).readableBytesView
+                    )
+                    do {
+                        try AtomicFile.stage(bytes, at: temporary, durable: true)
+                    } catch let error as FileError where error.code == .notFound {
+                        try Directory.create(staging)
+                        try AtomicFile.stage(bytes, at: temporary, durable: true)
                     }
                     try Self.install(temporary, at: path)
                 }
             }
+            if try await running("write \(name)", { try Self.link(source, at: path) }) { return }
             try await running("write \(name)") { _ = try Directory.create(staging) }
             try await copy(source, to: temporary, name)
             try await running("write \(name)") { try Self.install(temporary, at: path) }
@@ -123,6 +129,11 @@ package struct FileBackend: Backend {
         let directory = Directory.parent(of: path) ?? "/"
         let made = try Directory.create(directory)
         try Directory.rename(temporary, to: path)
+        try synchronizeNames(in: directory, made: made)
+    }
+
+    /// Returns once the names in `directory`, and those of the directories from `made` to it, are on the disk.
+    private static func synchronizeNames(in directory: String, made: String?) throws {
         try Directory.synchronize(directory)
         if let above = made.flatMap(Directory.parent) {
             try Directory.synchronizeNames(from: above, to: directory)
@@ -169,7 +180,6 @@ package struct FileBackend: Backend {
     }
 
     private func copy(_ source: BackendSource, to path: String, _ name: String) async throws {
-        if try await running("write \(name)", { try Self.link(source, to: path) }) { return }
         let file = try await running("write \(name)") {
             try SharedFile.create(path, bytes: 0, preallocate: false)
         }
@@ -186,12 +196,24 @@ package struct FileBackend: Backend {
         try await running("write \(name)") { try file.synchronize() }
     }
 
-    /// Has `path` name the source's own file, if both are on one file system: nobody writes to either again, a blob of the store
-    /// no more than an object here. A second copy on the same disk would protect from nothing.
-    private static func link(_ source: BackendSource, to path: String) throws -> Bool {
-        guard let file = try source.wholeFile, try file.link(to: path) else { return false }
+    /// Has `path` name the source's own file, if both are on one file system and nothing has the name, and makes that durable:
+    /// nobody writes to either again, a blob of the store no more than an object here. A second copy on the same disk would
+    /// protect from nothing.
+    private static func link(_ source: BackendSource, at path: String) throws -> Bool {
+        guard let file = try source.wholeFile else { return false }
+        // Mostly it is on the disk already; it has to be before anybody sees it here.
         try file.synchronize()
-        return true
+        let directory = Directory.parent(of: path) ?? "/"
+        let made = try Directory.create(directory)
+        let isLinked: Bool
+        do { isLinked = try file.link(to: path) } catch let error as FileError
+            where error.code == .exists
+        {
+            isLinked = false
+        }
+        // Whoever comes next finds the directories made.
+        if isLinked || made != nil { try synchronizeNames(in: directory, made: made) }
+        return isLinked
     }
 
     private static func walk(

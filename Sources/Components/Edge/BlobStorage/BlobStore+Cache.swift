@@ -20,6 +20,16 @@ extension BlobStore {
         }
     }
 
+    /// Whether all of `digests` are cached.
+    /// - Throws: `FileError`.
+    package func hasAll(of digests: [Digest]) async throws -> Bool {
+        let rest = digests.filter { shard(of: $0).cachedBlob($0) == nil }
+        guard !rest.isEmpty else { return true }
+        return try await pool.run {
+            try rest.allSatisfy { try self.isTrustworthyNow($0) && self.infoNow($0) != nil }
+        }
+    }
+
     func infoNow(_ digest: Digest) throws -> BlobInfo? {
         let path = layout.cacheEntry(digest).file(.data)
         return try FileStatus.of(path).map { BlobInfo(digest: digest, bytes: $0.bytes) }
@@ -54,9 +64,9 @@ extension BlobStore {
                 digest: digest,
                 bytes: try file.size(),
                 file: file,
-                // While it is owed there need be none.
-                recordedAt: try lastAccess(in: entry)
-                    ?? (isPersistedNow(in: entry) ? clock() : 0),
+                // While it is owed there need be none; of a blob that just came it is as good as now.
+                recordedAt: try isTrusted
+                    ? clock() : lastAccess(in: entry) ?? (isPersistedNow(in: entry) ? clock() : 0),
                 store: self
             )
             shard.insert(blob)

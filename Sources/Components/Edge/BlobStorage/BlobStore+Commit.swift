@@ -35,24 +35,85 @@ extension BlobStore {
             return try other.metaInfo(of: digest)
         }
         try stageSidecars(in: directory, metaInfo: metaInfo, options)
-        if options.isDurable {
-            try file.synchronize()
-            try Directory.synchronize(directory)
-        } else {
-            try markUnflushed(directory)
-        }
-        let isNew = try install(
-            directory,
-            as: digest,
-            bytes: bytes,
-            isDurable: options.isDurable
-        )
+        let isNew =
+            if options.isDurable {
+                try installDurably(directory, file, as: digest, bytes: bytes)
+            } else {
+                try installUnflushed(directory, as: digest, bytes: bytes)
+            }
         if !isNew {
             discard(directory)
             // The entry that was there first lacks what this commit promises.
             if options.isPersisted { try setPersistedNow(true, digest, options.namespace) }
         }
         return BlobInfo(digest: digest, bytes: bytes)
+    }
+
+    /// Bytes of the largest blob that is flushed in its place, for which others of its shard may have to wait.
+    private static let flushedInPlaceBytesMax = 1 << 20
+
+    /// Gives `directory` its place and returns once bytes and names are on the disk; false when the blob was there already.
+    private func installDurably(
+        _ directory: String,
+        _ file: SharedFile,
+        as digest: Digest,
+        bytes: Int
+    ) throws -> Bool {
+        guard bytes > Self.flushedInPlaceBytesMax || bootIdentity.isEmpty else {
+            return try installAndFlush(directory, file, as: digest, bytes: bytes)
+        }
+        try file.synchronize()
+        try Directory.synchronize(directory)
+        let installation = try install(directory, as: digest, bytes: bytes)
+        if installation.isNew {
+            try synchronizeName(of: layout.cacheEntry(digest), installation)
+        }
+        return installation.isNew
+    }
+
+    /// The same the other way round, so that a file system with a journal writes bytes and names together instead of one after
+    /// the other. Until then its mark says that the bytes have to be looked at after a power cut.
+    ///
+    /// Others see it before it is on the disk. Who relies on it, as a second upload does, waits in
+    /// ``setPersistedNow(_:_:_:)`` until it is, or finds it gone.
+    private func installAndFlush(
+        _ directory: String,
+        _ file: SharedFile,
+        as digest: Digest,
+        bytes: Int
+    ) throws -> Bool {
+        try markUnflushed(directory)
+        // Someone may delete it, and put another one in its place, before it is on the disk.
+        let own = try OpenDirectory(directory)
+        return try shard(of: digest).sidecars.withLock { _ in
+            let installation = try install(directory, as: digest, bytes: bytes)
+            guard installation.isNew else { return false }
+            do {
+                try file.synchronize()
+                try own.synchronize()
+                try synchronizeName(of: layout.cacheEntry(digest), installation)
+                try own.remove(DiskLayout.File.unflushed.rawValue)
+            } catch let error as FileError where error.code == .notFound {
+                // It was deleted, with the directory that it was in.
+            } catch {
+                try withdraw(digest)
+                throw error
+            }
+            return true
+        }
+    }
+
+    /// Removes the entry of `digest`, which the disk refused: what it has lost the system takes for written from now on, so that
+    /// nobody may find it.
+    private func withdraw(_ digest: Digest) throws {
+        let shard = shard(of: digest)
+        let trash = try shard.files.withLock { _ in
+            try moveToTrashNow(layout.cacheEntry(digest))
+        }
+        shard.removeCached(digest)
+        guard let trash else { return }
+        try noteRemoved(trash)
+        discard(trash)
     }
 
     /// None of them waits for the disk: what the entry's directory is flushed for is that they are there. After a power cut one
@@ -73,20 +134,20 @@ extension BlobStore {
         if !options.isPersisted { try stage(.lastAccess, AccessTime.encode(clock())) }
     }
 
-    /// Gives `directory` its place in the cache in one step; answers false, and leaves it where it is, when the blob is
-    /// there already.
+    /// What became of an entry that was to have its place.
+    struct Installation {
+        /// Whether it has it; else the blob was there already, and the entry lies where it was.
+        let isNew: Bool
+        /// The directories that were made for it, the topmost one; nil when there are none.
+        fileprivate let made: String?
+    }
+
+    /// Gives `directory` its place in the cache in one step, unless the blob is there already.
     /// - Throws: `FileError`.
-    func install(
-        _ directory: String,
-        as digest: Digest,
-        bytes: Int,
-        isDurable: Bool
-    ) throws -> Bool {
+    func install(_ directory: String, as digest: Digest, bytes: Int) throws -> Installation {
         let entry = layout.cacheEntry(digest)
-        let parent = Directory.parent(of: entry) ?? layout.cache
-        let created = try Directory.create(parent)
-        let shard = shard(of: digest)
-        let isNew = try shard.files.withLock { _ in
+        let made = try Directory.create(Directory.parent(of: entry) ?? layout.cache)
+        let isNew = try shard(of: digest).files.withLock { _ in
             if try FileStatus.of(entry.file(.data)) != nil { return false }
             // Sidecars without data, as Kraken's own move leaves them after a crash, are in the way.
             let remains = try moveToTrashNow(entry)
@@ -95,13 +156,16 @@ extension BlobStore {
             return true
         }
         if isNew { noteAdded(bytes: bytes) }
-        if isDurable, isNew {
-            try Directory.synchronize(parent)
-            // A directory that was made for it has its name in the one above.
-            if let created, let above = Directory.parent(of: created) {
-                try Directory.synchronizeNames(from: above, to: parent)
-            }
+        return Installation(isNew: isNew, made: made)
+    }
+
+    /// Returns once the disk knows that `entry` is where it is.
+    private func synchronizeName(of entry: String, _ installation: Installation) throws {
+        let parent = Directory.parent(of: entry) ?? layout.cache
+        try Directory.synchronize(parent)
+        // A directory that was made for it has its name in the one above.
+        if let above = installation.made.flatMap(Directory.parent) {
+            try Directory.synchronizeNames(from: above, to: parent)
         }
-        return isNew
     }
 }

@@ -187,8 +187,7 @@ extension BlobStore {
         _ file: SharedFile,
         from entry: String
     ) throws -> CachedBlob {
-        try markUnflushed(entry)
-        let isNew = try install(entry, as: digest, bytes: try file.size(), isDurable: false)
+        let isNew = try installUnflushed(entry, as: digest, bytes: try file.size())
         let shard = shard(of: digest)
         if !isNew, let trash = try moveToTrashNow(entry) { discard(trash) }
         shard.removeDownload(digest)

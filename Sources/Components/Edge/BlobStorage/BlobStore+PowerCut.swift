@@ -24,6 +24,13 @@ extension BlobStore {
         }
     }
 
+    /// Gives `directory` its place without waiting for the disk; false when the blob was there already.
+    /// - Throws: `FileError`.
+    func installUnflushed(_ directory: String, as digest: Digest, bytes: Int) throws -> Bool {
+        try markUnflushed(directory)
+        return try install(directory, as: digest, bytes: bytes).isNew
+    }
+
     /// Notes in an entry that is about to be committed that its bytes may not be on the disk yet.
     func markUnflushed(_ entry: String) throws {
         guard !bootIdentity.isEmpty else { return }

@@ -104,12 +104,7 @@ package enum Directory {
     /// Returns once the names in the directory at `path` are on the disk.
     /// - Throws: ``FileError``.
     package static func synchronize(_ path: String) throws {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError(errno: errno, "open \(path)") }
-        defer { close(descriptor) }
-        while fsync(descriptor) != 0 {
-            guard errno == EINTR else { throw FileError(errno: errno, "synchronize \(path)") }
-        }
+        try OpenDirectory(path).synchronize()
     }
 
     /// Makes the names durable that lead from the directory `top` down to `path`.
@@ -124,6 +119,38 @@ package enum Directory {
 
     private static func isDirectory(_ path: String) throws -> Bool {
         try FileStatus.of(path)?.isDirectory ?? false
+    }
+}
+
+/// A directory that stays the same whatever it is called meanwhile. All operations block.
+package final class OpenDirectory: Sendable {
+    private let descriptor: Int32
+    private let path: String
+
+    /// The directory at `path`.
+    /// - Throws: ``FileError``.
+    package init(_ path: String) throws {
+        descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError(errno: errno, "open \(path)") }
+        self.path = path
+    }
+
+    deinit { close(descriptor) }
+
+    /// Returns once the names in it are on the disk.
+    /// - Throws: ``FileError``.
+    package func synchronize() throws {
+        while fsync(descriptor) != 0 {
+            guard errno == EINTR else { throw FileError(errno: errno, "synchronize \(path)") }
+        }
+    }
+
+    /// Removes the file `name` in it; nothing there is fine.
+    /// - Throws: ``FileError``.
+    package func remove(_ name: String) throws {
+        guard unlinkat(descriptor, name, 0) == 0 || errno == ENOENT else {
+            throw FileError(errno: errno, "remove \(path)/\(name)")
+        }
     }
 }
 

@@ -39,8 +39,15 @@ struct TagFiles: Sendable {
             let (bytes, space) = (record.fileBytes, UInt8(ascii: " "))
             if try AtomicFile.overwrite(bytes, paddedWith: space, at: path(of: tag)) { return }
         }
+        if durable {
+            do {
+                if try AtomicFile.create(record.fileBytes, at: path(of: tag)) { return }
+            } catch let error as FileError where error.code == .notFound {
+                try Directory.createDurably(directory(of: tag.repository))
+                if try AtomicFile.create(record.fileBytes, at: path(of: tag)) { return }
+            }
+        }
         try Directory.createDurably(directory(of: tag.repository))
-        if durable, try AtomicFile.create(record.fileBytes, at: path(of: tag)) { return }
         try AtomicFile.write(
             record.fileBytes,
             to: path(of: tag),
