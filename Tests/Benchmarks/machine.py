@@ -14,7 +14,7 @@ def settle(folder):
     if warms:
         os.sync()
         drop_old_pages()
-        warm_memory(folder)
+    warm_memory(folder)
 
 
 def drop_old_pages():
@@ -42,6 +42,8 @@ def wait_until_freed(pid):
 def warm_memory(folder):
     """Touch what memory is free, by reading a sparse file as large as that. The file goes at once: free pages are taken
     faster than clean ones, which the kernel has to reclaim first."""
+    if not warms:
+        return
     free = int(re.search(r"MemFree:\s+(\d+)", open("/proc/meminfo").read()).group(1)) // 1024
     if free <= WARM_KEEP_MIB:
         return
