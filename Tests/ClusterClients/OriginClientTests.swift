@@ -135,6 +135,33 @@ import Testing
         }
     }
 
+    @Test(
+        "leaves a manifest's references to others where an origin does not look for them",
+        arguments: [nil, "missing", "present"] as [String?],
+        [200, 409, 404, 405, 424]
+    )
+    func references(_ answer: String?, _ status: Int) async throws {
+        let routes: Routes = { router, server in
+            router.put("/namespace/{ns}/blobs/{digest}/uploads") { request, _ -> Response in
+                try await server.note(request)
+                var response = Response(status: .init(code: status))
+                response.headers[.references] = answer
+                return response
+            }
+        }
+        try await serving(routes) { address, server in
+            let isStored = try await OriginClient(address: address, http: testClient)
+                .uploadManifest(
+                    digest,
+                    namespace,
+                    ByteBuffer(bytes: hello),
+                    ifPresent: [digest, digest]
+                )
+            #expect(isStored == (answer == "present" && status != 404 && status != 405))
+            #expect(server.asked.map(\.body) == [hello])
+        }
+    }
+
     @Test("cuts a long source into PATCHes of 32 MiB", arguments: ["file", "stream", "bytes"])
     func chunks(_ kind: String) async throws {
         let count = OriginClient.uploadChunkBytes + 100_003

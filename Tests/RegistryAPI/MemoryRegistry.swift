@@ -31,12 +31,14 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
 
     let style: Style
     let uploadsMax: Int
+    /// Whether it finds out by one question what a manifest has to be asked for.
+    let asksAtOnce: Bool
     let state = Mutex(State())
     /// One element for each body that broke off.
     let breaks = AsyncStream.makeStream(of: Void.self)
 
-    init(style: Style = .buffers, uploadsMax: Int = 64) {
-        (self.style, self.uploadsMax) = (style, uploadsMax)
+    init(style: Style = .buffers, uploadsMax: Int = 64, asksAtOnce: Bool = true) {
+        (self.style, self.uploadsMax, self.asksAtOnce) = (style, uploadsMax, asksAtOnce)
     }
 
     @discardableResult func add(_ bytes: [UInt8]) -> Digest {
@@ -166,6 +168,19 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
     func putManifest(
         _ bytes: [UInt8],
         as digest: Digest,
+        ifPresent references: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Bool {
+        guard asksAtOnce, references.allSatisfy({ self.bytes(of: $0) != nil }) else {
+            return false
+        }
+        try await putManifest(bytes, as: digest, in: repository)
+        return true
+    }
+
+    func putManifest(
+        _ bytes: [UInt8],
+        as digest: Digest,
         in repository: RepositoryName
     ) async throws { state.withLock { $0.blobs[digest] = bytes } }
 
@@ -180,6 +195,24 @@ final class MemoryRegistry: BlobSource, BlobSink, TagSource, TagSink {
             state.tags[tag] = digest
         }
         return nil
+    }
+
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        unlessDeleted dependencies: [Digest],
+        condition: TagCondition
+    ) async throws -> TagPutOutcome? {
+        guard asksAtOnce else { return nil }
+        let gone = try await deleted(among: dependencies, in: tag.repository)
+        guard gone.isEmpty else { return .refused(deleted: gone) }
+        let wasDeleted = try await put(
+            tag,
+            digest,
+            dependencies: dependencies,
+            condition: condition
+        )
+        return .put(wasDeleted: wasDeleted)
     }
 
     func delete(_ tag: QualifiedTag, condition: TagCondition) async throws -> Bool {

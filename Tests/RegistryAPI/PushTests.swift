@@ -253,6 +253,40 @@ import Testing
         }
     }
 
+    @Test(
+        "stores only what refers to what is there and was not deleted, however that is found out",
+        .timeLimit(.minutes(1)),
+        arguments: [true, false]
+    )
+    func references(asksAtOnce: Bool) async throws {
+        try await RegistryHarness.run(MemoryRegistry(asksAtOnce: asksAtOnce)) { registry in
+            let config = try await registry.pushBlob([1], to: "a")
+            let layer = try await registry.pushBlob([2], to: "a")
+            let text = Documents.manifest(config: config, layers: [layer, layer])
+            let digest = Digest(hashing: Array(text.utf8))
+            func put(_ reference: String) async throws -> RegistryHarness.Answer {
+                try await registry.send(
+                    .put,
+                    "/v2/a/manifests/\(reference)",
+                    Array(text.utf8),
+                    headers: ["Content-Type": Documents.ociManifest]
+                )
+            }
+            #expect(try await put("v1").status == 201)
+            let gone = try await registry.send(.delete, "/v2/a/blobs/\(layer)")
+            #expect(gone.status == 202)
+            for reference in ["v2", digest.description] {
+                let refused = try await put(reference)
+                #expect(refused.status == 400 && refused.code == "MANIFEST_BLOB_UNKNOWN")
+                let detail = refused.json["errors"]?.array?.first?["detail"]?["digest"]?.string
+                #expect(detail == layer.description)
+            }
+            #expect(try await registry.send(.get, "/v2/a/manifests/v2").status == 404)
+            _ = try await registry.pushBlob([2], to: "a")
+            #expect(try await put("v2").status == 201)
+        }
+    }
+
     struct Refusal: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let body: String

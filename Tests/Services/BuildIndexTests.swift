@@ -259,6 +259,65 @@ extension ServicesTests {
             }
         }
 
+        @Test("puts a tag only if nothing was deleted that its manifest refers to, when asked so")
+        func unlessDeleted() async throws {
+            try await BuildIndexUnderTest.withOrigin { index, origin, _ async throws in
+                try await image.upload(to: origin)
+                let tag = try QualifiedTag(parsing: "app:v1")
+                let cluster = BuildIndexCluster(
+                    hosts: HostList([index.address], index.environment),
+                    http: TrackerWorld.http,
+                    log: index.environment.log
+                )
+                func put() async throws -> TagPutOutcome? {
+                    try await cluster.put(
+                        tag,
+                        image.digest,
+                        replicating: true,
+                        unlessDeleted: [image.config.digest, image.layer.digest],
+                        condition: .none
+                    )
+                }
+                func note(_ digest: Digest) async throws {
+                    let mark = QualifiedTag(
+                        repository: tag.repository,
+                        tag: ReservedTag.deleted(digest).tag
+                    )
+                    try await index.client.put(mark, digest)
+                }
+                try await note(image.layer.digest)
+                #expect(try await put() == .refused(deleted: [image.layer.digest]))
+                #expect(try await index.client.digest(of: tag) == nil)
+                try await index.client.delete(
+                    QualifiedTag(
+                        repository: tag.repository,
+                        tag: ReservedTag.deleted(image.layer.digest).tag
+                    )
+                )
+                #expect(try await put() == .put(wasDeleted: false))
+                #expect(try await index.client.digest(of: tag) == image.digest)
+                try await note(image.digest)
+                #expect(try await put() == .put(wasDeleted: true))
+                let conditional = try await cluster.put(
+                    tag,
+                    image.digest,
+                    replicating: false,
+                    unlessDeleted: [],
+                    condition: .none
+                )
+                #expect(conditional == .put(wasDeleted: true))
+                await #expect(throws: ClusterError.self) {
+                    _ = try await cluster.put(
+                        tag,
+                        image.layer.digest,
+                        replicating: false,
+                        unlessDeleted: [],
+                        condition: .absent
+                    )
+                }
+            }
+        }
+
         @Test("status counts tags and shows the queue")
         func status() async throws {
             try await BuildIndexUnderTest.withOrigin { index, origin, root async throws in

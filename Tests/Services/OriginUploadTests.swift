@@ -5,6 +5,7 @@ import ClusterConfiguration
 import Content
 import Files
 import Foundation
+import HTTPKit
 import HTTPTypes
 import NIOCore
 import Primitives
@@ -74,6 +75,35 @@ extension ServicesTests {
                     let copy = try await origin.send(.put, late, body: other.bytes)
                     #expect(copy.status == 200)
                     #expect(try await origin.send(.get, other.path).text == "copied")
+                }
+            }
+        }
+
+        @Test("takes a manifest only if all is there that it refers to, when it is asked so")
+        func takesWithReferences() async throws {
+            try await withTemporaryFolder { root in
+                try await OriginUnderTest.with(root) { origin in
+                    let (layer, manifest) = (OriginBlob("layer"), OriginBlob("manifest"))
+                    let client = OriginCluster(
+                        hosts: HostList([origin.address], origin.environment),
+                        http: TrackerWorld.http,
+                        log: origin.environment.log
+                    )
+                    func put() async throws -> Bool {
+                        try await client.uploadManifest(
+                            manifest.digest,
+                            namespace: try Namespace(OriginUnderTest.namespace),
+                            ByteBuffer(bytes: manifest.bytes),
+                            ifPresent: [layer.digest]
+                        )
+                    }
+                    #expect(try await !put())
+                    #expect(try await origin.send(.head, manifest.internalPath).status == 404)
+                    _ = try await origin.send(.put, "\(layer.path)/uploads", body: layer.bytes)
+                    #expect(try await put())
+                    #expect(try await origin.send(.get, manifest.path).bytes == manifest.bytes)
+                    // Once more, where nothing is stored but everything is there.
+                    #expect(try await put())
                 }
             }
         }

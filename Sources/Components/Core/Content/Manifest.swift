@@ -63,6 +63,9 @@ package enum ManifestDocument: Hashable, Sendable {
         }
     }
 
+    /// Whether it is one that points at manifests.
+    package var isIndex: Bool { if case .index = self { true } else { false } }
+
     /// The manifest that this one is a referrer of.
     package var subject: Descriptor? {
         switch self {

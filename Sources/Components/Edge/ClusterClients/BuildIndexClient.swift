@@ -49,6 +49,51 @@ package struct BuildIndexClient: Sendable {
         return answer.headers[.isDeleted].map { $0 == "true" }
     }
 
+    /// Makes `tag` name the manifest `digest` as ``put(_:_:replicating:path:dependencies:condition:)`` does, unless one of
+    /// `dependencies`, which the origins were just seen to have, was deleted from the repository.
+    /// - Returns: nil, with nothing done, when it does not know this question, as Kraken's.
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        replicating: Bool,
+        unlessDeleted dependencies: [Digest],
+        condition: TagCondition
+    ) async throws -> TagPutOutcome? {
+        let json = JSON.object([
+            .init("dependencies", .array(dependencies.map { .string($0.description) })),
+            .init("replicate", .bool(replicating)),
+        ])
+        var headers = condition.headers
+        headers[.contentType] = "application/json"
+        let answer: HostConnection.Answer
+        do {
+            answer = try await host.exchange(
+                .put,
+                "/internal" + path(tag, digest),
+                headers: headers,
+                body: .bytes(ByteBuffer(bytes: json.utf8)),
+                timeout: .seconds(30),
+                accepting: [200, ManifestReferences.missingStatus]
+            )
+        } catch let error as ClusterError
+            where error.code == .notFound || error.code == .status(405)
+        {
+            return nil
+        }
+        guard answer.status != 200 else {
+            return .put(wasDeleted: answer.headers[.isDeleted].map { $0 == "true" })
+        }
+        do {
+            let body = try JSON(parsing: answer.body.readableBytesView)
+            let deleted = try (body["deleted"]?.array ?? []).map { text in
+                try Digest(parsing: text.string ?? "")
+            }
+            return .refused(deleted: Set(deleted))
+        } catch let error as ContentError {
+            throw ClusterError.unreadable("put \(tag) at \(address)", error)
+        }
+    }
+
     /// Removes `tag` if `condition` is met; `.notFound` when there is no such tag. With `replicating`, it is removed from the
     /// other clusters, too; `path` as for a put.
     package func delete(
@@ -270,6 +315,15 @@ package struct BuildIndexClient: Sendable {
         if let offset { arguments.append("offset=\(URLEncoding.queryValue(offset))") }
         return arguments.isEmpty ? "" : "?" + arguments.joined(separator: "&")
     }
+}
+
+/// What became of a tag that was to be put unless something was deleted.
+package enum TagPutOutcome: Hashable, Sendable {
+    /// It was put. Whether its manifest was deleted from the repository before, which that does not undo; nil when that is not
+    /// told.
+    case put(wasDeleted: Bool?)
+    /// It was not, because these were deleted from the repository.
+    case refused(deleted: Set<Digest>)
 }
 
 /// What a build-index knows of a tag.

@@ -15,6 +15,8 @@ package struct BuildIndexCluster: Sendable {
     package let hosts: HostList
     private let http: HTTPClient
     private let log: Logger
+    /// Those that can't be asked to put a tag unless something was deleted.
+    private let unaware = UnawareHosts()
 
     /// The cluster of `hosts`, reached through `http`.
     package init(hosts: HostList, http: HTTPClient, log: Logger) {
@@ -39,6 +41,30 @@ package struct BuildIndexCluster: Sendable {
                 dependencies: dependencies,
                 condition: condition
             )
+        }
+    }
+
+    /// The same, unless one of `dependencies`, which the origins were just seen to have, was deleted from the repository.
+    /// - Returns: nil, with nothing done, when the build-index does not know this question, as Kraken's: ask
+    ///   ``deleted(among:in:)`` first, then put.
+    package func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        replicating: Bool,
+        unlessDeleted dependencies: [Digest],
+        condition: TagCondition
+    ) async throws -> TagPutOutcome? {
+        try await changing(tag, "put \(tag)") { buildIndex in
+            guard unaware.mayKnow(buildIndex.address) else { return nil }
+            let outcome = try await buildIndex.put(
+                tag,
+                digest,
+                replicating: replicating,
+                unlessDeleted: dependencies,
+                condition: condition
+            )
+            if outcome == nil { unaware.note(buildIndex.address) }
+            return outcome
         }
     }
 

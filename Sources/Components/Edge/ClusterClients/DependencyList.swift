@@ -2,7 +2,8 @@
 
 package import Content
 
-/// What a manifest refers to, as the header ``HTTPField/Name/dependencies`` says it: digests with commas between them.
+/// What a manifest refers to, as the headers ``HTTPField/Name/dependencies`` and ``HTTPField/Name/references`` say it: digests
+/// with commas between them.
 package enum DependencyList {
     /// The most digests in a header, which all servers on the way have to take: 9 KiB. An image has 127 layers at most.
     private static let countMax = 128
@@ -23,4 +24,15 @@ package enum DependencyList {
         }
         return digests
     }
+}
+
+/// What an origin answers to a manifest that came with ``HTTPField/Name/references``.
+package enum ManifestReferences: String, Sendable {
+    /// It has all of them, and the manifest.
+    case present
+    /// It has not all of them, and has not stored the manifest.
+    case missing
+
+    /// The status of an answer that says ``missing``: 424.
+    package static let missingStatus = 424
 }

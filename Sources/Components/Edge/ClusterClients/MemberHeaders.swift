@@ -8,6 +8,8 @@ extension HTTPField.Name {
     package static let replicationPath = Self.known("Herd-Replication-Path")
     /// In the answer to a put: whether what the tag names was deleted from the repository.
     package static let isDeleted = Self.known("Herd-Deleted")
+    /// With a manifest, what it refers to: it is stored only where all of that is. In the answer ``ManifestReferences``.
+    package static let references = Self.known("Herd-References")
     /// What a tag's manifest refers to, all of which the sender has just seen at the origins.
     package static let dependencies = Self.known("Herd-Dependencies")
 

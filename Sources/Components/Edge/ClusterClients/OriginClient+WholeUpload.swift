@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Content
+package import Content
 import HTTPKit
 import HTTPTypes
+package import NIOCore
 import Primitives
 
 // A small blob in one request instead of three: a manifest is stored in the time that its start took before.
@@ -29,6 +30,37 @@ extension OriginClient {
                 timeout: .minutes(2)
             )
             return true
+        } catch let error as ClusterError
+            where error.code == .notFound || error.code == .status(405)
+        {
+            return false
+        }
+    }
+
+    /// Stores the manifest `digest` if the origin has all of `references`, too, on which the caller relies then.
+    /// - Returns: false when it has not, with nothing stored, or when it does not look for them, as Kraken's and earlier ones of
+    ///   ours: then somebody else has to, and to store it after that.
+    /// - Throws: ``ClusterError``.
+    package func uploadManifest(
+        _ digest: Digest,
+        _ namespace: Namespace,
+        _ bytes: ByteBuffer,
+        ifPresent references: [Digest]
+    ) async throws -> Bool {
+        guard bytes.readableBytes <= Self.wholeUploadBytesMax,
+            let header = DependencyList.header(references)
+        else { return false }
+        do {
+            let answer = try await host.exchange(
+                .put,
+                wholeUploadPath(digest, namespace, .cluster),
+                headers: [.contentType: "application/octet-stream", .references: header],
+                body: .bytes(bytes),
+                timeout: .minutes(2),
+                // 409: it was there, which is looked for last.
+                accepting: [200, 409, ManifestReferences.missingStatus]
+            )
+            return answer.headers[.references] == ManifestReferences.present.rawValue
         } catch let error as ClusterError
             where error.code == .notFound || error.code == .status(405)
         {

@@ -3,6 +3,7 @@
 package import Content
 package import HTTPKit
 package import Logging
+package import NIOCore
 package import Primitives
 
 /// All origins of a cluster as one: asks the owners of a blob, in the ring's order, until one
@@ -66,6 +67,23 @@ package struct OriginCluster: Sendable {
         }
         return try await firstAnswer(from: owners, "upload \(digest)", isFinal: isFinal) {
             try await $0.upload(digest, namespace: namespace, from: source)
+        }
+    }
+
+    /// Stores the manifest `digest` at an owner if that has all of `references`, too, on which the caller relies then.
+    /// - Returns: false, with nothing stored, when that can't be found out in one question: not all owners own everything, or
+    ///   this one lacks some, or does not look. Then ask for each reference, and ``upload(_:namespace:from:)`` it.
+    package func uploadManifest(
+        _ digest: Digest,
+        namespace: Namespace,
+        _ bytes: ByteBuffer,
+        ifPresent references: [Digest]
+    ) async throws -> Bool {
+        let owners = try await owners(of: digest).map(\.address)
+        guard common.owners(of: digest, asking: hosts.hosts, at: .now) != nil else { return false }
+        let isFinal = { (error: ClusterError) in !error.mayPassElsewhere }
+        return try await firstAnswer(from: owners, "upload \(digest)", isFinal: isFinal) {
+            try await $0.uploadManifest(digest, namespace, bytes, ifPresent: references)
         }
     }
 

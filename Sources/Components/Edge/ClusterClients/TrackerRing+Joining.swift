@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Content
-import Synchronization
 
 /// What an agent has completed and tells a tracker with its next ``TrackerRing/join(_:namespace:as:telling:)``, if that
 /// comes soon.
@@ -23,7 +22,7 @@ extension TrackerRing {
     ) async throws -> TrackerJoin {
         try await poll.untilDone {
             try await asking(digest, "meta info of \(digest)") { tracker in
-                guard joiners.mayKnow(tracker.address) else {
+                guard notJoining.mayKnow(tracker.address) else {
                     let metaInfo = try await tracker.metaInfo(of: digest, namespace: namespace)
                     return TrackerJoin(metaInfo: metaInfo, handout: nil)
                 }
@@ -42,10 +41,10 @@ extension TrackerRing {
                 do {
                     let metaInfo = try await tracker.metaInfo(of: digest, namespace: namespace)
                     // It knows the blob, so it was the question that it does not know.
-                    joiners.noteUnknown(tracker.address)
+                    notJoining.note(tracker.address)
                     return TrackerJoin(metaInfo: metaInfo, handout: nil)
                 } catch let error as ClusterError where error.code == .accepted {
-                    joiners.noteUnknown(tracker.address)
+                    notJoining.note(tracker.address)
                     throw error
                 }
             }
@@ -54,28 +53,9 @@ extension TrackerRing {
 
     /// The tracker that hears of `digest` first, if it is to be told of completions by the way.
     package func joinTracker(of digest: Digest) async -> String? {
-        guard let address = await trackers(of: digest).first, joiners.mayKnow(address) else {
+        guard let address = await trackers(of: digest).first, notJoining.mayKnow(address) else {
             return nil
         }
         return address
-    }
-}
-
-/// Which trackers do not know what joining is, as Kraken's; they are tried again after a while, since they may be replaced.
-final class JoiningTrackers: Sendable {
-    private let unknownUntil = Mutex<[String: ContinuousClock.Instant]>([:])
-    private static let pause = Duration.seconds(300)
-
-    func mayKnow(_ address: String) -> Bool {
-        unknownUntil.withLock { unknown in
-            guard let end = unknown[address] else { return true }
-            guard end <= ContinuousClock.now else { return false }
-            unknown[address] = nil
-            return true
-        }
-    }
-
-    func noteUnknown(_ address: String) {
-        unknownUntil.withLock { $0[address] = ContinuousClock.now.advanced(by: Self.pause) }
     }
 }

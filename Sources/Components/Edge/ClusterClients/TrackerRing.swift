@@ -15,7 +15,7 @@ package struct TrackerRing: Sendable {
     package let hosts: HostList
     private let http: HTTPClient
     let poll: PollPolicy
-    let joiners = JoiningTrackers()
+    let notJoining = UnawareHosts()
     private let replicasMax: Int
     private let log: Logger
 

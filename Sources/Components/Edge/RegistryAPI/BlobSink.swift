@@ -22,6 +22,16 @@ package protocol BlobSink: Sendable {
         in repository: RepositoryName
     ) async throws -> Bool
 
+    /// Stores the manifest `digest`, whose bytes were checked, if all of `references` are there, too.
+    /// - Returns: false, with nothing stored, when they are not, or that can't be found out so: look for each, then
+    ///   ``putManifest(_:as:in:)``.
+    func putManifest(
+        _ bytes: [UInt8],
+        as digest: Digest,
+        ifPresent references: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Bool
+
     /// Stores the manifest `digest`, whose bytes were checked.
     func putManifest(
         _ bytes: [UInt8],
@@ -68,6 +78,16 @@ package protocol TagSink: Sendable {
         dependencies: [Digest],
         condition: TagCondition
     ) async throws -> Bool?
+
+    /// The same, unless one of `dependencies` is known to have been deleted from the repository.
+    /// - Returns: nil, with nothing done, when that can't be found out so: ask whether they were, then
+    ///   ``put(_:_:dependencies:condition:)``.
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        unlessDeleted dependencies: [Digest],
+        condition: TagCondition
+    ) async throws -> TagPutOutcome?
 
     /// Removes `tag` if `condition` is met; false when there is no such tag.
     /// - Throws: ``RegistryError`` as ``put(_:_:condition:)``.

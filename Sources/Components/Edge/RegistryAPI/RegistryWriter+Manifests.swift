@@ -35,10 +35,18 @@ extension RegistryWriter {
         }
         let document = try await read(bytes, in: name)
         try check(request.headers[.contentType], names: document.mediaType)
-        let checkedAt = ContinuousClock.now
-        try await checkReferences(of: document, in: name)
         let condition = try TagCondition(headers: request.headers)
-        try await sink.blobs.putManifest(bytes, as: digest, in: name)
+        let checkedAt = ContinuousClock.now
+        // What says no more than the tag does waits for the answer to that.
+        let isPlain =
+            if case .tag = reference { claims.isEmpty && document.subject == nil } else { false }
+        let deletions = try await store(
+            bytes,
+            document,
+            as: digest,
+            in: name,
+            leavingDeletions: isPlain
+        )
         for claim in claims { try await note(claim, of: digest, in: name) }
         // The answer to the tag tells whether that is needed.
         if case .digest = reference { try await restore(digest, in: name) }
@@ -58,12 +66,7 @@ extension RegistryWriter {
         }
         if case .tag(let tag) = reference {
             let tag = QualifiedTag(repository: name, tag: tag)
-            let wasDeleted = try await sink.tags.put(
-                tag,
-                digest,
-                dependencies: document.references.filter { !$0.isForeign }.map(\.digest),
-                condition: condition
-            )
+            let wasDeleted = try await put(tag, digest, document, condition, deletions)
             if wasDeleted != false { try await restore(digest, in: name) }
         }
         let asked = claims.first ?? .sha256(digest)
@@ -71,6 +74,81 @@ extension RegistryWriter {
         response.headers[.eTag] = "\"\(asked)\""
         response.headers[.subject] = document.subject?.name.description
         return response
+    }
+
+    /// Whether it is known that nothing was deleted that a manifest refers to.
+    private enum Deletions { case none, unknown }
+
+    /// Stores the manifest `bytes` once all that it refers to is there, and not deleted unless `leavingDeletions` says that that
+    /// is asked later.
+    private func store(
+        _ bytes: [UInt8],
+        _ document: ManifestDocument,
+        as digest: Digest,
+        in name: RepositoryName,
+        leavingDeletions: Bool
+    ) async throws -> Deletions {
+        if !document.isIndex {
+            let wanted = Self.distinct(document.references)
+            if !leavingDeletions { try await refuseDeleted(wanted, in: name) }
+            let isStored = try await sink.blobs.putManifest(
+                bytes,
+                as: digest,
+                ifPresent: wanted.map(\.digest),
+                in: name
+            )
+            if isStored { return leavingDeletions ? .unknown : .none }
+        }
+        // The manifests of an index were there before, and what they refer to has to be read.
+        try await checkReferences(of: document, in: name)
+        try await sink.blobs.putManifest(bytes, as: digest, in: name)
+        return .none
+    }
+
+    /// Makes `tag` name the manifest `digest`; answers whether that was deleted before.
+    private func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        _ document: ManifestDocument,
+        _ condition: TagCondition,
+        _ deletions: Deletions
+    ) async throws -> Bool? {
+        let wanted = Self.distinct(document.references)
+        let dependencies = wanted.map(\.digest)
+        if deletions == .unknown {
+            switch try await sink.tags.put(
+                tag,
+                digest,
+                unlessDeleted: dependencies,
+                condition: condition
+            ) {
+            case .put(let wasDeleted): return wasDeleted
+            case .refused(let deleted):
+                throw Self.missing(wanted.filter { deleted.contains($0.digest) }.map(\.name))
+            case nil: try await refuseDeleted(wanted, in: tag.repository)
+            }
+        }
+        return try await sink.tags.put(
+            tag,
+            digest,
+            dependencies: dependencies,
+            condition: condition
+        )
+    }
+
+    /// Those of `descriptors` that registries have to have, each once.
+    private static func distinct(_ descriptors: [Descriptor]) -> [Descriptor] {
+        var digests = Set<Digest>()
+        return descriptors.filter { !$0.isForeign && digests.insert($0.digest).inserted }
+    }
+
+    private func refuseDeleted(
+        _ wanted: [Descriptor],
+        in name: RepositoryName
+    ) async throws {
+        let deleted = try await tags.surelyDeleted(among: wanted.map(\.digest), in: name)
+        let gone = wanted.filter { deleted.contains($0.digest) }
+        if !gone.isEmpty { throw Self.missing(gone.map(\.name)) }
     }
 
     /// The manifest `bytes`, with what the SHA-512s in it stand for in the repository.
@@ -149,10 +227,7 @@ extension RegistryWriter {
         of document: ManifestDocument,
         in name: RepositoryName
     ) async throws {
-        var digests = Set<Digest>()
-        let wanted = try await everything(below: document, in: name, depth: 0).filter {
-            !$0.isForeign && digests.insert($0.digest).inserted
-        }
+        let wanted = Self.distinct(try await everything(below: document, in: name, depth: 0))
         async let deletions = tags.surelyDeleted(among: wanted.map(\.digest), in: name)
         let absent = try await withThrowingTaskGroup(of: ContentDigest?.self) { group in
             var missing: [ContentDigest] = []
@@ -170,14 +245,19 @@ extension RegistryWriter {
         }
         let deleted = try await deletions
         let gone = wanted.lazy.filter { deleted.contains($0.digest) }.map(\.name)
-        let missing = Set(absent + gone).sorted { $0.key < $1.key }
-        guard let first = missing.first else { return }
+        if !absent.isEmpty || !gone.isEmpty { throw Self.missing(absent + gone) }
+    }
+
+    /// The answer to a manifest that refers to `names`, one at least, which are not there.
+    private static func missing(_ names: [ContentDigest]) -> RegistryError {
+        let missing = Set(names).sorted { $0.key < $1.key }
+        let first = missing.first.map(\.description) ?? "something"
         let others = missing.count > 1 ? " and \(missing.count - 1) others" : ""
-        throw RegistryError(
+        return RegistryError(
             .manifestBlobUnknown,
             .badRequest,
             "the manifest references \(first)\(others), which the registry does not have: push them first",
-            detail: .object([.init("digest", .string(first.description))])
+            detail: .object([.init("digest", .string(first))])
         )
     }
 }

@@ -37,6 +37,9 @@ struct BuildIndexRoutes: Sendable {
             if let deleted = await deleted { headers[.isDeleted] = "\(!deleted.isEmpty)" }
             return .empty(headers: headers)
         }
+        router.put("/internal/tags/{tag}/digest/{digest}") { (request, context) -> Response in
+            try await putUnlessDeleted(request, try Self.tag(context), try Self.digest(context))
+        }
         // Kraken's tags can't be removed.
         router.delete("/tags/{tag}") { (request, context) -> Response in
             let isReplicated = try request.queryBool("replicate") ?? false
@@ -73,6 +76,35 @@ struct BuildIndexRoutes: Sendable {
         addDuplicates(to: router)
         addState(to: router)
         addDeletions(to: router)
+    }
+
+    /// Puts a tag whose manifest refers to what the body lists, all of which the sender has just seen at the origins, unless
+    /// some of it was deleted from the repository.
+    private func putUnlessDeleted(
+        _ request: Request,
+        _ tag: QualifiedTag,
+        _ digest: Digest
+    ) async throws -> Response {
+        let body = try await request.json(upTo: limits.jsonBodyBytesMax)
+        let dependencies = try (body["dependencies"]?.array ?? []).map { text in
+            try Self.parsing { try Digest(parsing: text.string ?? "") }
+        }
+        let deleted = await tags.deleted(among: dependencies + [digest], in: tag.repository)
+        let gone = dependencies.filter(deleted.contains)
+        guard gone.isEmpty else {
+            let texts = Set(gone).sorted().map { JSON.string($0.description) }
+            var refusal = Response.json(.object([.init("deleted", .array(texts))]))
+            refusal.status = .init(code: ManifestReferences.missingStatus)
+            return refusal
+        }
+        try await tags.put(
+            tag,
+            digest,
+            seen: dependencies,
+            condition: try Self.condition(request),
+            replicating: body["replicate"]?.bool == true ? .client : nil
+        )
+        return .empty(headers: [.isDeleted: "\(deleted.contains(digest))"])
     }
 
     /// What neighbours have taken.

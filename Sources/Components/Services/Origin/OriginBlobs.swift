@@ -99,6 +99,14 @@ struct OriginBlobs: Sendable {
         throw HTTPProblem.unavailable("\(digest) is just being removed", retryAfter: .seconds(1))
     }
 
+    /// Whether all of `digests` are here. Who asks relies on them.
+    func hasAll(of digests: [Digest]) async throws -> Bool {
+        for digest in digests {
+            do { try leases.touch(digest) } catch is HTTPProblem { return false }
+        }
+        return try await store.hasAll(of: digests)
+    }
+
     /// How a blob of `bytes` bytes is committed.
     private func options(_ kind: UploadKind, bytes: Int) -> CommitOptions {
         CommitOptions(

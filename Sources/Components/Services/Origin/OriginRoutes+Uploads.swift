@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import BlobStorage
+import ClusterClients
 import ClusterConfiguration
 import Content
 import Files
@@ -92,7 +93,8 @@ extension OriginRoutes {
     /// Bytes of a whole blob that are gathered in memory and then written at once: most manifests.
     private static let bodyInMemoryBytesMax = 64 << 10
 
-    /// Takes a whole blob: start, bytes and commit in one request. Herd's own.
+    /// Takes a whole blob: start, bytes and commit in one request; a manifest, perhaps, only if all is here that it refers to.
+    /// Herd's own.
     private func receiveWhole(
         _ request: Request,
         _ context: ServerContext,
@@ -102,6 +104,35 @@ extension OriginRoutes {
             throw HTTPProblem.badRequest("a whole blob needs a Content-Length").asText
         }
         let digest = try context.digest()
+        guard let list = request.headers[.references], let references = DependencyList.parse(list)
+        else {
+            try await receiveWhole(request, bytes: bytes, as: digest, kind)
+            return Response.empty()
+        }
+        guard try await blobs.hasAll(of: references) else {
+            throw HTTPProblem(
+                .init(code: ManifestReferences.missingStatus),
+                "not all that \(digest) refers to is here",
+                headers: [.references: ManifestReferences.missing.rawValue],
+                style: .text
+            )
+        }
+        let isPresent: HTTPFields = [.references: ManifestReferences.present.rawValue]
+        do {
+            try await receiveWhole(request, bytes: bytes, as: digest, kind)
+            return Response.empty(headers: isPresent)
+        } catch var problem as HTTPProblem where problem.status == .conflict {
+            problem.headers.append(contentsOf: isPresent)
+            throw problem
+        }
+    }
+
+    private func receiveWhole(
+        _ request: Request,
+        bytes: Int,
+        as digest: Digest,
+        _ kind: OriginBlobs.UploadKind
+    ) async throws {
         try await Self.explaining {
             if bytes <= Self.bodyInMemoryBytesMax {
                 let body = try await request.body.collect(upTo: bytes)
@@ -117,7 +148,6 @@ extension OriginRoutes {
                 throw error
             }
         }
-        return Response.empty()
     }
 
     private static func write(

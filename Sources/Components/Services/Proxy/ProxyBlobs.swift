@@ -147,17 +147,48 @@ struct ProxyBlobs: BlobSource, BlobSink {
     func putManifest(
         _ bytes: [UInt8],
         as digest: Digest,
+        ifPresent references: [Digest],
+        in repository: RepositoryName
+    ) async throws -> Bool {
+        try await storing(bytes, as: digest) { buffer in
+            try await origins.uploadManifest(
+                digest,
+                namespace: Namespace(repository),
+                buffer,
+                ifPresent: references
+            )
+        }
+    }
+
+    func putManifest(
+        _ bytes: [UInt8],
+        as digest: Digest,
         in repository: RepositoryName
     ) async throws {
-        let namespace = Namespace(repository)
-        let source = UploadSource.bytes(ByteBuffer(bytes: bytes))
+        _ = try await storing(bytes, as: digest) { buffer in
+            try await origins.upload(
+                digest,
+                namespace: Namespace(repository),
+                from: .bytes(buffer)
+            )
+            return true
+        }
+    }
+
+    /// Has `store` store a manifest, and notes it if that says that it did.
+    private func storing(
+        _ bytes: [UInt8],
+        as digest: Digest,
+        _ store: (ByteBuffer) async throws -> Bool
+    ) async throws -> Bool {
         do {
-            try await origins.upload(digest, namespace: namespace, from: source)
+            guard try await store(ByteBuffer(bytes: bytes)) else { return false }
         } catch let error as ClusterError {
             throw RegistryError(error, what: "store the manifest \(digest)", whom: "origin")
         }
         manifests.note(bytes, as: digest)
         counters.manifestsPut.add()
         counters.bytesUploaded.add(bytes.count)
+        return true
     }
 }

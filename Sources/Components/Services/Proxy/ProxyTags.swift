@@ -70,11 +70,34 @@ struct ProxyTags: TagSource, TagSink {
                 condition: condition
             )
         }
+        notePush(tag, digest)
+        return wasDeleted
+    }
+
+    func put(
+        _ tag: QualifiedTag,
+        _ digest: Digest,
+        unlessDeleted dependencies: [Digest],
+        condition: TagCondition
+    ) async throws -> TagPutOutcome? {
+        let outcome = try await changing("tag \(tag)") {
+            try await buildIndexes.put(
+                tag,
+                digest,
+                replicating: true,
+                unlessDeleted: dependencies,
+                condition: condition
+            )
+        }
+        if case .put = outcome { notePush(tag, digest) }
+        return outcome
+    }
+
+    private func notePush(_ tag: QualifiedTag, _ digest: Digest) {
         counters.pushes.add()
         environment.events.record(
             ClusterEvent(.push, blob: digest, detail: ["tag": tag.description])
         )
-        return wasDeleted
     }
 
     func delete(_ tag: QualifiedTag, condition: TagCondition) async throws -> Bool {
