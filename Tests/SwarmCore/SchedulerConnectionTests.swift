@@ -36,24 +36,34 @@ import Testing
         #expect(effects.closing(last) == .noSlot)
     }
 
-    @Test(
-        "of a small blob only two peers for each missing piece are dialled, and others for those with nothing"
-    )
+    @Test("of a small blob one source is dialled, and two for each missing piece once that is late")
     func fewForSmallBlobs() throws {
         var host = try LoneScheduler(pieces: 1)
         host.open()
         // Peer 3 is who fetches the piece from the origins, so it comes before those that a tracker named before it.
-        #expect(
-            host.introduce([1, 2, 3, 4, 5]).dials.keys.sorted() == [1, 3].map(LoneScheduler.peer)
-        )
-        let first = try Unwrap.value(host.log.dials[LoneScheduler.peer(1)])
-        let empty = host.handle(.dialSucceeded(first, host.handshake(of: 1, holding: [])))
-        #expect(empty.dials.keys.sorted() == [LoneScheduler.peer(2)])
+        #expect(host.introduce([1, 2, 3, 4, 5]).dials.keys.sorted() == [LoneScheduler.peer(3)])
         let third = try Unwrap.value(host.log.dials[LoneScheduler.peer(3)])
-        #expect(host.handle(.dialSucceeded(third, host.handshake(of: 3))).dials.isEmpty)
+        let empty = host.handle(.dialSucceeded(third, host.handshake(of: 3, holding: [])))
+        #expect(empty.dials.isEmpty)
+        // 40 ms, and 10 more for each MiB.
+        #expect(host.wait(.milliseconds(49)).dials.isEmpty)
+        let late = host.wait(.milliseconds(2))
+        #expect(late.dials.keys.sorted() == [1, 2].map(LoneScheduler.peer))
+        let first = try Unwrap.value(host.log.dials[LoneScheduler.peer(1)])
+        #expect(host.handle(.dialSucceeded(first, host.handshake(of: 1))).dials.isEmpty)
         let second = try Unwrap.value(host.log.dials[LoneScheduler.peer(2)])
         let failed = host.handle(.dialFailed(second, .unreachable))
         #expect(failed.dials.keys.sorted() == [LoneScheduler.peer(4)])
+    }
+
+    @Test("of a small blob two sources are dialled once somebody had no slot")
+    func refusedForSmallBlobs() throws {
+        var host = try LoneScheduler(pieces: 1)
+        host.open()
+        host.introduce([1, 2, 3, 4, 5])
+        let third = try Unwrap.value(host.log.dials[LoneScheduler.peer(3)])
+        let refused = host.handle(.dialFailed(third, .refused))
+        #expect(refused.dials.keys.sorted() == [1, 2].map(LoneScheduler.peer))
     }
 
     @Test("an incoming peer with too many neighbours in common is refused")
@@ -335,6 +345,7 @@ import Testing
         var host = try LoneScheduler(pieces: 1)
         host.open()
         let seeder = try host.connect(to: 1)
+        host.wait(.milliseconds(50))
         let dial = try host.dial(2)
         host.deliver(0, from: seeder)
         #expect(host.handle(.committed(host.hash)).closing(dial) == .bothComplete)

@@ -19,7 +19,8 @@ extension Swarm {
         if context.policy.sparesOrigins {
             let rivals = candidates.filter(isRival).map(\.peerID)
             if isSmall(context.policy) {
-                dialFirst(picker.dutyHolders(among: rivals))
+                fetching = picker.dutyHolders(among: rivals)
+                dialFirst(fetching)
             } else {
                 picker.share(withKnown: rivals)
             }
@@ -63,7 +64,7 @@ extension Swarm {
     /// Dials candidates while slots are free and more peers are of use.
     mutating func dialMore(_ context: inout SwarmContext) {
         guard phase == .leeching, context.role == .agent else { return }
-        var wanted = dialsWanted(context.policy)
+        var wanted = dialsWanted(context.policy, at: context.now)
         for candidate in candidates {
             guard wanted > 0 else { return }
             guard !bans.isBanned(candidate.peerID, at: context.now), !knows(candidate.peerID),
@@ -71,9 +72,11 @@ extension Swarm {
             else { continue }
             let connection = context.makeConnection()
             if !candidate.isOrigin, !isDiallingAgents { agentsDialledAt = context.now }
+            if firstDialAt == nil { firstDialAt = context.now }
             dials[connection] = candidate
             if isRival(candidate) { picker.share(with: candidate.peerID) }
-            wanted -= 1
+            // One may be enough for now.
+            wanted = min(wanted - 1, dialsWanted(context.policy, at: context.now))
             let handshake = handshake(context: context, isAnswer: false)
             context.emit(.dial(connection, candidate, handshake))
         }
@@ -82,16 +85,37 @@ extension Swarm {
     /// How many more peers are worth a connection: all that have a slot left for them, but of a blob that lacks few pieces only two for each.
     ///
     /// A small blob is here before a tenth connection has shaken hands. Peers that are late or have failed do not count.
-    private func dialsWanted(_ policy: SwarmPolicy) -> Int {
+    private func dialsWanted(_ policy: SwarmPolicy, at now: Instant) -> Int {
         guard !isBarren else { return connectionsMax(policy) - connectionCount }
         let free = connectionsSought(policy) - connectionCount
         let enough = Self.peersPerMissingPiece * held.missingCount
         guard enough < connectionsSought(policy) else { return free }
+        if let end = soleSourceEnd(policy), now < end { return 0 }
         let useful = peers.values.count { peer in
             !peer.isSlow && peer.failed.isEmpty
                 && zip(peer.bits.words, held.words).contains { $0 & ~$1 != 0 }
         }
         return min(free, enough - useful - dials.count)
+    }
+
+    /// Until when no more peers than missing pieces are worth a connection, because as many have them, or are to fetch them, and
+    /// have not had the time to send them yet; nil when they are not so many, or somebody had no slot for us.
+    func soleSourceEnd(_ policy: SwarmPolicy) -> Instant? {
+        guard !hasDialFailed, let firstDialAt, isSmall(policy) else { return nil }
+        let dialled = dials.values.count {
+            isSource($0.peerID, isOrigin: $0.isOrigin, isComplete: $0.isComplete)
+        }
+        let connected = peers.values.count { peer in
+            !peer.isSlow
+                && isSource(peer.peerID, isOrigin: peer.isOrigin, isComplete: peer.bits.isComplete)
+        }
+        guard dialled + connected >= held.missingCount else { return nil }
+        return firstDialAt.advanced(by: policy.originPatience(for: layout))
+    }
+
+    /// Whether a small blob comes from that peer: an origin's is only for the agents whose duty it is.
+    private func isSource(_ peer: PeerID, isOrigin: Bool, isComplete: Bool) -> Bool {
+        isOrigin ? fetching.isEmpty : isComplete || fetching.contains(peer)
     }
 
     /// Slots there are now: more where links turn out to be slow.
@@ -154,6 +178,7 @@ extension Swarm {
         _ context: inout SwarmContext
     ) {
         guard let peer = endDial(connection) else { return }
+        hasDialFailed = true
         switch fault {
         case .refused: postpone(peer.peerID, .refused, &context)
         case .unreachable: strike(peer.peerID, .unreachable, &context)

@@ -40,6 +40,9 @@ extension Swarm {
         next.bring(forward: nextRoom(policy, at: now))
         next.bring(forward: nextSecondChance)
         next.bring(forward: diskPause)
+        if !candidates.isEmpty, let end = soleSourceEnd(policy), end > now {
+            next.bring(forward: end)
+        }
         let sought = isBarren ? connectionsMax(policy) : connectionsSought(policy)
         if connectionCount < sought, !candidates.isEmpty {
             next.bring(forward: bans.nextEnd(after: now))

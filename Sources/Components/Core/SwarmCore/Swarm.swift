@@ -53,6 +53,12 @@ package struct Swarm: Sendable {
     var agentsGaveAt: Instant
     /// When the first of the agents was dialled that are not connected yet.
     var agentsDialledAt: Instant
+    /// When the first peer was dialled.
+    var firstDialAt: Instant?
+    /// Whether somebody that was dialled had no slot for us, or was not there.
+    var hasDialFailed = false
+    /// Agents whose duty pieces of a small blob are, as far as a tracker knows.
+    var fetching: Set<PeerID> = []
     /// The last instant at which an origin gave us a piece.
     var originsGaveAt: Instant
     /// How long origins took of late from a request to its piece; zero before the first.
