@@ -54,6 +54,8 @@ package actor RetryQueue {
     /// Whether the last look found all there was to do, and all that has come since was handed over: then what ends makes room
     /// for nothing.
     var isIdle = false
+    /// The greatest number that a look has found: whoever adds a task may hear later than the look that it is on the disk.
+    private var lastFound: Int64 = 0
     /// Whether something has come while a look went on.
     private var hasMoreCome = false
     /// When to look again even though nothing comes.
@@ -169,7 +171,7 @@ package actor RetryQueue {
     /// Has `task`, which is new, started without a look for it, if nothing else waits.
     private func handOver(_ task: RetryTask?) -> Bool {
         guard isIdle, stopDeadline == nil, !handedOver.isOverfull, let task,
-            task.dueAt.unixNanoseconds <= now.nanoseconds
+            task.id > lastFound, task.dueAt.unixNanoseconds <= now.nanoseconds
         else { return false }
         handedOver.append(task, at: now)
         return true
@@ -211,7 +213,7 @@ package actor RetryQueue {
                 guard isLookDue else { continue }
                 let look = await startDue()
                 for task in look.started { group.addTask { await self.execute(task) } }
-                if isFinished(look.started) { break }
+                if isFinished(look) { break }
                 await armTimer(after: look)
             }
             group.cancelAll()
@@ -255,11 +257,14 @@ package actor RetryQueue {
     }
 
     /// What has failed before would fail again, and a restart goes on with it: a stop waits for new work only.
-    private func isFinished(_ started: [RetryTask]) -> Bool {
+    private func isFinished(_ look: Look) -> Bool {
         guard let stopDeadline else { return false }
         if now >= stopDeadline { return true }
-        return started.isEmpty && scheduler.runningIDs.isEmpty && settling.isEmpty
+        return look.started.isEmpty && look.hadRoom && isAlone
     }
+
+    /// Whether nothing runs and every end is written.
+    private var isAlone: Bool { scheduler.runningIDs.isEmpty && settling.isEmpty }
 
     /// Ends of work that wait for the disk; while there are more, nothing is started.
     private static let settlingMax = 64
@@ -271,6 +276,8 @@ package actor RetryQueue {
         var endedAt: Instant
         /// When the next work falls due after that; nil when that is not known.
         var next: NextDue?
+        /// Whether nothing ran when it began, so that what it did not find is not there.
+        var hadRoom = false
         /// Whether the disk did not say.
         var hasFailed = false
     }
@@ -293,11 +300,12 @@ package actor RetryQueue {
         // It lies on the disk, where it is looked for now.
         _ = handedOver.take()
         while settling.count < Self.settlingMax {
-            look.endedAt = now
+            (look.endedAt, look.hadRoom) = (now, isAlone)
             guard let found = await due(at: look.endedAt) else {
                 look.hasFailed = true
                 break
             }
+            lastFound = max(lastFound, found.tasks.keys.max() ?? 0)
             let admitted = scheduler.admit(found.tasks.values.map(\.candidate), at: look.endedAt)
             look.started += admitted.compactMap { found.tasks[$0.id] }
             if found.isAll, admitted.count == found.tasks.count {
