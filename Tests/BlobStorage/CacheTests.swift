@@ -21,8 +21,7 @@ import Testing
     func adopts() async throws {
         try await withTemporaryFolder { root in
             let blob = try SampleBlob("kraken's")
-            let hex = blob.digest.hex
-            let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let entry = entryPath(root, of: blob.digest)
             try Directory.create(entry)
             try AtomicFile.write(blob.bytes, to: "\(entry)/data", durable: false)
             try AtomicFile.write(Array("true".utf8), to: "\(entry)/_persist", durable: false)
@@ -47,8 +46,7 @@ import Testing
             let store = try await openStore(root)
             let blob = try SampleBlob("blob")
             try await store.add(blob, options: CommitOptions(pieceBytes: 4))
-            let hex = blob.digest.hex
-            let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let entry = entryPath(root, of: blob.digest)
             for text in ["", "{", "[]", #"{"Info":{}}"#] {
                 try AtomicFile.write(Array(text.utf8), to: "\(entry)/_torrentmeta", durable: false)
                 #expect(try await store.metaInfo(of: blob.digest) == nil)
@@ -73,8 +71,7 @@ import Testing
         try await withTemporaryFolder { root in
             let store = try await openStore(root)
             let blob = try SampleBlob("blob")
-            let hex = blob.digest.hex
-            let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let entry = entryPath(root, of: blob.digest)
             try Directory.create(entry)
             try AtomicFile.write([1], to: "\(entry)/_torrentmeta", durable: false)
             #expect(try await store.info(of: blob.digest) == nil)

@@ -50,8 +50,7 @@ import Testing
         for (metaInfo, _) in try await store.unfinishedDownloads() {
             let blob = try CrashWorkload.downloaded(metaInfo.digest)
             let download = try await store.download(blob)
-            let hex = blob.digest.hex
-            let entry = "\(root)/download/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let entry = entryPath(root, "download", of: blob.digest)
             let claims = try AtomicFile.read("\(entry)/_status", bytesMax: 1000) ?? []
             #expect(claims.count { $0 == 1 } == download.bitfield.heldCount)
             for piece in 0..<metaInfo.layout.pieceCount
@@ -212,8 +211,7 @@ private struct CrashWorkload {
         try await withTemporaryFolder { root in
             let blob = try SampleBlob("blob")
             try await download(blob, try await openStore(root))
-            let hex = blob.digest.hex
-            let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let entry = entryPath(root, of: blob.digest)
             let mark = try AtomicFile.read("\(entry)/_unflushed", bytesMax: 64)
             let boot = try String(
                 contentsOfFile: "/proc/sys/kernel/random/boot_id",
@@ -227,8 +225,7 @@ private struct CrashWorkload {
     func smallBlobs() async throws {
         try await withTemporaryFolder { root in
             let blob = try SampleBlob("small")
-            let hex = blob.digest.hex
-            let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let entry = entryPath(root, of: blob.digest)
             let options = CommitOptions(pieceBytes: 4 << 10, isPersisted: true, namespace: nil)
             do {
                 let store = try await open(root, boot: "first")
@@ -267,13 +264,11 @@ private struct CrashWorkload {
                 try await store.add(flushed)
             }
             for blob in [torn, flushed] {
-                let hex = blob.digest.hex
-                let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+                let entry = entryPath(root, of: blob.digest)
                 let zeros = [UInt8](repeating: 0, count: blob.bytes.count)
                 try AtomicFile.write(zeros, to: "\(entry)/data", durable: false)
             }
-            let hex = whole.digest.hex
-            let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let entry = entryPath(root, of: whole.digest)
             #expect(try Directory.list(entry)?.contains("_unflushed") == true)
             let same = try await open(root, boot: "first")
             #expect(try await same.cachedBlob(whole.digest)?.read() == whole.bytes)

@@ -13,6 +13,12 @@ import Synchronization
 import TestSupport
 import Testing
 
+/// Where the blob `digest` lies below `root`: in `cache`, or in `download` while it is fetched.
+func entryPath(_ root: String, _ area: String = "cache", of digest: Content.Digest) -> String {
+    let hex = digest.hex
+    return "\(root)/\(area)/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+}
+
 /// A blob with everything that is to come of it, computed in the plainest way.
 struct SampleBlob {
     let bytes: [UInt8]

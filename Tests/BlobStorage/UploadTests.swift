@@ -117,8 +117,7 @@ import Testing
             let store = try await openStore(root, clock: ManualClock(1_700_000_000))
             let blob = try SampleBlob("x")
             try await store.add(blob)
-            let hex = blob.digest.hex
-            let entry = "\(root)/cache/\(hex.prefix(2))/\(hex.dropFirst(2).prefix(2))/\(hex)"
+            let entry = entryPath(root, of: blob.digest)
             let bytes = try AtomicFile.read("\(entry)/_last_access_time", bytesMax: 100)
             // Go: binary.PutVarint(make([]byte, 8), 1700000000).
             #expect(bytes == [0x80, 0xc4, 0x9f, 0xd5, 0x0c, 0, 0, 0])

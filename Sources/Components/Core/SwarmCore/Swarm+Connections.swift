@@ -72,7 +72,10 @@ extension Swarm {
             else { continue }
             let connection = context.makeConnection()
             if !candidate.isOrigin, !isDiallingAgents { agentsDialledAt = context.now }
-            if firstDialAt == nil { firstDialAt = context.now }
+            if soleSourceUntil == nil {
+                let patience = context.policy.originPatience(for: layout)
+                soleSourceUntil = context.now.advanced(by: patience)
+            }
             dials[connection] = candidate
             if isRival(candidate) { picker.share(with: candidate.peerID) }
             // One may be enough for now.
@@ -99,9 +102,9 @@ extension Swarm {
     }
 
     /// Until when no more peers than missing pieces are worth a connection, because as many have them, or are to fetch them, and
-    /// have not had the time to send them yet; nil when they are not so many, or somebody had no slot for us.
+    /// have not had the time to send them yet; nil when they are not so many.
     func soleSourceEnd(_ policy: SwarmPolicy) -> Instant? {
-        guard !hasDialFailed, let firstDialAt, isSmall(policy) else { return nil }
+        guard let soleSourceUntil, isSmall(policy) else { return nil }
         let dialled = dials.values.count {
             isSource($0.peerID, isOrigin: $0.isOrigin, isComplete: $0.isComplete)
         }
@@ -109,8 +112,7 @@ extension Swarm {
             !peer.isSlow
                 && isSource(peer.peerID, isOrigin: peer.isOrigin, isComplete: peer.bits.isComplete)
         }
-        guard dialled + connected >= held.missingCount else { return nil }
-        return firstDialAt.advanced(by: policy.originPatience(for: layout))
+        return dialled + connected >= held.missingCount ? soleSourceUntil : nil
     }
 
     /// Whether a small blob comes from that peer: an origin's is only for the agents whose duty it is.
@@ -178,7 +180,7 @@ extension Swarm {
         _ context: inout SwarmContext
     ) {
         guard let peer = endDial(connection) else { return }
-        hasDialFailed = true
+        soleSourceUntil = context.now
         switch fault {
         case .refused: postpone(peer.peerID, .refused, &context)
         case .unreachable: strike(peer.peerID, .unreachable, &context)

@@ -53,10 +53,9 @@ package struct Swarm: Sendable {
     var agentsGaveAt: Instant
     /// When the first of the agents was dialled that are not connected yet.
     var agentsDialledAt: Instant
-    /// When the first peer was dialled.
-    var firstDialAt: Instant?
-    /// Whether somebody that was dialled had no slot for us, or was not there.
-    var hasDialFailed = false
+    /// Until when one source for each missing piece of a small blob is enough: for a while from the first dial on, or until
+    /// somebody has no slot for us or is not there; nil before that dial.
+    var soleSourceUntil: Instant?
     /// Agents whose duty pieces of a small blob are, as far as a tracker knows.
     var fetching: Set<PeerID> = []
     /// The last instant at which an origin gave us a piece.

@@ -93,23 +93,16 @@ package struct FileBackend: Backend {
         let staging = "\(root)/\(Self.temporaryDirectory)"
         let temporary = AtomicFile.temporaryPath(for: path, in: staging)
         do {
-            if source.count <= Self.smallBytesMax, source.pace == nil {
-                return try await running("write \(name)") {
-                    if try Self.link(source, at: path) { return }
-                    let bytes = Array(
-                        try source.part(at: 0, count: source.count).readableBytesView
-                    )
-                    do {
-                        try AtomicFile.stage(bytes, at: temporary, durable: true)
-                    } catch let error as FileError where error.code == .notFound {
-                        try Directory.create(staging)
-                        try AtomicFile.stage(bytes, at: temporary, durable: true)
-                    }
-                    try Self.install(temporary, at: path)
-                }
+            let isWritten = try await running("write \(name)") {
+                if try Self.link(source, at: path) { return true }
+                try Directory.create(staging)
+                guard source.count <= Self.smallBytesMax, source.pace == nil else { return false }
+                let bytes = try source.part(at: 0, count: source.count).readableBytesView
+                try AtomicFile.stage(Array(bytes), at: temporary, durable: true)
+                try Self.install(temporary, at: path)
+                return true
             }
-            if try await running("write \(name)", { try Self.link(source, at: path) }) { return }
-            try await running("write \(name)") { _ = try Directory.create(staging) }
+            if isWritten { return }
             try await copy(source, to: temporary, name)
             try await running("write \(name)") { try Self.install(temporary, at: path) }
         } catch {
@@ -129,15 +122,7 @@ package struct FileBackend: Backend {
         let directory = Directory.parent(of: path) ?? "/"
         let made = try Directory.create(directory)
         try Directory.rename(temporary, to: path)
-        try synchronizeNames(in: directory, made: made)
-    }
-
-    /// Returns once the names in `directory`, and those of the directories from `made` to it, are on the disk.
-    private static func synchronizeNames(in directory: String, made: String?) throws {
-        try Directory.synchronize(directory)
-        if let above = made.flatMap(Directory.parent) {
-            try Directory.synchronizeNames(from: above, to: directory)
-        }
+        try Directory.synchronize(directory, made: made)
     }
 
     package func delete(_ name: String, namespace: Namespace) async throws {
@@ -212,7 +197,7 @@ package struct FileBackend: Backend {
             isLinked = false
         }
         // Whoever comes next finds the directories made.
-        if isLinked || made != nil { try synchronizeNames(in: directory, made: made) }
+        if isLinked || made != nil { try Directory.synchronize(directory, made: made) }
         return isLinked
     }
 

@@ -15,9 +15,7 @@ extension BlobStore {
         if let blob = shard(of: digest).cachedBlob(digest) {
             return BlobInfo(digest: digest, bytes: blob.bytes)
         }
-        return try await pool.run {
-            try self.isTrustworthyNow(digest) ? self.infoNow(digest) : nil
-        }
+        return try await pool.run { try self.trustedInfoNow(digest) }
     }
 
     /// Whether all of `digests` are cached.
@@ -26,8 +24,13 @@ extension BlobStore {
         let rest = digests.filter { shard(of: $0).cachedBlob($0) == nil }
         guard !rest.isEmpty else { return true }
         return try await pool.run {
-            try rest.allSatisfy { try self.isTrustworthyNow($0) && self.infoNow($0) != nil }
+            try rest.allSatisfy { try self.trustedInfoNow($0) != nil }
         }
+    }
+
+    /// What is cached as `digest`, if that may be opened; nil when nothing is.
+    func trustedInfoNow(_ digest: Digest) throws -> BlobInfo? {
+        try isTrustworthyNow(digest) ? infoNow(digest) : nil
     }
 
     func infoNow(_ digest: Digest) throws -> BlobInfo? {

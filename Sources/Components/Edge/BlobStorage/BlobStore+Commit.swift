@@ -96,24 +96,12 @@ extension BlobStore {
             } catch let error as FileError where error.code == .notFound {
                 // It was deleted, with the directory that it was in.
             } catch {
-                try withdraw(digest)
+                // What the disk has lost the system takes for written from now on, so nobody may find it.
+                try removeDamagedNow(digest)
                 throw error
             }
             return true
         }
-    }
-
-    /// Removes the entry of `digest`, which the disk refused: what it has lost the system takes for written from now on, so that
-    /// nobody may find it.
-    private func withdraw(_ digest: Digest) throws {
-        let shard = shard(of: digest)
-        let trash = try shard.files.withLock { _ in
-            try moveToTrashNow(layout.cacheEntry(digest))
-        }
-        shard.removeCached(digest)
-        guard let trash else { return }
-        try noteRemoved(trash)
-        discard(trash)
     }
 
     /// None of them waits for the disk: what the entry's directory is flushed for is that they are there. After a power cut one
@@ -162,10 +150,6 @@ extension BlobStore {
     /// Returns once the disk knows that `entry` is where it is.
     private func synchronizeName(of entry: String, _ installation: Installation) throws {
         let parent = Directory.parent(of: entry) ?? layout.cache
-        try Directory.synchronize(parent)
-        // A directory that was made for it has its name in the one above.
-        if let above = installation.made.flatMap(Directory.parent) {
-            try Directory.synchronizeNames(from: above, to: parent)
-        }
+        try Directory.synchronize(parent, made: installation.made)
     }
 }

@@ -63,11 +63,20 @@ extension BlobStore {
             "removing a blob that a power cut has damaged",
             metadata: [LogKey.blobDigest: "\(digest)"]
         )
-        let trash = try shard(of: digest).files.withLock { _ in try moveToTrashNow(entry) }
-        if let trash {
-            try noteRemoved(trash)
-            discard(trash)
-        }
+        try removeDamagedNow(digest)
         return false
+    }
+
+    /// Removes the entry of `digest`, whose bytes the disk does not have, whoever is owed it.
+    /// - Throws: `FileError`.
+    func removeDamagedNow(_ digest: Digest) throws {
+        let shard = shard(of: digest)
+        let trash = try shard.files.withLock { _ in
+            try moveToTrashNow(layout.cacheEntry(digest))
+        }
+        shard.removeCached(digest)
+        guard let trash else { return }
+        try noteRemoved(trash)
+        discard(trash)
     }
 }

@@ -15,7 +15,7 @@ extension BlobStore {
     ) async throws -> BlobInfo? {
         // Not cancelled with the task: a client that goes away must not leave the outcome open.
         try await pool.runUncancelled {
-            if try self.isTrustworthyNow(digest), try self.infoNow(digest) != nil { return nil }
+            if try self.trustedInfoNow(digest) != nil { return nil }
             var hasher = BlobHasher(pieceBytes: options.pieceBytes)
             bytes.withUnsafeReadableBytes { hasher.update($0) }
             let actual = try hasher.digest()

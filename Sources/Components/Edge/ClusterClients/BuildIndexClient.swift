@@ -60,8 +60,7 @@ package struct BuildIndexClient: Sendable {
         condition: TagCondition
     ) async throws -> TagPutOutcome? {
         let json = JSON.object([
-            .init("dependencies", .array(dependencies.map { .string($0.description) })),
-            .init("replicate", .bool(replicating)),
+            .init("dependencies", JSON(dependencies)), .init("replicate", .bool(replicating)),
         ])
         var headers = condition.headers
         headers[.contentType] = "application/json"
@@ -75,21 +74,14 @@ package struct BuildIndexClient: Sendable {
                 timeout: .seconds(30),
                 accepting: [200, ManifestReferences.missingStatus]
             )
-        } catch let error as ClusterError
-            where error.code == .notFound || error.code == .status(405)
-        {
-            return nil
-        }
+        } catch let error as ClusterError where error.isUnknownRequest { return nil }
         guard answer.status != 200 else {
             return .put(wasDeleted: answer.headers[.isDeleted].map { $0 == "true" })
         }
         do {
             let body = try JSON(parsing: answer.body.readableBytesView)
-            let deleted = try (body["deleted"]?.array ?? []).map { text in
-                try Digest(parsing: text.string ?? "")
-            }
-            return .refused(deleted: Set(deleted))
-        } catch let error as ContentError {
+            return .refused(deleted: Set(try body.digests(under: "deleted")))
+        } catch {
             throw ClusterError.unreadable("put \(tag) at \(address)", error)
         }
     }
@@ -204,16 +196,10 @@ package struct BuildIndexClient: Sendable {
         among digests: [Digest],
         in repository: RepositoryName
     ) async throws -> Set<Digest> {
-        let body = JSON.object([
-            .init("digests", .array(digests.map { .string($0.description) }))
-        ])
+        let body = JSON.object([.init("digests", JSON(digests))])
         let path = "/internal/repositories/\(URLEncoding.pathSegment(repository.name))/deleted"
-        return try await host.json(.post, path, json: body, timeout: .seconds(60)) { json in
-            var deleted = Set<Digest>()
-            for text in json["digests"]?.array ?? [] {
-                deleted.insert(try Digest(parsing: text.string ?? ""))
-            }
-            return deleted
+        return try await host.json(.post, path, json: body, timeout: .seconds(60)) {
+            Set(try $0.digests(under: "digests"))
         }
     }
 
@@ -266,7 +252,7 @@ package struct BuildIndexClient: Sendable {
         path route: String? = nil
     ) async throws {
         let body = JSON.object([
-            .init("dependencies", .array(dependencies.map { .string($0.description) })),
+            .init("dependencies", JSON(dependencies)),
             .init("delay", .integer(Int(delay.nanoseconds))),
         ])
         let path = "/internal/duplicate/remotes" + path(tag, digest)

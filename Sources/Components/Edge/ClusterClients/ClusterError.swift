@@ -53,6 +53,9 @@ package struct ClusterError: Error, Hashable, Sendable, CustomStringConvertible 
         }
     }
 
+    /// Whether the host may not know the request at all, as Kraken's do not know Herd's own: 404 or 405.
+    package var isUnknownRequest: Bool { code == .notFound || code == .status(405) }
+
     /// Whether the host gave no answer at all, which counts against its health.
     package var isNetworkFailure: Bool { code == .network }
 

@@ -212,7 +212,8 @@ package struct BackendPage: Hashable, Sendable {
 }
 
 extension JSON {
-    fileprivate init(_ digests: [Digest]) { self = .array(digests.map { .string($0.description) }) }
+    /// A list of `digests`, which ``digests(under:)`` reads.
+    package init(_ digests: [Digest]) { self = .array(digests.map { .string($0.description) }) }
 
     fileprivate func integer(under key: String) throws(ContentError) -> Int {
         guard let value = self[key]?.integer else {
@@ -232,7 +233,9 @@ extension JSON {
         try Digest(parsing: self["digest"]?.string ?? "")
     }
 
-    fileprivate func digests(under key: String) throws(ContentError) -> [Digest] {
+    /// The digests in the list `key`; none when there is no such list.
+    /// - Throws: `ContentError` when something in it is no digest.
+    package func digests(under key: String) throws(ContentError) -> [Digest] {
         var digests: [Digest] = []
         for value in self[key]?.array ?? [] {
             digests.append(try Digest(parsing: value.string ?? ""))

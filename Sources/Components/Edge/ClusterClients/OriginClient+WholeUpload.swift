@@ -21,20 +21,8 @@ extension OriginClient {
         _ purpose: UploadPurpose
     ) async throws -> Bool {
         guard source.count <= Self.wholeUploadBytesMax, source.isRestartable else { return false }
-        do {
-            _ = try await host.exchange(
-                .put,
-                wholeUploadPath(digest, namespace, purpose),
-                headers: [.contentType: "application/octet-stream"],
-                body: ChunkCutter(source).body(of: 0..<source.count),
-                timeout: .minutes(2)
-            )
-            return true
-        } catch let error as ClusterError
-            where error.code == .notFound || error.code == .status(405)
-        {
-            return false
-        }
+        let body = ChunkCutter(source).body(of: 0..<source.count)
+        return try await putWhole(wholeUploadPath(digest, namespace, purpose), body) != nil
     }
 
     /// Stores the manifest `digest` if the origin has all of `references`, too, on which the caller relies then.
@@ -50,22 +38,35 @@ extension OriginClient {
         guard bytes.readableBytes <= Self.wholeUploadBytesMax,
             let header = DependencyList.header(references)
         else { return false }
+        let answer = try await putWhole(
+            wholeUploadPath(digest, namespace, .cluster),
+            .bytes(bytes),
+            headers: [.references: header],
+            // 409: it was there, which is looked for last.
+            accepting: [200, 409, ManifestReferences.missingStatus]
+        )
+        return answer?.headers[.references] == ManifestReferences.present.rawValue
+    }
+
+    /// Sends a whole blob; nil when the origin does not know such a request.
+    private func putWhole(
+        _ path: String,
+        _ body: ClientRequest.Body,
+        headers: HTTPFields = [:],
+        accepting statuses: Set<Int> = [200]
+    ) async throws -> HostConnection.Answer? {
+        var headers = headers
+        headers[.contentType] = "application/octet-stream"
         do {
-            let answer = try await host.exchange(
+            return try await host.exchange(
                 .put,
-                wholeUploadPath(digest, namespace, .cluster),
-                headers: [.contentType: "application/octet-stream", .references: header],
-                body: .bytes(bytes),
+                path,
+                headers: headers,
+                body: body,
                 timeout: .minutes(2),
-                // 409: it was there, which is looked for last.
-                accepting: [200, 409, ManifestReferences.missingStatus]
+                accepting: statuses
             )
-            return answer.headers[.references] == ManifestReferences.present.rawValue
-        } catch let error as ClusterError
-            where error.code == .notFound || error.code == .status(405)
-        {
-            return false
-        }
+        } catch let error as ClusterError where error.isUnknownRequest { return nil }
     }
 
     private func wholeUploadPath(

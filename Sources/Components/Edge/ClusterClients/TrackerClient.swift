@@ -75,11 +75,7 @@ package struct TrackerClient: Sendable {
                     handout: TrackerHandout(json: answer, peersMax: peersMax)
                 )
             }
-        } catch let error as ClusterError
-            where error.code == .notFound || error.code == .status(405)
-        {
-            return nil
-        }
+        } catch let error as ClusterError where error.isUnknownRequest { return nil }
     }
 
     /// How `digest` is cut into pieces. `.accepted` says that the origins have begun to fetch the

@@ -107,6 +107,14 @@ package enum Directory {
         try OpenDirectory(path).synchronize()
     }
 
+    /// The same, with the names of the directory itself and of those above it that had to be made, of which `topmost` is the
+    /// topmost; nil when all were there.
+    /// - Throws: ``FileError``.
+    package static func synchronize(_ path: String, made topmost: String?) throws {
+        try synchronize(path)
+        if let above = topmost.flatMap(parent) { try synchronizeNames(from: above, to: path) }
+    }
+
     /// Makes the names durable that lead from the directory `top` down to `path`.
     /// - Throws: ``FileError``.
     package static func synchronizeNames(from top: String, to path: String) throws {

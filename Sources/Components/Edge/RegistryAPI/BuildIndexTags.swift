@@ -150,9 +150,7 @@ package struct BuildIndexTags: TagSource {
                 }
                 return deleted
             }
-        } catch let error as ClusterError
-            where error.code == .notFound || error.code == .status(405)
-        {
+        } catch let error as ClusterError where error.isUnknownRequest {
             // Kraken's can be asked about a tag at a time only.
         } catch let error as ClusterError {
             let what = "look for deletions in \(repository)"

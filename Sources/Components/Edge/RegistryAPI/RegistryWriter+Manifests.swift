@@ -244,7 +244,7 @@ extension RegistryWriter {
             return missing
         }
         let deleted = try await deletions
-        let gone = wanted.lazy.filter { deleted.contains($0.digest) }.map(\.name)
+        let gone = wanted.filter { deleted.contains($0.digest) }.map(\.name)
         if !absent.isEmpty || !gone.isEmpty { throw Self.missing(absent + gone) }
     }
 

@@ -15,10 +15,11 @@ package actor RetryDatabase {
     private let path: String
     private let database: DatabasePool
     private let pool: BlockingPool
-    private let waiting = Waiting()
     private nonisolated let gate = RetryDatabaseGate()
     private var jobs: [Job] = []
     private var isWriting = false
+    /// Whether the writing connection waits for the disk at the end of a transaction; nil: not known.
+    private var waitsForDisk: Bool?
 
     /// A step of the next transaction, told its outcome when that is on disk.
     private struct Job {
@@ -41,17 +42,6 @@ package actor RetryDatabase {
         func get() throws -> Value {
             guard let result = result.withLock({ $0 }) else { throw CancellationError() }
             return try result.get()
-        }
-    }
-
-    /// Whether the writing connection waits for the disk at the end of a transaction.
-    private final class Waiting: Sendable {
-        private let isOn = Mutex<Bool?>(nil)
-
-        func set(_ isWanted: Bool, in database: Database) throws {
-            guard isOn.withLock({ $0 }) != isWanted else { return }
-            try database.execute(sql: "PRAGMA synchronous = \(isWanted ? "FULL" : "NORMAL")")
-            isOn.withLock { $0 = isWanted }
         }
     }
 
@@ -136,17 +126,25 @@ package actor RetryDatabase {
     private func commit() async throws {
         let batch = jobs
         jobs = []
+        let isDurable = batch.contains(where: \.isDurable)
+        let isOther = waitsForDisk != isDurable
+        waitsForDisk = nil
         let failure: (any Error)?
         do {
-            try await pool.runUncancelled { [database, waiting] in
+            try await pool.runUncancelled { [database] in
                 try database.writeWithoutTransaction { database in
-                    try waiting.set(batch.contains(where: \.isDurable), in: database)
+                    if isOther {
+                        try database.execute(
+                            sql: "PRAGMA synchronous = \(isDurable ? "FULL" : "NORMAL")"
+                        )
+                    }
                     try database.inTransaction {
                         for job in batch { try job.run(database, batch.count == 1) }
                         return .commit
                     }
                 }
             }
+            waitsForDisk = isDurable
             failure = nil
         } catch { failure = error }
         for job in batch.dropFirst() { job.turn?.resume(returning: .done(failure)) }

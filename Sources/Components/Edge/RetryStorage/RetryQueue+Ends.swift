@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import NIOCore
 import Primitives
 import RetryCore
 import Telemetry
@@ -29,7 +28,7 @@ extension RetryQueue {
             settling.insert(task.id)
             _ = scheduler.finish(task.id, .done, at: now)
             done.append(task, at: now)
-            armFlush()
+            armTimer()
             doneCounts[task.destination, default: 0] += 1
             // Whoever hears of it finds the queue without it: who asks has the ends written first.
             if let event { events.record(event) }
@@ -108,16 +107,10 @@ extension RetryQueue {
         }
     }
 
-    func flushIfDue() async {
-        if let flushTimerAt, hasCome(flushTimerAt) { self.flushTimerAt = nil }
-        if done.isFull || stopDeadline != nil || done.dueAt.map(hasCome) ?? false { await flush() }
-        armFlush()
-    }
-
     func keep(_ ended: [RetryTask], after error: any Error) {
         for task in ended { lastErrors[task.destination] = "\(error)" }
         done.putBack(ended, until: now.advanced(by: scheduler.rules.pauseMin))
-        armFlush()
+        armTimer()
     }
 
     func noteSettled(_ ended: [RetryTask], areGone: [Bool]) {
@@ -125,15 +118,5 @@ extension RetryQueue {
         for task in ended { settling.remove(task.id) }
         // The rest has been added again meanwhile; and a stop waits for what others have written, too.
         if areGone.contains(false) || stopDeadline != nil { wake() }
-    }
-
-    /// A timer for what is held; whoever is woken by it looks whether there is something still.
-    func armFlush() {
-        // What has waited long enough waits for room.
-        let started = isHandedOverDue ? nil : handedOver.dueAt
-        let dueAt = [done.dueAt, started].compactMap { $0 }.min()
-        guard let dueAt, flushTimerAt.map({ dueAt < $0 }) ?? true else { return }
-        flushTimerAt = dueAt
-        eventLoop.scheduleTask(in: wait(until: dueAt)) { [signal] in signal.yield() }
     }
 }

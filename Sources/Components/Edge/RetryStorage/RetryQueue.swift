@@ -35,7 +35,7 @@ package actor RetryQueue {
     nonisolated let database: RetryDatabase
     nonisolated let handlers: Handlers
     private nonisolated let clock = QueueClock()
-    let eventLoop: any EventLoop
+    private let eventLoop: any EventLoop
     let events: EventLog
     private let signals: AsyncStream<Void>
     let signal: AsyncStream<Void>.Continuation
@@ -60,9 +60,10 @@ package actor RetryQueue {
     private var hasMoreCome = false
     /// When to look again even though nothing comes.
     private var nextLook: Instant?
-    var flushTimerAt: Instant?
     var stopDeadline: Instant?
     private var timer: Scheduled<Void>?
+    /// When it rings; nil when none is set.
+    private var timerAt: Instant?
 
     /// The queue of `kind` in `database`; its one timer is on `eventLoop`. `destinations` show even while they have no work.
     package init(
@@ -123,7 +124,7 @@ package actor RetryQueue {
             } else if handedOver.isFull {
                 signal.yield()
             } else {
-                armFlush()
+                armTimer()
             }
         } catch let error as RetryStorageError where error.code == .noSpace {
             refused.note(entry, at: now, scheduler.rules)
@@ -207,14 +208,17 @@ package actor RetryQueue {
         signal.yield()
         await withDiscardingTaskGroup { group in
             for await _ in signals {
+                if let timerAt, hasCome(timerAt) { self.timerAt = nil }
                 await addRefused()
                 for task in startHandedOver() { group.addTask { await self.execute(task) } }
-                await flushIfDue()
-                guard isLookDue else { continue }
-                let look = await startDue()
-                for task in look.started { group.addTask { await self.execute(task) } }
-                if isFinished(look) { break }
-                await armTimer(after: look)
+                if isFlushDue { await flush() }
+                if isLookDue {
+                    let look = await startDue()
+                    for task in look.started { group.addTask { await self.execute(task) } }
+                    if isFinished(look) { break }
+                    nextLook = await nextLook(after: look)
+                }
+                armTimer()
             }
             group.cancelAll()
         }
@@ -234,18 +238,18 @@ package actor RetryQueue {
 
     var isHandedOverDue: Bool { handedOver.dueAt.map(hasCome) ?? false }
 
+    private var isFlushDue: Bool {
+        done.isFull || stopDeadline != nil || done.dueAt.map(hasCome) ?? false
+    }
+
     private var isLookDue: Bool {
         guard isIdle else { return true }
         return nextLook.map { hasCome($0) } ?? false
     }
 
     /// Whether it is `moment`, as far as a timer by another clock can tell.
-    func hasCome(_ moment: Instant) -> Bool {
+    private func hasCome(_ moment: Instant) -> Bool {
         now.advanced(by: Self.clockTolerance) >= moment
-    }
-
-    func wait(until moment: Instant) -> TimeAmount {
-        .nanoseconds(max(0, now.duration(to: moment).nanoseconds))
     }
 
     private static let clockTolerance = Duration.milliseconds(1)
@@ -360,8 +364,8 @@ package actor RetryQueue {
         }
     }
 
-    /// One timer, for the earliest work that waits; none while nothing does.
-    private func armTimer(after look: Look) async {
+    /// When to look again after `look` even though nothing comes; nil when nothing waits for its time.
+    private func nextLook(after look: Look) async -> Instant? {
         let last = look.endedAt
         var next = scheduler.nextDeadline(after: last)
         var hasFailed = look.hasFailed
@@ -376,10 +380,19 @@ package actor RetryQueue {
             next = min(next ?? .distantFuture, last.advanced(by: scheduler.rules.pauseMax))
         }
         if let stopDeadline { next = min(next ?? stopDeadline, stopDeadline) }
+        return next
+    }
+
+    /// One timer, for what comes first: a look, an end to be written, work to be started; none while nothing waits.
+    func armTimer() {
+        // What was handed over and has waited long enough waits for room.
+        let started = isHandedOverDue ? nil : handedOver.dueAt
+        let next = [nextLook, done.dueAt, started].compactMap { $0 }.min()
+        guard let next, timerAt.map({ next < $0 }) ?? true else { return }
         timer?.cancel()
-        nextLook = next
-        guard let next else { return }
-        timer = eventLoop.scheduleTask(in: wait(until: next)) { [signal] in signal.yield() }
+        timerAt = next
+        let wait = max(0, now.duration(to: next).nanoseconds)
+        timer = eventLoop.scheduleTask(in: .nanoseconds(wait)) { [signal] in signal.yield() }
     }
 }
 

@@ -86,14 +86,12 @@ struct BuildIndexRoutes: Sendable {
         _ digest: Digest
     ) async throws -> Response {
         let body = try await request.json(upTo: limits.jsonBodyBytesMax)
-        let dependencies = try (body["dependencies"]?.array ?? []).map { text in
-            try Self.parsing { try Digest(parsing: text.string ?? "") }
-        }
+        let dependencies = try Self.parsing { try body.digests(under: "dependencies") }
         let deleted = await tags.deleted(among: dependencies + [digest], in: tag.repository)
         let gone = dependencies.filter(deleted.contains)
         guard gone.isEmpty else {
-            let texts = Set(gone).sorted().map { JSON.string($0.description) }
-            var refusal = Response.json(.object([.init("deleted", .array(texts))]))
+            let json = JSON.object([.init("deleted", JSON(Set(gone).sorted()))])
+            var refusal = Response.json(json)
             refusal.status = .init(code: ManifestReferences.missingStatus)
             return refusal
         }
@@ -134,12 +132,9 @@ struct BuildIndexRoutes: Sendable {
         router.post("/internal/repositories/{repo}/deleted") { (request, context) -> Response in
             let repository = try Self.parsing { try RepositoryName(try context.parameter("repo")) }
             let body = try await request.json(upTo: limits.jsonBodyBytesMax)
-            let digests = try (body["digests"]?.array ?? []).map { text in
-                try Self.parsing { try Digest(parsing: text.string ?? "") }
-            }
+            let digests = try Self.parsing { try body.digests(under: "digests") }
             let deleted = await tags.deleted(among: digests, in: repository)
-            let texts = deleted.sorted().map { JSON.string($0.description) }
-            return .json(.object([.init("digests", .array(texts))]))
+            return .json(.object([.init("digests", JSON(deleted.sorted()))]))
         }
     }
 
@@ -192,9 +187,7 @@ struct BuildIndexRoutes: Sendable {
             let body = try await request.json(upTo: limits.jsonBodyBytesMax)
             let delay = try Self.delay(body)
             // What the tag needs is found anew when it is sent; here it only has to be well-formed.
-            for dependency in body["dependencies"]?.array ?? [] {
-                _ = try Self.parsing { try Digest(parsing: dependency.string ?? "") }
-            }
+            _ = try Self.parsing { try body.digests(under: "dependencies") }
             try await tags.replication.add(
                 tag,
                 .put(digest),
