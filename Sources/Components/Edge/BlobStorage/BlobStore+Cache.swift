@@ -9,28 +9,37 @@ import Telemetry
 
 // What is asked of the cache and its sidecars. Methods that end in `Now` block and run on the pool.
 extension BlobStore {
-    /// Whether `digest` is cached, and how long it is; nil when it is not.
+    /// Whether `digest` is cached, and how long it is; nil when it is not. What it speaks of survives a power cut, unless it was
+    /// committed not to.
     /// - Throws: `FileError`.
     package func info(of digest: Digest) async throws -> BlobInfo? {
-        if let blob = shard(of: digest).cachedBlob(digest) {
+        if let blob = shard(of: digest).flushedBlob(digest) {
             return BlobInfo(digest: digest, bytes: blob.bytes)
         }
         return try await pool.run { try self.trustedInfoNow(digest) }
     }
 
-    /// Whether all of `digests` are cached.
+    /// Whether all of `digests` are cached, in the sense of ``info(of:)``.
     /// - Throws: `FileError`.
     package func hasAll(of digests: [Digest]) async throws -> Bool {
-        let rest = digests.filter { shard(of: $0).cachedBlob($0) == nil }
+        let rest = digests.filter { shard(of: $0).flushedBlob($0) == nil }
         guard !rest.isEmpty else { return true }
         return try await pool.run {
             try rest.allSatisfy { try self.trustedInfoNow($0) != nil }
         }
     }
 
-    /// What is cached as `digest`, if that may be opened; nil when nothing is.
+    /// What is cached as `digest`, if that may be opened; nil when nothing is. Waits for one that is being flushed, and so is not
+    /// to be called holding a lock of its shard.
     func trustedInfoNow(_ digest: Digest) throws -> BlobInfo? {
-        try isTrustworthyNow(digest) ? infoNow(digest) : nil
+        func look() throws -> BlobInfo? {
+            try isTrustworthyNow(digest) ? infoNow(digest) : nil
+        }
+        let shard = shard(of: digest)
+        let flushes = shard.flushes()
+        guard let info = try look() else { return nil }
+        if shard.isSettled(digest, since: flushes) { return info }
+        return try shard.sidecars.withLock { _ in try look() }
     }
 
     func infoNow(_ digest: Digest) throws -> BlobInfo? {
@@ -67,9 +76,8 @@ extension BlobStore {
                 digest: digest,
                 bytes: try file.size(),
                 file: file,
-                // While it is owed there need be none; of a blob that just came it is as good as now.
-                recordedAt: try isTrusted
-                    ? clock() : lastAccess(in: entry) ?? (isPersistedNow(in: entry) ? clock() : 0),
+                // While it is owed there need be none.
+                recordedAt: try lastAccess(in: entry) ?? (isPersistedNow(in: entry) ? clock() : 0),
                 store: self
             )
             shard.insert(blob)

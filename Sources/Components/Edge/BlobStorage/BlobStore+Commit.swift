@@ -74,8 +74,8 @@ extension BlobStore {
     /// The same the other way round, so that a file system with a journal writes bytes and names together instead of one after
     /// the other. Until then its mark says that the bytes have to be looked at after a power cut.
     ///
-    /// Others see it before it is on the disk. Who relies on it, as a second upload does, waits in
-    /// ``setPersistedNow(_:_:_:)`` until it is, or finds it gone.
+    /// Others can read it before it is on the disk. Who relies on it, because a second upload need not come or a manifest refers
+    /// to it, waits in ``trustedInfoNow(_:)`` or ``setPersistedNow(_:_:_:)`` until it is, or finds it gone.
     private func installAndFlush(
         _ directory: String,
         _ file: SharedFile,
@@ -85,7 +85,10 @@ extension BlobStore {
         try markUnflushed(directory)
         // Someone may delete it, and put another one in its place, before it is on the disk.
         let own = try OpenDirectory(directory)
-        return try shard(of: digest).sidecars.withLock { _ in
+        let shard = shard(of: digest)
+        return try shard.sidecars.withLock { _ in
+            shard.beginFlushing(digest)
+            defer { shard.endFlushing() }
             let installation = try install(directory, as: digest, bytes: bytes)
             guard installation.isNew else { return false }
             do {
@@ -97,7 +100,7 @@ extension BlobStore {
                 // It was deleted, with the directory that it was in.
             } catch {
                 // What the disk has lost the system takes for written from now on, so nobody may find it.
-                try removeDamagedNow(digest)
+                try removeDamagedNow(digest) { try own.isNamed(layout.cacheEntry(digest)) }
                 throw error
             }
             return true

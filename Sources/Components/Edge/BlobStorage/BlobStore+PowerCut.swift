@@ -54,29 +54,40 @@ extension BlobStore {
         }
         var hasher = BlobHasher(pieceBytes: nil)
         try hasher.update(from: file, upTo: try file.size())
-        if try hasher.digest() == digest {
+        let isWhole = try hasher.digest() == digest
+        // Meanwhile somebody may have put another entry in its place, which is none of our business.
+        let isSame = { try AtomicFile.read(entry.file(.unflushed), bytesMax: 64) == mark }
+        if isWhole {
             // What was read back from the disk after a boot is on the disk.
-            try Directory.remove(entry.file(.unflushed))
+            try shard(of: digest).files.withLock { _ in
+                if try isSame() { try Directory.remove(entry.file(.unflushed)) }
+            }
             return true
         }
+        guard try removeDamagedNow(digest, if: isSame) else { return true }
         log.warning(
-            "removing a blob that a power cut has damaged",
+            "removed a blob that a power cut had damaged",
             metadata: [LogKey.blobDigest: "\(digest)"]
         )
-        try removeDamagedNow(digest)
         return false
     }
 
-    /// Removes the entry of `digest`, whose bytes the disk does not have, whoever is owed it.
+    /// Removes the entry of `digest`, whose bytes the disk does not have, whoever is owed it, if it still is the one that
+    /// `isSame` means; answers whether it did.
     /// - Throws: `FileError`.
-    func removeDamagedNow(_ digest: Digest) throws {
+    @discardableResult func removeDamagedNow(
+        _ digest: Digest,
+        if isSame: () throws -> Bool
+    ) throws -> Bool {
         let shard = shard(of: digest)
         let trash = try shard.files.withLock { _ in
-            try moveToTrashNow(layout.cacheEntry(digest))
+            guard try isSame() else { return String?.none }
+            shard.removeCached(digest)
+            return try moveToTrashNow(layout.cacheEntry(digest))
         }
-        shard.removeCached(digest)
-        guard let trash else { return }
+        guard let trash else { return false }
         try noteRemoved(trash)
         discard(trash)
+        return true
     }
 }

@@ -19,6 +19,33 @@ final class StoreShard: Sendable {
         var downloads: [Digest: WeakReference<BlobDownload>] = [:]
         /// The downloads that are being opened, each with those who wait for their turn.
         var opening: [Digest: [CheckedContinuation<Void, Never>]] = [:]
+        /// The blob whose entry can be read but may not be on the disk yet; one at a time, since ``StoreShard/sidecars`` is
+        /// held meanwhile.
+        var flushing: Digest?
+        /// How many were flushed so, the one that is being flushed included.
+        var flushes = 0
+    }
+
+    /// Notes that the entry of `digest` is about to be put in its place and flushed there; to be called holding ``sidecars``,
+    /// which is held until ``endFlushing()``.
+    func beginFlushing(_ digest: Digest) {
+        state.withLock { ($0.flushing, $0.flushes) = (digest, $0.flushes + 1) }
+    }
+
+    /// Notes that what was flushed is on the disk, or gone.
+    func endFlushing() { state.withLock { $0.flushing = nil } }
+
+    /// How many entries have been flushed in their place so far, for ``isSettled(_:since:)``.
+    func flushes() -> Int { state.withLock { $0.flushes } }
+
+    /// Whether `digest` was not being flushed at any time since there were `flushes`; may be false although it was not.
+    func isSettled(_ digest: Digest, since flushes: Int) -> Bool {
+        state.withLock { $0.flushes == flushes && $0.flushing != digest }
+    }
+
+    /// The open cached blob `digest`, if somebody uses it and it is not being flushed.
+    func flushedBlob(_ digest: Digest) -> CachedBlob? {
+        state.withLock { $0.flushing == digest ? nil : $0.cached[digest]?.object }
     }
 
     /// The open cached blob `digest`, if somebody uses it.

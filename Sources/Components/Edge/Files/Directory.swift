@@ -153,6 +153,21 @@ package final class OpenDirectory: Sendable {
         }
     }
 
+    /// Whether it is what `path` names now; false when nothing is there.
+    /// - Throws: ``FileError``.
+    package func isNamed(_ path: String) throws -> Bool {
+        var own = stat()
+        var named = stat()
+        guard fstat(descriptor, &own) == 0 else {
+            throw FileError(errno: errno, "examine \(self.path)")
+        }
+        guard stat(path, &named) == 0 else {
+            if errno == ENOENT || errno == ENOTDIR { return false }
+            throw FileError(errno: errno, "examine \(path)")
+        }
+        return own.st_dev == named.st_dev && own.st_ino == named.st_ino
+    }
+
     /// Removes the file `name` in it; nothing there is fine.
     /// - Throws: ``FileError``.
     package func remove(_ name: String) throws {
