@@ -354,6 +354,54 @@ struct RetryOperationTests {
         }
     }
 
+    @Test("what is dropped is not done, be it handed over or found on the disk meanwhile")
+    func dropsWhatWaits() async throws {
+        try await withTemporaryFolder { folder in
+            let ledger = WorkLedger()
+            let database = try await RetryDatabase(path: "\(folder)/queue.sqlite", pool: .singleton)
+            let queue = Mutex<RetryQueue?>(nil)
+            @Sendable func add(_ name: String, after delay: Duration) async throws {
+                try await queue.withLock { $0 }?.add(
+                    NewRetryTask(name: name, scope: "s", destination: "d"),
+                    after: delay
+                )
+            }
+            var handlers = ledger.handlers
+            handlers.drop = { task in
+                try await ledger.handlers.drop(task)
+                if task.name == "first" {
+                    // Nothing is due, so this one is handed over; the next page has it, too.
+                    try await add("handed over", after: .zero)
+                } else if task.name == "handed over" {
+                    // Once this is done, whatever was due before it would have been started.
+                    try await add("later", after: .milliseconds(150))
+                    await ledger.wait(for: 1)
+                }
+            }
+            let test = RetryQueue(
+                kind: "test",
+                database: database,
+                rules: QueueUnderTest.quick,
+                eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
+                events: ledger.events,
+                seed: 1,
+                handlers: handlers
+            )
+            queue.withLock { $0 = test }
+            try await test.open()
+            let running = Task { await test.run() }
+            try await add("first", after: .hours(1))
+            _ = await test.status()
+            #expect(try await test.drop(QueueFilter()) == 2)
+            #expect(ledger.dropped == ["first", "handed over"])
+            #expect(ledger.runs == ["later"])
+            await test.stop(within: .seconds(30))
+            await running.value
+            await database.close()
+            queue.withLock { $0 = nil }
+        }
+    }
+
     @Test("gives up what fails too often while its destination takes other work, and only then")
     func attempts() async throws {
         try await withTemporaryFolder { folder in

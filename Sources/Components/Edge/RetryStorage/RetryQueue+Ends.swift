@@ -117,6 +117,11 @@ extension RetryQueue {
         guard !ended.isEmpty else { return }
         for task in ended { settling.remove(task.id) }
         // The rest has been added again meanwhile; and a stop waits for what others have written, too.
-        if areGone.contains(false) || stopDeadline != nil { wake() }
+        if areGone.contains(false) || stopDeadline != nil {
+            wake()
+        } else if !isIdle {
+            // A look may have ended because too many ends were waiting for the disk.
+            signal.yield()
+        }
     }
 }

@@ -47,7 +47,8 @@ extension RetryQueue {
     package func drop(_ filter: QueueFilter) async throws -> Int {
         guard filter.kind ?? kind == kind else { return 0 }
         await flush()
-        takeBack()
+        // What is left of them can be started again, and a stop may have waited.
+        defer { wake() }
         var (count, last): (Int, Int64) = (0, 0)
         while true {
             let running = scheduler.runningIDs
@@ -63,13 +64,27 @@ extension RetryQueue {
             }
             guard let end = tasks.last?.id else { return count }
             last = end
-            for task in tasks where !scheduler.isRunning(task.id) {
-                try await handlers.drop(task)
-                let isDropped = try await database.write("drop \(task.name)") { [table] database in
-                    try table.drop(task.id, revision: task.revision, in: database)
-                }
-                if isDropped { count += 1 }
+            takeBack(upTo: end)
+            for task in tasks where try await drop(task, "drop", after: handlers.drop) {
+                count += 1
             }
+        }
+    }
+
+    /// Removes `task` from the disk after `body`, unless it runs or has ended; it is not started meanwhile. The driver has to look
+    /// again afterwards. Answers whether it was
+    /// still as it is known here.
+    private func drop(
+        _ task: RetryTask,
+        _ what: String,
+        after body: (RetryTask) async throws -> Void = { _ in }
+    ) async throws -> Bool {
+        guard !scheduler.isRunning(task.id), !settling.contains(task.id) else { return false }
+        settling.insert(task.id)
+        defer { settling.remove(task.id) }
+        try await body(task)
+        return try await database.write("\(what) \(task.name)") { [table] database in
+            try table.drop(task.id, revision: task.revision, in: database)
         }
     }
 
@@ -99,11 +114,9 @@ extension RetryQueue {
     /// Removes `task`, which someone else has done, unless it runs.
     /// - Throws: ``RetryStorageError``.
     package func remove(_ task: RetryTask) async throws {
-        takeBack()
-        guard !scheduler.isRunning(task.id) else { return }
-        _ = try await database.write("remove \(task.name)") { [table] database in
-            try table.drop(task.id, revision: task.revision, in: database)
-        }
+        takeBack(upTo: task.id)
+        defer { wake() }
+        _ = try await drop(task, "remove")
     }
 
     // MARK: - Status

@@ -41,7 +41,7 @@ package actor RetryQueue {
     let signal: AsyncStream<Void>.Continuation
 
     var scheduler: RetryScheduler
-    /// Work that has ended and whose end is not written yet: not to be started again meanwhile.
+    /// Work that has ended and whose end is not written yet, and what is just being dropped: not to be started meanwhile.
     var settling: Set<Int64> = []
     /// Those of it that are done; the disk is told with what comes next. A crash within this time has them done twice.
     var done = HeldTasks(for: .milliseconds(100), countMax: 64)
@@ -54,7 +54,8 @@ package actor RetryQueue {
     /// Whether the last look found all there was to do, and all that has come since was handed over: then what ends makes room
     /// for nothing.
     var isIdle = false
-    /// The greatest number that a look has found: whoever adds a task may hear later than the look that it is on the disk.
+    /// The greatest number that a look, or an operator, has found: whoever adds a task may hear later than they do that it is on
+    /// the disk.
     private var lastFound: Int64 = 0
     /// Whether something has come while a look went on.
     private var hasMoreCome = false
@@ -178,8 +179,10 @@ package actor RetryQueue {
         return true
     }
 
-    /// Leaves what is handed over and not started to a look for it, because somebody is about to change it on the disk.
-    func takeBack() {
+    /// Leaves what is handed over and not started to a look for it, and so what is handed over late up to the number `last`,
+    /// because somebody is about to change it on the disk.
+    func takeBack(upTo last: Int64 = 0) {
+        lastFound = max(lastFound, last)
         if !handedOver.take().isEmpty { wake() }
     }
 
@@ -305,11 +308,13 @@ package actor RetryQueue {
         _ = handedOver.take()
         while settling.count < Self.settlingMax {
             (look.endedAt, look.hadRoom) = (now, isAlone)
-            guard let found = await due(at: look.endedAt) else {
+            guard var found = await due(at: look.endedAt) else {
                 look.hasFailed = true
                 break
             }
             lastFound = max(lastFound, found.tasks.keys.max() ?? 0)
+            // Somebody may have begun to drop it while it was looked for.
+            for id in settling { found.tasks[id] = nil }
             let admitted = scheduler.admit(found.tasks.values.map(\.candidate), at: look.endedAt)
             look.started += admitted.compactMap { found.tasks[$0.id] }
             if found.isAll, admitted.count == found.tasks.count {
