@@ -318,6 +318,48 @@ extension ServicesTests {
             }
         }
 
+        @Test(
+            "a silent backend holds up no manifest for longer than five seconds, however many layers it has"
+        )
+        func silentBackend() async throws {
+            let silent = try await SilentServer.start()
+            try await withTemporaryFolder { root in
+                try await OriginUnderTest.with(root) { origin in
+                    try await image.upload(to: origin)
+                    try await BuildIndexUnderTest.with(
+                        root,
+                        origins: [origin.address],
+                        configure: {
+                            let backend = BackendConfiguration.testfs(
+                                address: silent.address,
+                                root: "",
+                                namePath: .dockerTag
+                            )
+                            $0.backends = [BackendRule(backend: backend)]
+                        }
+                    ) { index in
+                        let start = ContinuousClock.now
+                        let cluster = BuildIndexCluster(
+                            hosts: HostList([index.address], index.environment),
+                            http: TrackerWorld.http,
+                            log: index.environment.log
+                        )
+                        let put = try await cluster.put(
+                            try QualifiedTag(parsing: "app:v1"),
+                            image.digest,
+                            replicating: false,
+                            unlessDeleted: (0..<127).map { OriginBlob("layer \($0)").digest },
+                            condition: .none
+                        )
+                        #expect(put == .put(wasDeleted: false))
+                        // Two waves, were each to wait, are ten seconds; who asks gives up after thirty.
+                        #expect(ContinuousClock.now - start < .seconds(20))
+                    }
+                }
+            }
+            try await silent.stop()
+        }
+
         @Test("status counts tags and shows the queue")
         func status() async throws {
             try await BuildIndexUnderTest.withOrigin { index, origin, root async throws in

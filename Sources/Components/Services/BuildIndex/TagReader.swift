@@ -40,6 +40,8 @@ actor TagReader {
 
     /// How long a known tag waits for the backend to confirm it.
     private static let confirmationTimeout = Duration.seconds(1)
+    /// How long the backend may take to say that something was deleted: a push waits, and mostly it was not.
+    private static let deletionTimeout = Duration.seconds(5)
     /// How long a backend that did not answer is not asked again about a known tag.
     private static let failurePause = Duration.seconds(5)
 
@@ -101,11 +103,11 @@ actor TagReader {
     ) async -> Answer {
         do {
             guard let record else {
-                let digest = try await backend.digest(of: tag)
+                let digest = try await backendDigest(of: tag)
                 note(Check(until: start + interval, digest: digest), of: tag)
                 return Answer(digest: digest)
             }
-            let said = try await confirmation(of: tag)
+            let said = try await backendDigest(of: tag, within: Self.confirmationTimeout)
             note(Check(until: start + interval, digest: nil), of: tag)
             return Answer(digest: try await settle(tag, record, backendSays: said))
         } catch {
@@ -146,16 +148,23 @@ actor TagReader {
         return await store.record(of: tag)?.digest
     }
 
-    private func confirmation(of tag: QualifiedTag) async throws -> Digest? {
+    /// What the backend says of `tag`, of which nothing is known.
+    private func backendDigest(of tag: QualifiedTag) async throws -> Digest? {
+        guard case .deleted = ReservedTag(tag.tag) else { return try await backend.digest(of: tag) }
+        return try await backendDigest(of: tag, within: Self.deletionTimeout)
+    }
+
+    private func backendDigest(of tag: QualifiedTag, within limit: Duration) async throws -> Digest?
+    {
         try await withThrowingTaskGroup(of: Digest?.self) { [backend] group in
             group.addTask { try await backend.digest(of: tag) }
             group.addTask {
                 // A time-out, not a wait for something: the answer comes first or not in time.
-                try await Task.sleep(for: Self.confirmationTimeout)
+                try await Task.sleep(for: limit)
                 throw BackendError(
                     .unavailable,
                     what: "read the tag \(tag)",
-                    why: "no answer within \(Self.confirmationTimeout)"
+                    why: "no answer within \(limit)"
                 )
             }
             defer { group.cancelAll() }

@@ -134,15 +134,20 @@ struct TagService: Sendable {
 
     /// Digests looked for at a time, because each may have to be asked of the backend.
     private static let lookUpsMax = 16
+    /// How long they may take together, because a push waits: what is not looked for by then counts as not deleted, as it does
+    /// where the backend fails.
+    private static let lookUpsTimeout = Duration.seconds(5)
 
-    /// Those of `digests` that were deleted from `repository`.
+    /// Those of `digests` that were deleted from `repository`, as far as that is found out in time.
     func deleted(among digests: [Digest], in repository: RepositoryName) async -> Set<Digest> {
-        await withTaskGroup(of: Digest?.self) { group in
+        let deadline = ContinuousClock.now + Self.lookUpsTimeout
+        return await withTaskGroup(of: Digest?.self) { group in
             var deleted = Set<Digest>()
             for (index, digest) in digests.enumerated() {
                 if index >= Self.lookUpsMax, let found = await group.next() ?? nil {
                     deleted.insert(found)
                 }
+                if ContinuousClock.now >= deadline { break }
                 group.addTask {
                     let tag = ReservedTag.deleted(digest).tag
                     let marker = QualifiedTag(repository: repository, tag: tag)
