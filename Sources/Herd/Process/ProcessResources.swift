@@ -15,6 +15,10 @@ import TransportSecurity
 
 /// What everything in one process shares: event loops, threads for blocking calls, the HTTP client, logs and metrics.
 struct ProcessResources: Sendable {
+    /// Threads for blocking calls on a machine of few cores: most of them wait for the disk, which does together what is asked of it
+    /// at once (docs/decisions/0040).
+    private static let blockingThreadsMin = 8
+
     /// Where sockets live.
     let eventLoopGroup: MultiThreadedEventLoopGroup
     /// Deals its loops out to components.
@@ -60,7 +64,7 @@ struct ProcessResources: Sendable {
         let tracer = SpanTracer()
         InstrumentationSystem.bootstrap(tracer)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: EventLoops.count)
-        let pool = BlockingPool(threadCount: max(4, System.coreCount))
+        let pool = BlockingPool(threadCount: max(Self.blockingThreadsMin, System.coreCount))
         return ProcessResources(
             eventLoopGroup: group,
             loops: LoopDealer(group),

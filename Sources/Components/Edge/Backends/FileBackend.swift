@@ -95,10 +95,11 @@ package struct FileBackend: Backend {
         do {
             let isWritten = try await running("write \(name)") {
                 if try Self.link(source, at: path) { return true }
-                try Directory.create(staging)
                 guard source.count <= Self.smallBytesMax, source.pace == nil else { return false }
                 let bytes = try source.part(at: 0, count: source.count).readableBytesView
-                try AtomicFile.stage(Array(bytes), at: temporary, durable: true)
+                try Self.staging(in: staging) {
+                    try AtomicFile.stage(Array(bytes), at: temporary, durable: true)
+                }
                 try Self.install(temporary, at: path)
                 return true
             }
@@ -113,6 +114,18 @@ package struct FileBackend: Backend {
                 try? Directory.remove(temporary)
             }
             throw error
+        }
+    }
+
+    /// What `make` returns, which makes a file in `directory`. The directory is there, but for the first time, and to make sure
+    /// each time would cost as much as the file does.
+    private static func staging<File>(
+        in directory: String,
+        _ make: () throws -> File
+    ) throws -> File {
+        do { return try make() } catch let error as FileError where error.code == .notFound {
+            try Directory.create(directory)
+            return try make()
         }
     }
 
@@ -166,7 +179,9 @@ package struct FileBackend: Backend {
 
     private func copy(_ source: BackendSource, to path: String, _ name: String) async throws {
         let file = try await running("write \(name)") {
-            try SharedFile.create(path, bytes: 0, preallocate: false)
+            try Self.staging(in: Directory.parent(of: path) ?? "/") {
+                try SharedFile.create(path, bytes: 0, preallocate: false)
+            }
         }
         var offset = 0
         while offset < source.count {

@@ -34,6 +34,17 @@ struct HeldTasks: Sendable {
         return tasks
     }
 
+    /// Hands out those that `isWanted` accepts, which is asked about each in order; the rest stays, and is due at `moment`.
+    mutating func take(
+        keepingUntil moment: Instant,
+        where isWanted: (RetryTask) -> Bool
+    ) -> [RetryTask] {
+        var (wanted, rest): ([RetryTask], [RetryTask]) = ([], [])
+        for task in tasks { if isWanted(task) { wanted.append(task) } else { rest.append(task) } }
+        (tasks, dueAt) = (rest, rest.isEmpty ? nil : moment)
+        return wanted
+    }
+
     /// Takes back `others`, which could not be dealt with and are due at `moment`.
     mutating func putBack(_ others: [RetryTask], until moment: Instant) {
         guard !others.isEmpty else { return }

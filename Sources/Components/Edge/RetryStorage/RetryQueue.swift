@@ -232,7 +232,18 @@ package actor RetryQueue {
     /// Marks what was handed over as running, if it is time, as much as there is room for.
     private func startHandedOver() -> [RetryTask] {
         guard handedOver.isFull || stopDeadline != nil || isHandedOverDue else { return [] }
-        let (tasks, now) = (handedOver.take(), now)
+        let now = now
+        // Most ask while there is room for none of it, which must not cost a look at each.
+        var room: [String: Int] = [:]
+        for demand in scheduler.demands(at: now) where demand.lane == .fresh {
+            room[demand.destination] = demand.count
+        }
+        guard !room.isEmpty else { return [] }
+        let tasks = handedOver.take(keepingUntil: now) { task in
+            guard let left = room[task.destination], left > 0 else { return false }
+            room[task.destination] = left - 1
+            return true
+        }
         let admitted = Set(scheduler.admit(tasks.map(\.candidate), at: now).map(\.id))
         // The rest is next when something ends.
         handedOver.putBack(tasks.filter { !admitted.contains($0.id) }, until: now)
