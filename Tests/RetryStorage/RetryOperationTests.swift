@@ -45,6 +45,29 @@ struct RetryOperationTests {
         }
     }
 
+    @Test("what is added once more while others are dropped stays, and is owed")
+    func keepsWhatComesAgain() async throws {
+        try await withTemporaryFolder { folder in
+            let ledger = WorkLedger()
+            let queue = Mutex<RetryQueue?>(nil)
+            var handlers = ledger.handlers
+            handlers.drop = { task in
+                try await ledger.handlers.drop(task)
+                var again = NewRetryTask(name: "second", scope: "s", destination: "d")
+                again.isChangeable = true
+                try await queue.withLock { $0 }?.add(again, after: .hours(1))
+            }
+            let test = try await QueueUnderTest(folder, ledger, handlers: handlers)
+            queue.withLock { $0 = test.queue }
+            for name in ["first", "second"] { try await test.add(name, after: .hours(1)) }
+            #expect(try await test.queue.drop(QueueFilter()) == 1)
+            #expect(ledger.dropped == ["first"])
+            #expect(try await test.names == ["second"])
+            await test.database.close()
+            queue.withLock { $0 = nil }
+        }
+    }
+
     @Test("what is dropped is not done, be it handed over or found on the disk meanwhile")
     func dropsWhatWaits() async throws {
         try await withTemporaryFolder { folder in

@@ -319,7 +319,7 @@ extension ServicesTests {
         }
 
         @Test(
-            "a silent backend holds up no manifest for longer than five seconds, however many layers it has"
+            "a silent backend is asked for deletions for five seconds, however many layers a manifest has"
         )
         func silentBackend() async throws {
             let silent = try await SilentServer.start()

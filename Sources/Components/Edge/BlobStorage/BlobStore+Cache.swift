@@ -9,8 +9,7 @@ import Telemetry
 
 // What is asked of the cache and its sidecars. Methods that end in `Now` block and run on the pool.
 extension BlobStore {
-    /// Whether `digest` is cached, and how long it is; nil when it is not. What it speaks of survives a power cut, unless it was
-    /// committed not to.
+    /// Whether `digest` is cached, and how long it is; nil when it is not. Waits for a small one that is just being flushed.
     /// - Throws: `FileError`.
     package func info(of digest: Digest) async throws -> BlobInfo? {
         if let blob = shard(of: digest).flushedBlob(digest) {
@@ -36,9 +35,9 @@ extension BlobStore {
             try isTrustworthyNow(digest) ? infoNow(digest) : nil
         }
         let shard = shard(of: digest)
-        let flushes = shard.flushes()
+        let flushChanges = shard.flushChanges()
         guard let info = try look() else { return nil }
-        if shard.isSettled(digest, since: flushes) { return info }
+        if shard.isSettled(digest, since: flushChanges) { return info }
         return try shard.sidecars.withLock { _ in try look() }
     }
 

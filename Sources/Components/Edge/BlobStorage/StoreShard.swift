@@ -22,25 +22,27 @@ final class StoreShard: Sendable {
         /// The blob whose entry can be read but may not be on the disk yet; one at a time, since ``StoreShard/sidecars`` is
         /// held meanwhile.
         var flushing: Digest?
-        /// How many were flushed so, the one that is being flushed included.
-        var flushes = 0
+        /// How often one of them began or ended.
+        var flushChanges = 0
     }
 
     /// Notes that the entry of `digest` is about to be put in its place and flushed there; to be called holding ``sidecars``,
     /// which is held until ``endFlushing()``.
     func beginFlushing(_ digest: Digest) {
-        state.withLock { ($0.flushing, $0.flushes) = (digest, $0.flushes + 1) }
+        state.withLock { ($0.flushing, $0.flushChanges) = (digest, $0.flushChanges + 1) }
     }
 
     /// Notes that what was flushed is on the disk, or gone.
-    func endFlushing() { state.withLock { $0.flushing = nil } }
+    func endFlushing() {
+        state.withLock { ($0.flushing, $0.flushChanges) = (nil, $0.flushChanges + 1) }
+    }
 
-    /// How many entries have been flushed in their place so far, for ``isSettled(_:since:)``.
-    func flushes() -> Int { state.withLock { $0.flushes } }
+    /// How often a flush in its place has begun or ended so far, for ``isSettled(_:since:)``.
+    func flushChanges() -> Int { state.withLock { $0.flushChanges } }
 
-    /// Whether `digest` was not being flushed at any time since there were `flushes`; may be false although it was not.
-    func isSettled(_ digest: Digest, since flushes: Int) -> Bool {
-        state.withLock { $0.flushes == flushes && $0.flushing != digest }
+    /// Whether `digest` was not being flushed at any time since there were `flushChanges`; may be false although it was not.
+    func isSettled(_ digest: Digest, since flushChanges: Int) -> Bool {
+        state.withLock { $0.flushChanges == flushChanges && $0.flushing != digest }
     }
 
     /// The open cached blob `digest`, if somebody uses it and it is not being flushed.

@@ -22,6 +22,11 @@ struct HeldTasks: Sendable {
 
     private static let overfullFactor = 16
 
+    /// Whether there is work for `destination`.
+    func contains(_ destination: String) -> Bool {
+        tasks.contains { $0.destination == destination }
+    }
+
     /// Takes `task` in at `now`.
     mutating func append(_ task: RetryTask, at now: Instant) {
         tasks.append(task)

@@ -32,7 +32,7 @@ extension RetryQueue {
             doneCounts[task.destination, default: 0] += 1
             // Whoever hears of it finds the queue without it: who asks has the ends written first.
             if let event { events.record(event) }
-            if !isIdle || done.isFull || isHandedOverDue { signal.yield() }
+            if !isIdle || done.isFull || handedOver.isFull || isHandedOverDue { signal.yield() }
         } catch {
             await fail(task, error)
             wake()
@@ -45,11 +45,13 @@ extension RetryQueue {
             Task.isCancelled ? .interrupted : error is ImpossibleWork ? .impossible : .failed
         let now = now
         settling.insert(task.id)
+        failing.insert(task.id)
         let verdict = scheduler.finish(task.id, outcome, at: now)
         let failure: RetryTable.Failure
         switch verdict {
         case .forget, .keep:
             settling.remove(task.id)
+            failing.remove(task.id)
             return
         case .tryAgain(let due, let failureCount):
             failure = .init(
@@ -75,7 +77,10 @@ extension RetryQueue {
 
     /// Writes down that `task` has failed, as soon as the disk takes it. If the process ends before, the work is done once more.
     private func settle(_ task: RetryTask, _ failure: RetryTable.Failure) async {
-        defer { settling.remove(task.id) }
+        defer {
+            settling.remove(task.id)
+            failing.remove(task.id)
+        }
         repeat {
             do {
                 return try await database.write(

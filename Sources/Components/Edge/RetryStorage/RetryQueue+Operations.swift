@@ -71,18 +71,26 @@ extension RetryQueue {
         }
     }
 
-    /// Removes `task` from the disk after `body`, unless it runs or has ended; it is not started meanwhile. The driver has to look
-    /// again afterwards. Answers whether it was
-    /// still as it is known here.
+    /// Removes `task` from the disk after `body`, unless it runs, is done or has been added once more; it is not started meanwhile. The
+    /// driver has to look again afterwards. Answers whether it was there.
     private func drop(
         _ task: RetryTask,
         _ what: String,
-        after body: (RetryTask) async throws -> Void = { _ in }
+        after body: ((RetryTask) async throws -> Void)? = nil
     ) async throws -> Bool {
-        guard !scheduler.isRunning(task.id), !settling.contains(task.id) else { return false }
-        settling.insert(task.id)
-        defer { settling.remove(task.id) }
-        try await body(task)
+        let isDone = settling.contains(task.id) && !failing.contains(task.id)
+        guard !isDone, !scheduler.isRunning(task.id), dropping.insert(task.id).inserted else {
+            return false
+        }
+        droppedDuringLook?.insert(task.id)
+        defer { dropping.remove(task.id) }
+        if let body {
+            let isThere = try await database.read("look for \(task.name)") { [table] database in
+                try table.has(task.id, revision: task.revision, in: database)
+            }
+            guard isThere else { return false }
+            try await body(task)
+        }
         return try await database.write("\(what) \(task.name)") { [table] database in
             try table.drop(task.id, revision: task.revision, in: database)
         }
@@ -94,7 +102,10 @@ extension RetryQueue {
     package func know(_ destination: String) { scheduler.know(destination) }
 
     /// Shows `destination`, for which nothing waits any more, no longer.
-    package func forget(_ destination: String) { scheduler.forget(destination) }
+    package func forget(_ destination: String) {
+        // What was handed over is started for destinations that are known.
+        if !handedOver.contains(destination) { scheduler.forget(destination) }
+    }
 
     /// Work on `name` that waits or runs.
     /// - Throws: ``RetryStorageError``.

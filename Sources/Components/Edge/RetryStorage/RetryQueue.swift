@@ -41,8 +41,14 @@ package actor RetryQueue {
     let signal: AsyncStream<Void>.Continuation
 
     var scheduler: RetryScheduler
-    /// Work that has ended and whose end is not written yet, and what is just being dropped: not to be started meanwhile.
+    /// Work that has ended and whose end is not written yet: not to be started again meanwhile.
     var settling: Set<Int64> = []
+    /// What of it has failed, and so is not done.
+    var failing: Set<Int64> = []
+    /// Work that is just being dropped: not to be started meanwhile.
+    var dropping: Set<Int64> = []
+    /// What was being dropped at some time while a look goes on: what it finds of that may be gone. Nil while none does.
+    var droppedDuringLook: Set<Int64>?
     /// Those of it that are done; the disk is told with what comes next. A crash within this time has them done twice.
     var done = HeldTasks(for: .milliseconds(100), countMax: 64)
     /// New work that is to be started without a look for it, several pieces at once, so that they share syncs of the disk, and
@@ -50,15 +56,15 @@ package actor RetryQueue {
     var handedOver = HeldTasks(for: .milliseconds(50), countMax: 16)
     var doneCounts: [String: Int] = [:]
     var lastErrors: [String: String] = [:]
-    private var refused: RefusedTasks
+    var refused: RefusedTasks
     /// Whether the last look found all there was to do, and all that has come since was handed over: then what ends makes room
     /// for nothing.
     var isIdle = false
     /// The greatest number that a look, or an operator, has found: whoever adds a task may hear later than they do that it is on
     /// the disk.
-    private var lastFound: Int64 = 0
+    var lastFound: Int64 = 0
     /// Whether something has come while a look went on.
-    private var hasMoreCome = false
+    var hasMoreCome = false
     /// When to look again even though nothing comes.
     private var nextLook: Instant?
     var stopDeadline: Instant?
@@ -282,121 +288,8 @@ package actor RetryQueue {
     }
 
     /// Whether nothing runs and every end is written.
-    private var isAlone: Bool { scheduler.runningIDs.isEmpty && settling.isEmpty }
-
-    /// Ends of work that wait for the disk; while there are more, nothing is started.
-    private static let settlingMax = 64
-
-    /// What was found to do.
-    private struct Look {
-        var started: [RetryTask] = []
-        /// When was looked last: what falls due later is not among it.
-        var endedAt: Instant
-        /// When the next work falls due after that; nil when that is not known.
-        var next: NextDue?
-        /// Whether nothing ran when it began, so that what it did not find is not there.
-        var hadRoom = false
-        /// Whether the disk did not say.
-        var hasFailed = false
-    }
-
-    /// When work falls due; nil: none waits.
-    private struct NextDue: Sendable { let at: Instant? }
-
-    /// What one look into the table found.
-    private struct Found: Sendable {
-        var tasks: [Int64: RetryTask] = [:]
-        /// Whether that is all there is to do now.
-        var isAll: Bool
-        var next: NextDue?
-    }
-
-    /// Marks due work as running, as much as there is room for.
-    private func startDue() async -> Look {
-        var look = Look(endedAt: now)
-        (isIdle, hasMoreCome) = (false, false)
-        // It lies on the disk, where it is looked for now.
-        _ = handedOver.take()
-        while settling.count < Self.settlingMax {
-            (look.endedAt, look.hadRoom) = (now, isAlone)
-            guard var found = await due(at: look.endedAt) else {
-                look.hasFailed = true
-                break
-            }
-            lastFound = max(lastFound, found.tasks.keys.max() ?? 0)
-            // Somebody may have begun to drop it while it was looked for.
-            for id in settling { found.tasks[id] = nil }
-            let admitted = scheduler.admit(found.tasks.values.map(\.candidate), at: look.endedAt)
-            look.started += admitted.compactMap { found.tasks[$0.id] }
-            if found.isAll, admitted.count == found.tasks.count {
-                look.next = found.next
-                isIdle = !hasMoreCome
-                break
-            }
-            if admitted.isEmpty { break }
-        }
-        return look
-    }
-
-    /// What is due at `now`, as much as there is room for, and when more will be; nil when the disk does not say.
-    private func due(at now: Instant) async -> Found? {
-        let busy = scheduler.runningIDs + settling
-        let demands = scheduler.demands(at: now).filter { stopDeadline == nil || $0.lane == .fresh }
-        let destinations = scheduler.admittedDestinations(at: now)
-        // Behind a circuit that is not closed more may wait than is asked for.
-        let isForAll = scheduler.hasRoomForAll && stopDeadline == nil
-        do {
-            // One look for all of it: each takes a thread and a transaction.
-            return try await database.read("look into the queue \(kind)") { [table] database in
-                var found = Found(isAll: isForAll)
-                for demand in demands {
-                    let tasks = try table.due(
-                        demand.lane == .fresh ? .pending : .failed,
-                        for: demand.destination,
-                        now: now,
-                        except: busy,
-                        limit: demand.count,
-                        in: database
-                    )
-                    if tasks.count >= demand.count { found.isAll = false }
-                    for task in tasks { found.tasks[task.id] = task }
-                }
-                found.next = NextDue(
-                    at: try table.nextDue(for: destinations, after: now, in: database)
-                )
-                return found
-            }
-        } catch {
-            for demand in demands { lastErrors[demand.destination] = "\(error)" }
-            return nil
-        }
-    }
-
-    private func nextDue(after look: Look) async throws -> Instant? {
-        if let known = look.next { return known.at }
-        let (last, destinations) = (look.endedAt, scheduler.admittedDestinations(at: look.endedAt))
-        return try await database.read("look into the queue \(kind)") { [table] database in
-            try table.nextDue(for: destinations, after: last, in: database)
-        }
-    }
-
-    /// When to look again after `look` even though nothing comes; nil when nothing waits for its time.
-    private func nextLook(after look: Look) async -> Instant? {
-        let last = look.endedAt
-        var next = scheduler.nextDeadline(after: last)
-        var hasFailed = look.hasFailed
-        do {
-            if let due = try await nextDue(after: look) { next = min(next ?? due, due) }
-        } catch {
-            hasFailed = true
-        }
-        if let nextTry = refused.nextTry { next = min(next ?? nextTry, nextTry) }
-        // A disk that fails is asked again after a while.
-        if hasFailed {
-            next = min(next ?? .distantFuture, last.advanced(by: scheduler.rules.pauseMax))
-        }
-        if let stopDeadline { next = min(next ?? stopDeadline, stopDeadline) }
-        return next
+    var isAlone: Bool {
+        scheduler.runningIDs.isEmpty && settling.isEmpty && dropping.isEmpty
     }
 
     /// One timer, for what comes first: a look, an end to be written, work to be started; none while nothing waits.

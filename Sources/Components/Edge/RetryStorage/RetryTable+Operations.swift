@@ -47,6 +47,15 @@ extension RetryTable {
         return (database.changesCount, destinations)
     }
 
+    /// Whether the task `id` is there and has not been added once more since it was `revision`.
+    func has(_ id: Int64, revision: Int64, in database: Database) throws -> Bool {
+        try Bool.fetchOne(
+            database,
+            sql: "SELECT EXISTS (SELECT 1 FROM task WHERE id = ? AND revision = ?)",
+            arguments: [id, revision]
+        ) ?? false
+    }
+
     /// Removes the task `id`, unless it has been added once more since it was `revision`.
     func drop(_ id: Int64, revision: Int64, in database: Database) throws -> Bool {
         try database.execute(

@@ -40,8 +40,6 @@ actor TagReader {
 
     /// How long a known tag waits for the backend to confirm it.
     private static let confirmationTimeout = Duration.seconds(1)
-    /// How long the backend may take to say that something was deleted: a push waits, and mostly it was not.
-    private static let deletionTimeout = Duration.seconds(5)
     /// How long a backend that did not answer is not asked again about a known tag.
     private static let failurePause = Duration.seconds(5)
 
@@ -56,8 +54,11 @@ actor TagReader {
         (checksMax, self.log) = (limits.tagChecksMax, log)
     }
 
-    /// What `tag` names; nil when there is no such tag.
-    func digest(of tag: QualifiedTag) async -> Digest? { await answer(about: tag).digest }
+    /// What `tag` names; nil when there is no such tag. The backend may take `limit` to say so; nil: as long as it takes. Of several
+    /// who ask about a tag at a time the first one's limit holds.
+    func digest(of tag: QualifiedTag, within limit: Duration? = nil) async -> Digest? {
+        await answer(about: tag, within: limit).digest
+    }
 
     /// The same for whoever can come back later.
     /// - Throws: `BackendError` `.rateLimited` when only the backend knows, and wants to be asked less often.
@@ -68,7 +69,7 @@ actor TagReader {
         return answer.digest
     }
 
-    private func answer(about tag: QualifiedTag) async -> Answer {
+    private func answer(about tag: QualifiedTag, within limit: Duration? = nil) async -> Answer {
         let record = await store.record(of: tag)
         if let record, record.writeBack?.origin == .client {
             return Answer(digest: record.digest)
@@ -80,7 +81,7 @@ actor TagReader {
         }
         // One question for all who ask at a time; one that was put too long ago may have the old answer.
         if let run = running[tag], run.startedAt + interval > now { return await run.task.value }
-        let task = Task { await ask(about: tag, knowing: record, since: now) }
+        let task = Task { await ask(about: tag, knowing: record, since: now, within: limit) }
         running[tag] = Run(startedAt: now, task: task)
         let answer = await task.value
         if running[tag]?.startedAt == now { running[tag] = nil }
@@ -99,11 +100,12 @@ actor TagReader {
     private func ask(
         about tag: QualifiedTag,
         knowing record: TagRecord?,
-        since start: ContinuousClock.Instant
+        since start: ContinuousClock.Instant,
+        within limit: Duration?
     ) async -> Answer {
         do {
             guard let record else {
-                let digest = try await backendDigest(of: tag)
+                let digest = try await backendDigest(of: tag, within: limit)
                 note(Check(until: start + interval, digest: digest), of: tag)
                 return Answer(digest: digest)
             }
@@ -148,15 +150,12 @@ actor TagReader {
         return await store.record(of: tag)?.digest
     }
 
-    /// What the backend says of `tag`, of which nothing is known.
-    private func backendDigest(of tag: QualifiedTag) async throws -> Digest? {
-        guard case .deleted = ReservedTag(tag.tag) else { return try await backend.digest(of: tag) }
-        return try await backendDigest(of: tag, within: Self.deletionTimeout)
-    }
-
-    private func backendDigest(of tag: QualifiedTag, within limit: Duration) async throws -> Digest?
-    {
-        try await withThrowingTaskGroup(of: Digest?.self) { [backend] group in
+    private func backendDigest(
+        of tag: QualifiedTag,
+        within limit: Duration?
+    ) async throws -> Digest? {
+        guard let limit else { return try await backend.digest(of: tag) }
+        return try await withThrowingTaskGroup(of: Digest?.self) { [backend] group in
             group.addTask { try await backend.digest(of: tag) }
             group.addTask {
                 // A time-out, not a wait for something: the answer comes first or not in time.

@@ -151,7 +151,8 @@ struct TagService: Sendable {
                 group.addTask {
                     let tag = ReservedTag.deleted(digest).tag
                     let marker = QualifiedTag(repository: repository, tag: tag)
-                    return await self.digest(of: marker) == nil ? nil : digest
+                    let limit = ContinuousClock.now.duration(to: deadline)
+                    return await self.reader.digest(of: marker, within: limit) == nil ? nil : digest
                 }
             }
             for await found in group { if let found { deleted.insert(found) } }
