@@ -13,7 +13,8 @@ extension IntegrationTests {
         )
         func openFiles() async throws {
             let folder = try TemporaryDirectory()
-            let herd = try await HerdProcess.start(in: folder.url, agents: 2, openFilesMax: 160)
+            // With fewer its own connections, of which it has both ends, may lack descriptors without any crowd.
+            let herd = try await HerdProcess.start(in: folder.url, agents: 2, openFilesMax: 256)
             let agent = try #require(herd.ready.addresses("agent", "http").first)
             let image = try OCIImage.make(
                 in: folder.url.appending(path: "image"),
@@ -22,7 +23,7 @@ extension IntegrationTests {
             )
             let push = try await Clients.push(image, to: herd.proxyRegistry, as: "demo/files:v1")
             #expect(push.status == 0, "\(push.errors)")
-            try crowd(agent, count: 200) {
+            try crowd(agent, count: 300) {
                 // Those that the kernel has taken on wait for the agent, which has no descriptor for them.
                 try untilLogged("cannot accept connections", by: herd)
             }
