@@ -352,7 +352,7 @@ extension ServicesTests {
                             condition: .none
                         )
                         #expect(put == .put(wasDeleted: false))
-                        // Two waves, were each to wait, are ten seconds; who asks gives up after thirty.
+                        // Eight waves, were each to wait, would be forty; who asks gives up after thirty.
                         #expect(ContinuousClock.now - start < .seconds(20))
                     }
                 }

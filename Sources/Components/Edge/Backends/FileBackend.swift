@@ -90,14 +90,16 @@ package struct FileBackend: Backend {
         from source: BackendSource
     ) async throws {
         let path = try path(of: name)
-        let staging = "\(root)/\(Self.temporaryDirectory)"
-        let temporary = AtomicFile.temporaryPath(for: path, in: staging)
+        let temporary = AtomicFile.temporaryPath(
+            for: path,
+            in: "\(root)/\(Self.temporaryDirectory)"
+        )
         do {
             let isWritten = try await running("write \(name)") {
                 if try Self.link(source, at: path) { return true }
                 guard source.count <= Self.smallBytesMax, source.pace == nil else { return false }
                 let bytes = try source.part(at: 0, count: source.count).readableBytesView
-                try Self.staging(in: staging) {
+                try Self.staging(temporary) {
                     try AtomicFile.stage(Array(bytes), at: temporary, durable: true)
                 }
                 try Self.install(temporary, at: path)
@@ -117,14 +119,14 @@ package struct FileBackend: Backend {
         }
     }
 
-    /// What `make` returns, which makes a file in `directory`. The directory is there, but for the first time, and to make sure
-    /// each time would cost as much as the file does.
+    /// What `make` returns, which makes the file `temporary`. Its directory is there, but for the first time, and to make sure each
+    /// time would cost as much as the file does.
     private static func staging<File>(
-        in directory: String,
+        _ temporary: String,
         _ make: () throws -> File
     ) throws -> File {
         do { return try make() } catch let error as FileError where error.code == .notFound {
-            try Directory.create(directory)
+            try Directory.create(Directory.parent(of: temporary) ?? "/")
             return try make()
         }
     }
@@ -179,7 +181,7 @@ package struct FileBackend: Backend {
 
     private func copy(_ source: BackendSource, to path: String, _ name: String) async throws {
         let file = try await running("write \(name)") {
-            try Self.staging(in: Directory.parent(of: path) ?? "/") {
+            try Self.staging(path) {
                 try SharedFile.create(path, bytes: 0, preallocate: false)
             }
         }

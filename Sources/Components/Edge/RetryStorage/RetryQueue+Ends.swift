@@ -44,15 +44,10 @@ extension RetryQueue {
         let outcome: RetryScheduler.Outcome =
             Task.isCancelled ? .interrupted : error is ImpossibleWork ? .impossible : .failed
         let now = now
-        settling.insert(task.id)
-        failing.insert(task.id)
         let verdict = scheduler.finish(task.id, outcome, at: now)
         let failure: RetryTable.Failure
         switch verdict {
-        case .forget, .keep:
-            settling.remove(task.id)
-            failing.remove(task.id)
-            return
+        case .forget, .keep: return
         case .tryAgain(let due, let failureCount):
             failure = .init(
                 state: .failed,
@@ -77,6 +72,8 @@ extension RetryQueue {
 
     /// Writes down that `task` has failed, as soon as the disk takes it. If the process ends before, the work is done once more.
     private func settle(_ task: RetryTask, _ failure: RetryTable.Failure) async {
+        settling.insert(task.id)
+        failing.insert(task.id)
         defer {
             settling.remove(task.id)
             failing.remove(task.id)
